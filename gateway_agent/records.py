@@ -1,0 +1,90 @@
+"""What travels between the stages of the agent: small immutable records.
+
+Times are unix milliseconds, values are scaled integers (`value * 10 ** exponent` in the point's unit). A point's full
+name is `<device>/<point>`, for example `air/pm2_5`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One value of one point, or one figure of a window.
+
+    `kind` is `sample`, `mean`, `min` or `max`. A sample's `time_ms` is when the device answered; a window figure's is
+    the beginning of its window. Bad quality never makes a `Reading`.
+    """
+
+    point: str
+    time_ms: int
+    value: int
+    exponent: int
+    kind: str = "sample"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened once.
+
+    kind `alarm`: `name` is the point (or device), `state` True when it was raised and False when it was cleared.
+    kind `event`: `name` is what it is about, `code` is what happened. `source` and `origin` = (node epoch, node
+    sequence) name an event that a node numbered, so that it is stored exactly once; both are empty for the gateway's
+    own.
+    """
+
+    name: str
+    kind: str
+    code: str
+    time_ms: int
+    state: bool | None = None
+    value: int | None = None
+    source: str = ""
+    origin: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What the platform asks for. `expires_ms` is unix time, 0 for never."""
+
+    id: str
+    action: str
+    target: str
+    arguments: Mapping[str, int] = field(default_factory=dict)
+    expires_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """How a command ended: `state` is confirmed, failed, expired or refused; `level_pct` is what was read back."""
+
+    command_id: str
+    state: str
+    detail: str
+    time_ms: int
+    level_pct: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PointState:
+    """The latest value of a point for the view; `value` is None until it was read once, `quality` is a number of
+    `protocols.quality`, `time_ms` is when the value was read (0 for never)."""
+
+    point: str
+    value: int | None
+    exponent: int
+    unit: str
+    quality: int
+    time_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class LampOutcome:
+    """How a lamp command ended at the node.
+
+    `state` is confirmed, failed or refused. `actual_pct` is the level that the node read back, None when unknown.
+    """
+
+    state: str
+    actual_pct: int | None
+    detail: str
