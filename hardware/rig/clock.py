@@ -1,0 +1,120 @@
+"""The rig owns time: one clock object for real runs, one event loop whose time jumps when nothing is left to do.
+
+`run_real` and `run_virtual` run the same coroutine; only the loop differs. In a virtual run a day passes as fast
+as the machine can work it off: timers, sockets, socketpairs, executor jobs and node machines behave as usual, but
+waiting costs nothing. Jobs in an executor hold time still until they are done.
+"""
+
+import asyncio
+import selectors
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+DEMO_START_UNIX_MS = 1_781_740_800_000  # 2026-06-18 00:00:00 UTC, the day of the uplink workload
+_STUCK_AFTER_S = 60.0
+_SETTLE_S = 0.0005
+
+
+class RigClock:
+    """Wall time that follows the running loop: `start_unix_ms` at the moment the clock is made (milliseconds)."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, start_unix_ms: int | None = None) -> None:
+        self.loop = loop
+        start = time.time_ns() // 1_000_000 if start_unix_ms is None else start_unix_ms
+        self._origin_ms = start - loop.time() * 1000
+
+    def unix_ms(self) -> int:
+        """Milliseconds since 1970-01-01 UTC."""
+        return int(self._origin_ms + self.loop.time() * 1000)
+
+    def monotonic_ms(self) -> int:
+        """Milliseconds of the loop's own time, which never goes back."""
+        return int(self.loop.time() * 1000)
+
+    def loop_time(self, unix_ms: float) -> float:
+        """The loop time (seconds) at which the wall clock shows `unix_ms`."""
+        return (unix_ms - self._origin_ms) / 1000
+
+
+class _JumpingSelector(selectors.DefaultSelector):
+    """Asks the kernel first; when nothing is ready and nobody holds time, moves the loop's time instead of waiting."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.held = 0
+        self._busy = False
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Ready events, or an empty list after `now` has moved by `timeout` seconds."""
+        ready = super().select(0)
+        if ready:
+            self._busy = True
+            return ready
+        if timeout is not None and timeout <= 0:
+            return []
+        if self._busy and not self.held:
+            # A datagram sent in this instant may still be on its way through the kernel.
+            self._busy = False
+            ready = super().select(_SETTLE_S)
+            if ready:
+                self._busy = True
+                return ready
+        if self.held or timeout is None:
+            ready = super().select(_STUCK_AFTER_S)
+            if not ready:
+                raise RuntimeError("the virtual run waits for something outside that never came")
+            return ready
+        self.now += timeout
+        return []
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time is virtual. Not for production: it never sleeps."""
+
+    def __init__(self) -> None:
+        self._jumping = _JumpingSelector()
+        super().__init__(self._jumping)
+
+    def time(self) -> float:
+        """Virtual seconds since the loop was made."""
+        return self._jumping.now
+
+    def run_in_executor(self, executor: Executor | None, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+        """As in asyncio, and time stands still until the job is done."""
+        future = super().run_in_executor(executor, func, *args)
+        self._jumping.held += 1
+        future.add_done_callback(self._release)
+        return future
+
+    def _release(self, _future: asyncio.Future[Any]) -> None:
+        self._jumping.held -= 1
+
+
+def run_virtual(
+    main: Callable[[RigClock], Coroutine[Any, Any, Result]], *, start_unix_ms: int = DEMO_START_UNIX_MS
+) -> Result:
+    """Run `main(clock)` to its end in virtual time and return its result."""
+    return _run(VirtualLoop(), main, start_unix_ms)
+
+
+def run_real(main: Callable[[RigClock], Coroutine[Any, Any, Result]]) -> Result:
+    """Run `main(clock)` to its end in real time, starting at the machine's own wall time."""
+    return _run(asyncio.new_event_loop(), main, None)
+
+
+def _run(
+    loop: asyncio.AbstractEventLoop,
+    main: Callable[[RigClock], Coroutine[Any, Any, Result]],
+    start_unix_ms: int | None,
+) -> Result:
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+
+        async def started() -> Result:
+            return await main(RigClock(asyncio.get_running_loop(), start_unix_ms))
+
+        return runner.run(started())
