@@ -1,0 +1,1 @@
+"""Boards, devices and modems as data, and the rig that stands in for them."""
