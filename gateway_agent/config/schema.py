@@ -1,0 +1,217 @@
+"""What a `pole.toml` may say: one model per table, every key with its unit. `docs/pole-toml.md` tells it in words.
+
+Models are frozen; times are given in seconds and offered in whole milliseconds as well, since that is what the agent
+counts in. Checks that need more than one table stand in `crosscheck`.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+MAX_BUSES = 4
+MAX_NODES = 32
+BAUD_RATES = (1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=32)]
+GatewayName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]+$", max_length=32)]
+PointPath = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*/[a-z][a-z0-9_]*$")]
+Unit = Annotated[int, Field(ge=1, le=247)]
+Baud = Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200]
+Parity = Literal["N", "E", "O"]
+Seconds = Annotated[float, Field(gt=0, le=86400)]
+Number = int | float
+OptionValue = bool | int | float | str
+
+
+def milliseconds(seconds: float) -> int:
+    """Seconds of the configuration in whole milliseconds."""
+    return round(seconds * 1000)
+
+
+class Table(BaseModel):
+    """A table of pole.toml: unknown keys are refused, values never change, nothing is converted silently."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class LineSettings(Table):
+    """How bytes travel on a line: bits per second, parity N, E or O, one or two stop bits; always eight data bits."""
+
+    baud: Baud = 9600
+    parity: Parity = "N"
+    stop_bits: Literal[1, 2] = 1
+
+    @property
+    def bits_per_byte(self) -> int:
+        """Bits on the wire for one byte: start, eight data, parity if any, stop."""
+        return 9 + (self.parity != "N") + self.stop_bits
+
+    @property
+    def byte_s(self) -> float:
+        """Seconds that one byte takes."""
+        return self.bits_per_byte / self.baud
+
+    @property
+    def silence_s(self) -> float:
+        """t3.5 in seconds: Modbus over Serial Line V1.02, 2.5.1.1; fixed at 1.75 ms above 19200 baud."""
+        return 0.00175 if self.baud > 19200 else 3.5 * self.byte_s
+
+    def __str__(self) -> str:
+        """As technicians write it, for example `9600 8N1`."""
+        return f"{self.baud} 8{self.parity}{self.stop_bits}"
+
+
+class PoleTable(Table):
+    """`[pole]`: who this gateway is."""
+
+    gateway: GatewayName
+
+
+class BusConfig(LineSettings):
+    """`[[buses]]`: one RS-485 line on one serial port of the gateway."""
+
+    name: Name
+    port: Annotated[str, StringConstraints(min_length=1)]
+    rs485: Literal["auto", "rts", "gpio"] = "auto"
+    gpio_line: str | None = None
+    latency_ms: Annotated[int, Field(ge=0, le=500)] = 20
+
+    @property
+    def line(self) -> LineSettings:
+        """The line settings alone."""
+        return LineSettings(baud=self.baud, parity=self.parity, stop_bits=self.stop_bits)
+
+
+class ReportConfig(Table):
+    """How a point is reported; what is given here replaces the profile's `report` of that point as a whole."""
+
+    change: Annotated[Number, Field(gt=0)] | None = None
+    every_s: Seconds | None = None
+    window_s: Seconds | None = None
+    figures: Annotated[tuple[Literal["mean", "min", "max", "last"], ...], Field(min_length=1, strict=False)] = (
+        "mean",
+        "min",
+        "max",
+    )
+
+
+class DeviceConfig(Table):
+    """What any device says, on a node's sensor bus or on a bus of the gateway."""
+
+    name: Name
+    profile: Annotated[str, StringConstraints(min_length=1)]
+    unit: Unit | None = None
+    every_s: Seconds
+    options: dict[str, OptionValue] = {}
+    report: dict[Name, ReportConfig] = {}
+    serial: LineSettings | None = None
+
+    @property
+    def every_ms(self) -> int:
+        """Period of this device's polls in milliseconds."""
+        return milliseconds(self.every_s)
+
+
+class NodeDeviceConfig(DeviceConfig):
+    """`[[nodes.devices]]`: a device that a node reads."""
+
+
+class BusDeviceConfig(DeviceConfig):
+    """`[[devices]]`: a device that hangs on a bus of the gateway itself."""
+
+    bus: Name
+    phase_s: Annotated[float, Field(ge=0, le=86400)] = 0
+
+    @property
+    def phase_ms(self) -> int:
+        """How long after a multiple of the period the poll begins, in milliseconds."""
+        return milliseconds(self.phase_s)
+
+
+class NodeConfig(Table):
+    """`[[nodes]]`: an ESP32 with our firmware, a Modbus server on a bus of the gateway."""
+
+    name: Name
+    bus: Name
+    unit: Unit
+    every_s: Seconds
+    phase_s: Annotated[float, Field(ge=0, le=86400)] = 0
+    events_every_s: Seconds = 0.5
+    reply_timeout_ms: Annotated[int, Field(ge=10, le=5000)] = 200
+    sensor_bus: LineSettings | None = None
+    devices: tuple[NodeDeviceConfig, ...] = Field(default=(), strict=False)
+
+    @property
+    def every_ms(self) -> int:
+        """Period of reading the slots in milliseconds."""
+        return milliseconds(self.every_s)
+
+    @property
+    def phase_ms(self) -> int:
+        """How long after a multiple of the period the slots are read, in milliseconds."""
+        return milliseconds(self.phase_s)
+
+    @property
+    def events_every_ms(self) -> int:
+        """Period of looking for events in milliseconds."""
+        return milliseconds(self.events_every_s)
+
+
+class AlarmRule(Table):
+    """`[[alarms]]`: a rule of the gateway, in the point's unit. One of `above` and `below`, with a way back."""
+
+    point: PointPath
+    above: Number | None = None
+    clear_below: Number | None = None
+    below: Number | None = None
+    clear_above: Number | None = None
+    hold_s: Annotated[float, Field(ge=0, le=86400)] = 0
+
+    @property
+    def hold_ms(self) -> int:
+        """How long the condition must last before the alarm is raised or cleared, in milliseconds."""
+        return milliseconds(self.hold_s)
+
+
+class JournalConfig(Table):
+    """`[journal]`: the durable record on disk."""
+
+    path: Annotated[str, StringConstraints(min_length=1)]
+    commit_s: Seconds = 30
+    commit_readings: Annotated[int, Field(ge=1, le=10000)] = 64
+    keep_acknowledged: bool = False
+
+
+class UplinkConfig(Table):
+    """`[uplink]`: where the platform is and how often it hears from us."""
+
+    url: Annotated[str, StringConstraints(pattern=r"^coap://[^/\s]+(/[^\s]*)?$")]
+    security: Literal["clear"]
+    batch_s: Seconds = 900
+    batch_readings: Annotated[int, Field(ge=1, le=10000)] = 200
+
+
+class PoleConfig(Table):
+    """A whole pole.toml."""
+
+    pole: PoleTable
+    buses: Annotated[tuple[BusConfig, ...], Field(min_length=1, max_length=MAX_BUSES, strict=False)]
+    nodes: Annotated[tuple[NodeConfig, ...], Field(max_length=MAX_NODES, strict=False)] = ()
+    devices: Annotated[tuple[BusDeviceConfig, ...], Field(strict=False)] = ()
+    alarms: Annotated[tuple[AlarmRule, ...], Field(strict=False)] = ()
+    journal: JournalConfig
+    uplink: UplinkConfig
+
+    def bus(self, name: str) -> BusConfig:
+        """The bus of that name; KeyError when there is none."""
+        for bus in self.buses:
+            if bus.name == name:
+                return bus
+        raise KeyError(name)
+
+    def node(self, name: str) -> NodeConfig:
+        """The node of that name; KeyError when there is none."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise KeyError(name)
