@@ -1,0 +1,26 @@
+"""The quality of a reading, one small number beside every value, on the node and at the gateway alike.
+
+Only GOOD makes a reading. The others say why there is no number; a value beside them means nothing.
+"""
+
+GOOD = 0  # a plausible value, measured when the stamp says
+NEVER = 1  # not read since the start
+NO_ANSWER = 2  # the device stayed silent
+BAD_ANSWER = 3  # damaged, late, or not what was asked
+INVALID = 4  # the device itself marks the value as absent (sentinel, NaN, unknown unit code)
+RANGE = 5  # outside the range that the profile calls plausible, or more than a slot can hold
+WARMING_UP = 6  # the sensor has power but its figures do not count yet
+STALE = 7  # good once, but older than its period allows
+FAULT = 8  # the device's own status says that it is broken
+
+NAMES = (
+    "good",
+    "never",
+    "no-answer",
+    "bad-answer",
+    "invalid",
+    "range",
+    "warming-up",
+    "stale",
+    "fault",
+)
