@@ -1,0 +1,374 @@
+// Runs one MicroPython machine under Node.js, in lockstep with the rig.
+//
+// The rig owns time. It sends one frame ("it is now T; these bytes arrived; these pins changed"), this host works off
+// everything that is due at T and answers with one frame (what the machine sent, printed, asked for, and the moment of
+// its next timer). Nothing runs between two frames, so a day of a node takes as long as its work takes.
+//
+// Frames on file descriptor 3: u32 little-endian length, then a body that `lockstep.py` describes.
+
+import fs from "node:fs";
+import net from "node:net";
+import path from "node:path";
+import process from "node:process";
+import { pathToFileURL } from "node:url";
+
+const options = JSON.parse(process.argv[2]);
+
+// ---- time: the machine sees only the rig's clock ------------------------------------------------------------------
+
+// A program that spins on a clock must see it move, so every look costs this much of the current step.
+const LOOK_MS = 0.001;
+// The longest that one step may spin before it counts as hung (a hardware watchdog's worth).
+const SPIN_LIMIT_MS = 30_000;
+const CALLBACKS_PER_STEP = 200_000;
+
+let now = options.uptime_ms ?? 0;
+let spun = 0;
+const timers = new Map();
+let nextTimerId = 1;
+
+function look() {
+  spun += LOOK_MS;
+  if (spun > SPIN_LIMIT_MS) throw new Error("the machine spins and never yields");
+  return now + spun;
+}
+
+function addTimer(callback, delay, args, every) {
+  const id = nextTimerId++;
+  timers.set(id, { at: now + spun + Math.max(0, Number(delay) || 0), callback, args, every });
+  return id;
+}
+
+globalThis.setTimeout = (callback, delay, ...args) => addTimer(callback, delay, args, 0);
+globalThis.clearTimeout = (id) => void timers.delete(id);
+Date.now = look;
+performance.now = look;
+
+function nextTimer() {
+  let best = null;
+  for (const [id, timer] of timers) if (best === null || timer.at < best.at) best = { id, at: timer.at };
+  return best;
+}
+
+function runDue() {
+  for (let n = 0; n < CALLBACKS_PER_STEP; n++) {
+    const due = nextTimer();
+    if (due === null || due.at > now) return;
+    const timer = timers.get(due.id);
+    if (timer.every > 0) timer.at += timer.every;
+    else timers.delete(due.id);
+    guarded(() => timer.callback(...timer.args));
+  }
+  crash("the machine keeps itself busy without letting time pass");
+}
+
+// ---- what a step hands back ---------------------------------------------------------------------------------------
+
+const OUT_UART_TX = 1, OUT_UART_SETUP = 2, OUT_PIN = 3, OUT_TEXT = 4, OUT_END = 5, OUT_RTC = 6;
+let outputs = [];
+let ended = false;
+
+function put(kind, ...parts) {
+  outputs.push(Buffer.from([kind]), ...parts);
+}
+
+function u32(value) {
+  const buffer = Buffer.alloc(4);
+  buffer.writeUInt32LE(value >>> 0);
+  return buffer;
+}
+
+function f64(value) {
+  const buffer = Buffer.alloc(8);
+  buffer.writeDoubleLE(value);
+  return buffer;
+}
+
+function text(value) {
+  const bytes = Buffer.from(value, "utf8");
+  return Buffer.concat([u32(bytes.length), bytes]);
+}
+
+// A program that ends or fails leaves the board at its prompt, where only the watchdog can still act.
+function end(how, detail) {
+  if (ended && how !== "watchdog") return;
+  ended = true;
+  put(OUT_END, text(how), text(detail));
+  for (const id of [...timers.keys()]) if (id !== watchdog) timers.delete(id);
+}
+
+function crash(detail) {
+  end("crash", detail);
+}
+
+function guarded(work) {
+  try {
+    return work();
+  } catch (error) {
+    if (ended) return undefined; // machine.reset() unwinds by an exception of its own
+    if (error?.name === "PythonError" && error.type === "SystemExit") end("exit", "");
+    else crash(error?.name === "PythonError" ? error.message : String(error?.stack ?? error));
+    return undefined;
+  }
+}
+
+// ---- the machine's memory ------------------------------------------------------------------------------------------
+
+let memory = null;
+const instantiate = WebAssembly.instantiate;
+WebAssembly.instantiate = async (...args) => {
+  const result = await instantiate(...args);
+  const exported = (result.instance ?? result).exports;
+  memory = Object.values(exported).find((item) => item instanceof WebAssembly.Memory);
+  return result;
+};
+
+function bytesAt(address, length) {
+  return Buffer.from(memory.buffer, address, length);
+}
+
+// ---- peripherals ---------------------------------------------------------------------------------------------------
+
+const PARITY_NONE = -1;
+const uarts = new Map();
+const pinLevels = new Map(Object.entries(options.pins ?? {}).map(([pin, level]) => [Number(pin), level]));
+const pinWatchers = new Map();
+const analogue = new Map();
+let watchdog = null;
+let watchdogMs = 0;
+
+function uart(id) {
+  if (!uarts.has(id)) uarts.set(id, { received: Buffer.alloc(0), limit: 256, baud: 9600, bits: 10, busyUntil: 0, heard: null });
+  return uarts.get(id);
+}
+
+const ports = {
+  uart_setup(id, baud, dataBits, parity, stopBits, receiveLimit) {
+    const port = uart(id);
+    port.baud = baud;
+    port.bits = 1 + dataBits + (parity === PARITY_NONE ? 0 : 1) + stopBits;
+    port.limit = receiveLimit;
+    port.received = Buffer.alloc(0);
+    put(OUT_UART_SETUP, Buffer.from([id]), u32(baud), Buffer.from([dataBits, parity === PARITY_NONE ? 0 : parity === 0 ? 1 : 2, stopBits]));
+  },
+  uart_any: (id) => uart(id).received.length,
+  uart_read(id, address, length) {
+    const port = uart(id);
+    const count = Math.min(length, port.received.length);
+    port.received.copy(bytesAt(address, count), 0, 0, count);
+    port.received = port.received.subarray(count);
+    return count;
+  },
+  uart_write(id, address, length) {
+    const port = uart(id);
+    const start = Math.max(now, port.busyUntil);
+    port.busyUntil = start + (length * port.bits * 1000) / port.baud;
+    put(OUT_UART_TX, Buffer.from([id]), u32(length), Buffer.from(bytesAt(address, length)));
+    return length;
+  },
+  uart_tx_left_us: (id) => Math.max(0, Math.ceil((uart(id).busyUntil - now - spun) * 1000)),
+  uart_on_receive(id, handler) {
+    uart(id).heard = handler;
+  },
+  pin_read: (pin) => pinLevels.get(pin) ?? 0,
+  pin_write(pin, level) {
+    if (pinLevels.get(pin) === level) return;
+    pinLevels.set(pin, level);
+    put(OUT_PIN, Buffer.from([pin, level]));
+  },
+  pin_default(pin, level) {
+    if (!pinLevels.has(pin)) pinLevels.set(pin, level);
+  },
+  pin_on_change(pin, handler) {
+    pinWatchers.set(pin, handler);
+  },
+  adc_read_uv: (pin) => analogue.get(pin) ?? 0,
+  timer_start: (handler, periodMs, periodic) => addTimer(handler, periodMs, [], periodic ? Math.max(1, periodMs) : 0),
+  timer_stop: (id) => void timers.delete(id),
+  watchdog_start(timeoutMs) {
+    watchdogMs = timeoutMs;
+    ports.watchdog_feed();
+  },
+  watchdog_feed() {
+    if (watchdog !== null) timers.delete(watchdog);
+    watchdog = addTimer(() => end("watchdog", "the watchdog was not fed in time"), watchdogMs, [], 0);
+  },
+  spin_ms(milliseconds) {
+    spun += milliseconds;
+    return look();
+  },
+  end(how, detail) {
+    end(how, detail);
+  },
+  rtc_load: () => options.rtc_memory ?? "",
+  rtc_store(hex) {
+    put(OUT_RTC, text(hex));
+  },
+  reset_cause: () => options.reset_cause ?? 1,
+  unique_id: () => options.unique_id ?? "a0b1c2d3e4f5",
+};
+
+// ---- flash: the machine's files live in a folder of the host --------------------------------------------------------
+
+const FLASH = "/flash";
+
+function onFlash(name) {
+  return name === FLASH || name.startsWith(FLASH + "/");
+}
+
+function hostPath(name) {
+  return path.join(options.flash, name.slice(FLASH.length));
+}
+
+function loadFlash(FS, folder, inside) {
+  FS.mkdir(inside);
+  for (const entry of fs.readdirSync(folder, { withFileTypes: true })) {
+    const from = path.join(folder, entry.name);
+    if (entry.isDirectory()) loadFlash(FS, from, `${inside}/${entry.name}`);
+    else FS.writeFile(`${inside}/${entry.name}`, fs.readFileSync(from));
+  }
+}
+
+// A file's new content is on the flash when it is closed, as littlefs has it.
+function keepFlash(FS) {
+  const absolute = (name) => (name.startsWith("/") ? name : `${FS.cwd() === "/" ? "" : FS.cwd()}/${name}`);
+  const close = FS.close;
+  FS.close = (stream) => {
+    const name = stream.node && FS.getPath(stream.node); // its name now, not the one it was opened by
+    const written = (stream.flags & 3) !== 0 && name && onFlash(name);
+    close(stream);
+    if (!written || !FS.analyzePath(name).exists) return;
+    const target = hostPath(name);
+    fs.writeFileSync(`${target}.new`, FS.readFile(name));
+    fs.renameSync(`${target}.new`, target);
+  };
+  const changes = {
+    unlink: (name) => fs.rmSync(hostPath(name), { force: true }),
+    rmdir: (name) => fs.rmdirSync(hostPath(name)),
+    mkdir: (name) => fs.mkdirSync(hostPath(name), { recursive: true }),
+    rename(from, to) {
+      // A file that was never closed has a name but no content on the flash yet.
+      if (fs.existsSync(hostPath(from))) fs.renameSync(hostPath(from), hostPath(to));
+      else fs.writeFileSync(hostPath(to), "");
+    },
+  };
+  for (const [name, mirror] of Object.entries(changes)) {
+    const inner = FS[name];
+    FS[name] = (...args) => {
+      const result = inner(...args);
+      const names = args.filter((item) => typeof item === "string").map(absolute);
+      if (names.length && names.every(onFlash)) mirror(...names);
+      return result;
+    };
+  }
+}
+
+// ---- life ----------------------------------------------------------------------------------------------------------
+
+let machine = null;
+let printed = [];
+
+function print(line) {
+  if (printed !== null) printed.push(line);
+  put(OUT_TEXT, text(line));
+}
+
+async function start() {
+  const { loadMicroPython } = await import(pathToFileURL(options.micropython).href);
+  machine = await loadMicroPython({ heapsize: options.heap_bytes, pystack: options.stack_words ?? 2048, stdout: print, stderr: print, linebuffer: true });
+  printed = null;
+  globalThis.rig_ports = ports;
+  const FS = machine.FS;
+  loadFlash(FS, options.shims, "/rig");
+  if (options.flash) {
+    loadFlash(FS, options.flash, FLASH);
+    keepFlash(FS);
+  } else FS.mkdir(FLASH);
+  FS.chdir(FLASH);
+  guarded(() => machine.runPython(`import sys\nsys.path.append("/rig")\nimport rig_boot\nrig_boot.prepare(${options.hide ? "True" : "False"})`));
+}
+
+function boot() {
+  for (const name of ["boot.py", "main.py"]) {
+    if (ended) return;
+    if (machine.FS.analyzePath(`${FLASH}/${name}`).exists) {
+      guarded(() => machine.runPython(`import rig_boot\nrig_boot.run("${name}")`));
+    }
+  }
+}
+
+function runScript(script) {
+  machine.FS.writeFile("/rig_script.py", script);
+  guarded(() => machine.runPython(`import rig_boot\nrig_boot.run("/rig_script.py")`));
+}
+
+function information() {
+  const lines = [];
+  printed = lines;
+  const kept = outputs;
+  outputs = [];
+  guarded(() => machine.runPython("import rig_boot\nrig_boot.report()"));
+  outputs = kept;
+  printed = null;
+  return { lines, wasm_bytes: memory.buffer.byteLength };
+}
+
+const IN_STEP = 1, IN_BOOT = 2, IN_SCRIPT = 3, IN_INFO = 4;
+const EVENT_UART_RX = 1, EVENT_PIN = 2, EVENT_ADC = 3;
+
+function applyEvents(body, offset) {
+  while (offset < body.length && !ended) {
+    const kind = body[offset++];
+    if (kind === EVENT_UART_RX) {
+      const port = uart(body[offset]);
+      const length = body.readUInt32LE(offset + 1);
+      const bytes = body.subarray(offset + 5, offset + 5 + length);
+      offset += 5 + length;
+      const room = Math.max(0, port.limit - port.received.length);
+      port.received = Buffer.concat([port.received, bytes.subarray(0, room)]);
+      if (port.heard) guarded(() => port.heard());
+    } else if (kind === EVENT_PIN) {
+      const pin = body[offset], level = body[offset + 1];
+      offset += 2;
+      const before = pinLevels.get(pin) ?? 0;
+      pinLevels.set(pin, level);
+      if (before !== level && pinWatchers.has(pin)) guarded(() => pinWatchers.get(pin)(level));
+    } else if (kind === EVENT_ADC) {
+      analogue.set(body[offset], body.readUInt32LE(offset + 1));
+      offset += 5;
+    } else throw new Error(`unknown event ${kind}`);
+  }
+}
+
+function handle(body) {
+  outputs = [];
+  const command = body[0];
+  now = Math.max(now, body.readDoubleLE(1));
+  if (command === IN_INFO) return text(JSON.stringify(information()));
+  if (command === IN_BOOT) boot();
+  else if (command === IN_SCRIPT) runScript(body.subarray(9).toString("utf8"));
+  else applyEvents(body, 9);
+  runDue();
+  now += spun; // a machine that blocks is busy for that long: its clock never goes back
+  spun = 0;
+  const next = nextTimer();
+  return Buffer.concat([f64(next === null ? Infinity : next.at), ...outputs]);
+}
+
+await start();
+const socket = new net.Socket({ fd: 3 });
+let waiting = Buffer.alloc(0);
+const send = (body) => socket.write(Buffer.concat([u32(body.length), body]));
+send(Buffer.concat([f64(Infinity), ...outputs]));
+socket.on("data", (chunk) => {
+  waiting = waiting.length ? Buffer.concat([waiting, chunk]) : chunk;
+  while (waiting.length >= 4) {
+    const length = waiting.readUInt32LE(0);
+    if (waiting.length < 4 + length) return;
+    const body = waiting.subarray(4, 4 + length);
+    waiting = waiting.subarray(4 + length);
+    send(handle(body));
+  }
+});
+socket.on("end", () => process.exit(0));
+socket.on("error", () => process.exit(0));

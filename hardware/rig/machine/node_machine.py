@@ -1,0 +1,255 @@
+"""A node: a MicroPython machine that runs the firmware, wired to the rig's buses, pins and clock."""
+
+import asyncio
+import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from hardware.rig.clock import RigClock
+from hardware.rig.machine.lockstep import Host, MachineError, Reply, adc_event, pin_event, uart_event
+
+STOCK_ESP32_HEAP_BYTES = 147_664  # what a stock board shows free with Wi-Fi on
+_POWER_ON, _HARD_RESET, _WATCHDOG_RESET, _SOFT_RESET = 1, 2, 3, 5
+_CAUSE_OF = {"reset": _HARD_RESET, "soft_reset": _SOFT_RESET, "watchdog": _WATCHDOG_RESET}
+_RESET_TAKES_S = 0.3
+_HEAP_CHECK_EVERY_S = 10.0
+
+
+class Drop(Protocol):
+    """The end of a bus that a UART holds."""
+
+    def send(self, data: bytes) -> float: ...
+
+    def configure(self, baud: int, parity: str, stop_bits: int) -> None: ...
+
+    def detach(self) -> None: ...
+
+
+class Line(Protocol):
+    """A bus that a UART can be connected to."""
+
+    def attach(self, name: str, receive: Callable[[bytes], None]) -> Drop: ...
+
+
+class NodeMachine:
+    """One node. `start`, then `connect_uart` and `set_pin`, then `power_on`; time is the running loop's."""
+
+    def __init__(self, name: str, flash: Path, clock: RigClock, heap_bytes: int) -> None:
+        self.name = name
+        self.flash = flash
+        self.heap_bytes = heap_bytes
+        self.printed: list[str] = []
+        self.ends: list[tuple[str, str]] = []
+        self.starts = 0
+        self.steps = 0
+        self.on_pin: Callable[[int, int], None] | None = None
+        self._clock = clock
+        self._host: Host | None = None
+        self._drops: dict[int, Drop] = {}
+        self._pins: dict[int, int] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._events = bytearray()
+        self._next_ms: float | None = None
+        self._origin_s = 0.0
+        self._baseline_bytes = 0
+        self._rtc_hex = ""
+        self._heap_check_s = 0.0
+        self._starting: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def start(
+        cls, name: str, flash: Path, *, clock: RigClock, heap_bytes: int = STOCK_ESP32_HEAP_BYTES
+    ) -> "NodeMachine":
+        """A machine with power off; its flash is the folder `flash`."""
+        return cls(name, flash, clock, heap_bytes)
+
+    def connect_uart(self, uart: int, bus: Line) -> Drop:
+        """Wire UART `uart` to `bus`; what the bus carries is heard from now on."""
+
+        def heard(data: bytes) -> None:
+            self._post(uart_event(uart, data))
+
+        drop = bus.attach(f"{self.name}/uart{uart}", heard)
+        self._drops[uart] = drop
+        return drop
+
+    def set_pin(self, pin: int, level: int) -> None:
+        """Drive an input pin from outside (0 or 1)."""
+        self._pins[pin] = level
+        self._post(pin_event(pin, level))
+
+    def set_adc(self, pin: int, microvolts: int) -> None:
+        """Put a voltage on an analogue input."""
+        self._post(adc_event(pin, microvolts))
+
+    async def power_on(self, cause: int = _POWER_ON) -> None:
+        """Boot: boot.py, then main.py. Raises MachineError when the machine cannot start at all."""
+        if cause == _POWER_ON:
+            self._rtc_hex = ""
+        options = {
+            "heap_bytes": self.heap_bytes,
+            "flash": str(self.flash),
+            "hide": True,
+            "pins": self._pins,
+            "reset_cause": cause,
+            "unique_id": self.name.encode()[:6].ljust(6, b"\0").hex(),
+            "rtc_memory": self._rtc_hex,
+        }
+        loop = asyncio.get_running_loop()
+        host = await loop.run_in_executor(None, Host, options)
+        self._host = host
+        self.starts += 1
+        self._events.clear()
+        self._origin_s = loop.time()
+        self._baseline_bytes = _heap_in_use(host.information())
+        self._take(host.started)
+        self._take(host.boot(0.0))
+
+    async def stop(self) -> None:
+        """Power off and unplug from every bus."""
+        self.kill()
+        if self._starting is not None and not self._starting.done():
+            await self._starting
+            self.kill()
+        for drop in self._drops.values():
+            drop.detach()
+        self._drops.clear()
+
+    def kill(self) -> None:
+        """Cut the power now; the flash keeps what was closed."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._host is not None:
+            self._host.close()
+            self._host = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the machine has power."""
+        return self._host is not None
+
+    def info(self) -> dict[str, Any]:
+        """name, implementation (the machine's own text), version, heap_used_bytes (after a collection, without what
+        the rig's stand-in modules take, which are in the ESP32's flash), heap_total_bytes."""  # fmt: skip
+        if self._host is None:
+            raise MachineError(f"{self.name} has no power")
+        found = self._host.information()
+        return {
+            "name": self.name,
+            "implementation": found["lines"][0],
+            "version": found["lines"][1],
+            "heap_used_bytes": _heap_in_use(found) - self._baseline_bytes,
+            "heap_total_bytes": _heap_total(found),
+        }
+
+    def _now_ms(self) -> float:
+        return (asyncio.get_running_loop().time() - self._origin_s) * 1000
+
+    def _post(self, event: bytes) -> None:
+        """Hand an event over at once; the machine works it off before the loop goes on."""
+        if self._host is not None:
+            self._take(self._host.step(self._now_ms(), event))
+
+    def _due(self) -> None:
+        self._timer = None
+        if self._host is not None:
+            self._take(self._host.step(max(self._now_ms(), self._next_ms or 0.0), b""))
+
+    def _take(self, reply: Reply) -> None:
+        self.steps += 1
+        for uart, baud, _bits, parity, stop_bits in reply.setups:
+            if uart in self._drops:
+                self._drops[uart].configure(baud, parity, stop_bits)
+        for uart, data in reply.sent:
+            if uart in self._drops:
+                self._drops[uart].send(data)
+        for pin, level in reply.pins:
+            if self.on_pin is not None:
+                self.on_pin(pin, level)
+        self.printed.extend(reply.printed)
+        if reply.rtc_hex is not None:
+            self._rtc_hex = reply.rtc_hex
+        if reply.ended is not None:
+            self.ends.append(reply.ended)
+            if reply.ended[0] in _CAUSE_OF:
+                self._restart(_CAUSE_OF[reply.ended[0]])
+                return
+        self._plan(reply.next_ms)
+        self._watch_heap()
+
+    def _plan(self, next_ms: float | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._next_ms = next_ms
+        if next_ms is not None:
+            self._timer = asyncio.get_running_loop().call_at(self._origin_s + next_ms / 1000, self._due)
+
+    def _watch_heap(self) -> None:
+        """The WebAssembly machine grows its heap rather than fail; a real board would have died here."""
+        now = asyncio.get_running_loop().time()
+        if now < self._heap_check_s or self._host is None:
+            return
+        self._heap_check_s = now + _HEAP_CHECK_EVERY_S
+        total = _heap_total(self._host.information())
+        if total > self.heap_bytes:
+            self.ends.append(("crash", f"MemoryError: {total} bytes of heap where a board has {self.heap_bytes}"))
+            self.kill()
+
+    def _restart(self, cause: int) -> None:
+        self.kill()
+        loop = asyncio.get_running_loop()
+
+        def power_on() -> None:
+            self._starting = loop.create_task(self.power_on(cause))
+
+        self._timer = loop.call_later(_RESET_TAKES_S, power_on)
+
+
+def run_script(files: dict[str, str | bytes], script: str, *, heap_bytes: int = 1 << 20, hide: bool = True) -> str:
+    """Run `script` in a bare machine whose flash holds `files` (path -> content); returns what it printed.
+
+    A folder of the host may be given as `{"protocols": Path}`-like content by `package_files`. Raises MachineError
+    with the traceback when the script ends by an exception.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in files.items():
+            place = Path(folder, name)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content.encode() if isinstance(content, str) else content)
+        host = Host({"heap_bytes": heap_bytes, "flash": folder, "hide": hide})
+        try:
+            return _run_to_end(host, script)
+        finally:
+            host.close()
+
+
+def _run_to_end(host: Host, script: str) -> str:
+    printed: list[str] = []
+    reply = host.script(script)
+    while True:
+        printed.extend(reply.printed)
+        if reply.ended is not None and reply.ended[0] == "crash":
+            raise MachineError("".join(line + "\n" for line in printed) + reply.ended[1])
+        if reply.ended is not None or reply.next_ms is None:
+            return "".join(line + "\n" for line in printed)
+        reply = host.step(reply.next_ms, b"")
+
+
+def package_files(folder: Path, under: str) -> dict[str, str | bytes]:
+    """All Python files below `folder`, named as they are to be on the flash below `under`."""
+    return {f"{under}/{file.relative_to(folder)}": file.read_bytes() for file in sorted(folder.rglob("*.py"))}
+
+
+def _heap_in_use(information: dict[str, Any]) -> int:
+    return int(information["lines"][2])
+
+
+def _heap_total(information: dict[str, Any]) -> int:
+    found = re.search(r"GC: total: (\d+)", "\n".join(information["lines"]))
+    if found is None:
+        raise MachineError("the machine does not tell its heap's size")
+    return int(found[1])
