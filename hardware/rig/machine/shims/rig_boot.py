@@ -141,7 +141,6 @@ def run(name):
 
 
 def report():
-    gc.collect()
     print(sys.implementation)
     print(sys.version)
     print(gc.mem_alloc())
