@@ -1,0 +1,46 @@
+"""Write the lock files from pyproject.toml: `make lock`.
+
+Each lock holds one version of every package for every platform and every Python from 3.11 on, with the hashes of all
+its files and no registry's address. Versions that still fit stay; `make lock ARGS=--upgrade` takes the newest. uv
+resolves, in an environment of its own that goes away afterwards.
+"""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent
+UV = "uv==0.13.8"  # Apache-2.0 or MIT: the one resolver that writes a lock for all platforms at once
+OPTIONS = [
+    "--universal", "--python-version=3.11", "--generate-hashes",
+    "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links", "--quiet",
+]  # fmt: skip
+LOCKS = {
+    "runtime": ["pyproject.toml"],  # what a gateway installs
+    "dev": ["pyproject.toml", "--group=dev"],  # what setup installs
+    "node": ["--group=node"],  # Node.js, where PATH has none
+    "stubs": ["--group=stubs"],  # into a folder of their own
+}
+
+
+def main() -> int:
+    """Resolve every lock; return 0, or the exit code of the first step that failed."""
+    with tempfile.TemporaryDirectory() as scratch:
+        python = Path(scratch) / "bin" / "python"
+        steps = [
+            [sys.executable, "-m", "venv", scratch],
+            [str(python), "-m", "pip", "install", "-qq", "--disable-pip-version-check", UV],
+        ]
+        for name, sources in LOCKS.items():
+            output = f"--output-file=requirements/{name}.lock"
+            steps.append([str(python), "-m", "uv", "pip", "compile", *sources, *OPTIONS, *sys.argv[1:], output])
+        for step in steps:
+            code = subprocess.run(step, cwd=FOLDER.parent, check=False).returncode
+            if code:
+                return code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The tests mirror the folders; beside them stand whole-pole runs, faults and benchmarks."""

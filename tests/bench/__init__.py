@@ -1,0 +1,1 @@
+"""Groups of `make bench`, one module each."""

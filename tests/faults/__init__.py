@@ -1,0 +1,1 @@
+"""Groups of `make faults`, one module each."""

@@ -1,0 +1,46 @@
+"""Runs one group of `make bench` or `make faults` and prints what it yields as JSON lines.
+
+A group is a module of tests/bench/ or tests/faults/ with `run(arguments: list[str]) -> Iterable[dict]`; its docstring's
+first line tells what it measures. Each dict is one line. A bench group's dicts hold case, metric, value and unit (and
+peer where the figure is somebody else's), a fault group's case, tried, survived, lost, duplicated and wrong; more
+keys are allowed. `group` is put in front here.
+"""
+
+import importlib
+import json
+import pkgutil
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+WORDS_WERE_OFF = 2
+
+
+def run_group(package: str, keys: Sequence[str], group_key: str | None, words: Sequence[str]) -> int:
+    """Run the group that the first of `words` names, with the others as its arguments; return the exit code.
+
+    `keys` must be in every dict, or ValueError comes out. `group_key` stands as "group" in each line; the group's
+    own name where it is None. Without a group, or with an unknown one, lists the groups on stderr and returns 2.
+    """
+    groups = dict(find_groups(package))
+    if not words or words[0] not in groups:
+        print(f"make {package.rpartition('.')[2]} ARGS=<group>, where <group> is one of:", file=sys.stderr)
+        for name, purpose in groups.items():
+            print(f"  {name:12} {purpose}", file=sys.stderr)
+        return WORDS_WERE_OFF
+    module = importlib.import_module(f"{package}.{words[0]}")
+    for row in module.run(list(words[1:])):
+        absent = [key for key in keys if key not in row]
+        if absent:
+            raise ValueError(f"group {words[0]} yielded {row} without {', '.join(absent)}")
+        print(json.dumps({"group": group_key or words[0], **row}), flush=True)
+    return 0
+
+
+def find_groups(package: str) -> Iterator[tuple[str, str]]:
+    """Yield the name of each group of the package and the first line of its docstring, without importing it."""
+    for folder in importlib.import_module(package).__path__:
+        for module in pkgutil.iter_modules([folder]):
+            if not module.name.startswith("_"):
+                source = (Path(folder) / f"{module.name}.py").read_text(encoding="utf-8")
+                yield module.name, source.partition("\n")[0].strip('"')
