@@ -1,0 +1,31 @@
+"""What a node's events mean, as numbers; the gateway turns them into sentences."""
+
+NODE_STARTED = 1
+"""The node has started; the value is the reset cause (1 power, 2 hard, 3 watchdog, 4 deep sleep, 5 soft)."""
+INPUT_RAISED = 2
+"""An input that is an alarm has gone to its alarm state; the slot is the input's point."""
+INPUT_CLEARED = 3
+"""The same input has gone back."""
+DEVICE_LOST = 4
+"""A device has stopped to answer; the slot is the first of the device's points."""
+DEVICE_BACK = 5
+"""It answers again."""
+LAMP_FAILED = 6
+"""The lamp's driver did not take or keep the commanded level; the value is the reason in the lamp's state."""
+EVENTS_LOST = 7
+"""The event ring was full; the value is the number of events lost since the start."""
+
+NO_SLOT = 0xFFFF
+"""The slot of an event that belongs to no point."""
+
+NAMES = (
+    "none",
+    "node-started",
+    "input-raised",
+    "input-cleared",
+    "device-lost",
+    "device-back",
+    "lamp-failed",
+    "events-lost",
+)
+"""Name of each code, by number."""
