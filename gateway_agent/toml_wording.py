@@ -30,6 +30,8 @@ _WANTED = {
     "model_attributes_type": ("a table", "{ key = 1 }"),
 }
 
+_CONTAINERS = (dict, list, tuple, Mapping, Sequence)
+
 _LIMITS = {
     "greater_than": ("gt", "greater than"),
     "greater_than_equal": ("ge", "at least"),
@@ -76,8 +78,9 @@ def key_path(loc: Loc) -> str:
 
 def nearest(word: str, known: Sequence[str]) -> str | None:
     """The known word most like `word`, or None when none is like it."""
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.55)
-    return close[0] if close else None
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    close = difflib.get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.55)
+    return by_lower[close[0]] if close else None
 
 
 def _place(details: ErrorDetails, data: Mapping[str, Any]) -> Loc:
@@ -85,9 +88,8 @@ def _place(details: ErrorDetails, data: Mapping[str, Any]) -> Loc:
     loc = tuple(part for part in details["loc"] if part != "[key]")
     value: Any = data
     for depth, part in enumerate(loc):
-        if isinstance(value, Mapping) and part in value:
-            value = value[part]
-        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+        inside = part in value if isinstance(value, Mapping) else isinstance(value, list) and isinstance(part, int)
+        if inside:
             value = value[part]
         elif depth == len(loc) - 1 and details["type"] == "missing":
             return loc
@@ -174,7 +176,7 @@ def _model_at(annotation: Any, loc: Sequence[str | int]) -> type[pydantic.BaseMo
             inner = fields[loc[0]].annotation if loc[0] in fields else None
         else:
             arguments = [argument for argument in typing.get_args(kind) if argument is not Ellipsis]
-            inner = arguments[-1] if arguments and typing.get_origin(kind) in (dict, list, tuple) else None
+            inner = arguments[-1] if arguments and typing.get_origin(kind) in _CONTAINERS else None
         found = None if inner is None else _model_at(inner, loc[1:])
         if found is not None:
             return found
@@ -198,7 +200,9 @@ def _toml_text(value: Any) -> str:
     if isinstance(value, str):
         return f'"{value}"' if len(value) <= 60 else f'"{value[:57]}..."'
     if isinstance(value, Mapping):
-        return "a table" if len(value) > 3 else "{ " + ", ".join(f"{k} = {_toml_text(v)}" for k, v in value.items()) + " }"
+        return (
+            "a table" if len(value) > 3 else "{ " + ", ".join(f"{k} = {_toml_text(v)}" for k, v in value.items()) + " }"
+        )
     if isinstance(value, (list, tuple)):
         shown = ", ".join(_toml_text(item) for item in value[:6])
         return f"[{shown}, ...]" if len(value) > 6 else f"[{shown}]"
