@@ -56,9 +56,10 @@ def pip_install(what, *arguments):
 
 
 def make_venv():
-    """Make `.venv` anew."""
+    """Make `.venv` anew, with the Python that an activated `.venv` was made of, for it cannot remake itself."""
+    python = getattr(sys, "_base_executable", None) or sys.executable
     try:
-        run("making .venv", [sys.executable, "-m", "venv", "--clear", VENV])
+        run("making .venv", [python, "-m", "venv", "--clear", VENV])
     except SetupError as error:
         raise SetupError("%s\nOn Debian and Raspberry Pi OS: apt install python3-venv" % error) from error
 
