@@ -26,9 +26,17 @@ class Far:
 
 async def until(true: Callable[[], bool]) -> None:
     """Give other tasks their turn until it is true, one loop step at a time."""
-    async with asyncio.timeout(10):
-        while not true():
-            await asyncio.sleep(0.001)
+    loop = asyncio.get_running_loop()
+    happened = asyncio.Event()
+
+    def look() -> None:
+        if true():
+            happened.set()
+        else:
+            loop.call_later(0.001, look)
+
+    look()
+    await asyncio.wait_for(happened.wait(), 10)
 
 
 def at_a_port(kind: str, tmp_path: Path, play: Callable[[Bus, Far, Port], Awaitable[None]]) -> None:

@@ -1,4 +1,5 @@
 import sqlite3
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ def test_the_truth_agrees_with_a_plain_list_of_changes(changes: list[tuple[int, 
     assert [value for begin, end, value in spans for _ in range(end - begin)] == [
         value for value in plain if value is not None
     ]
-    assert all(first[1] <= second[0] for first, second in zip(spans, spans[1:], strict=False))
+    assert all(first[1] <= second[0] for first, second in pairwise(spans))
 
 
 def test_the_file_tells_the_same_as_the_memory(tmp_path: Path) -> None:
