@@ -1,0 +1,1 @@
+"""Collecting: one owner per serial port, requests on time, nothing believed that was not asked for."""

@@ -1,0 +1,115 @@
+"""What is asked of a device and what can come of it: requests, answers, and why there is no answer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from gateway_agent.errors import GatepostError
+from protocols import modbus, quality
+
+
+class Fault(Enum):
+    """Why an exchange on the line gave no answer that counts; the value is the wording for people."""
+
+    SILENT = "no answer"
+    DAMAGED = "damaged answer"
+    WRONG_UNIT = "answer of another unit"
+    WRONG_FUNCTION = "answer to another function"
+    WRONG_COUNT = "answer with another number of registers"
+    EXCEPTION = "refused by the device"
+    TWO_ANSWERS = "two different answers to one request"
+    LATE = "answer after the reply timeout"
+    OUT_OF_STEP = "answers belong to earlier requests"
+    BUSY_LINE = "the line does not become quiet"
+    PORT_DOWN = "the serial port is not open"
+
+
+class NoAnswerError(GatepostError):
+    """An exchange failed: `fault` says how, `detail` says what was seen (for people), `exception_code` what the device
+    gave as its reason (0 if none)."""
+
+    def __init__(self, fault: Fault, detail: str = "", exception_code: int = 0) -> None:
+        super().__init__(f"{fault.value}: {detail}" if detail else fault.value)
+        self.fault = fault
+        self.detail = detail
+        self.exception_code = exception_code
+
+    @property
+    def quality(self) -> int:
+        """The number of `protocols.quality` that the points of this exchange get."""
+        return quality.NO_ANSWER if self.fault in (Fault.SILENT, Fault.PORT_DOWN) else quality.BAD_ANSWER
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Ask `unit` for `count` registers from `address` with function 3 or 4."""
+
+    unit: int
+    function: int
+    address: int
+    count: int
+
+    @property
+    def request_bytes(self) -> int:
+        """Length of the request frame."""
+        return 8
+
+    @property
+    def answer_bytes(self) -> int:
+        """Length of a good answer frame: unit, function, byte count, registers, CRC."""
+        return 5 + 2 * self.count
+
+    @property
+    def answer_head(self) -> bytes:
+        """The bytes with which a good answer begins."""
+        return bytes((self.unit, self.function, 2 * self.count))
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Write `count` registers of `unit` from `address` with function 16.
+
+    `registers` is called when the request goes out, with the unix time in milliseconds at which its last bit will be
+    on the line, so that a time can be written.
+    """
+
+    unit: int
+    address: int
+    count: int
+    registers: Callable[[int], list[int]]
+
+    @property
+    def function(self) -> int:
+        """Always Write Multiple Registers: its answer differs from its request, so an echo confirms nothing."""
+        return modbus.WRITE_MULTIPLE_REGISTERS
+
+    @property
+    def request_bytes(self) -> int:
+        """Length of the request frame."""
+        return 9 + 2 * self.count
+
+    @property
+    def answer_bytes(self) -> int:
+        """Length of a good answer frame: unit, function, address, count, CRC."""
+        return 8
+
+    @property
+    def answer_head(self) -> bytes:
+        """The bytes with which a good answer begins."""
+        return bytes((self.unit, self.function)) + self.address.to_bytes(2, "big") + self.count.to_bytes(2, "big")
+
+
+Ask = Read | Write
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A good answer: the registers of a read (empty for a write) and the unix milliseconds at which it was complete.
+
+    `transmission_ms` is how long the answer itself was on the line, so that `time_ms - transmission_ms` is when the
+    device began to give it.
+    """
+
+    registers: tuple[int, ...]
+    time_ms: int
+    transmission_ms: int
