@@ -1,0 +1,145 @@
+"""What the platform says back to a batch: what it has stored, its clock, and its mailbox of commands.
+
+A CBOR map, Content-Format 60; protocols/spec/uplink.md tells it in words and bytes. Both directions are here: the
+gateway reads answers, the platform stand-in writes them. Reading is strict: any bytes give an Answer or a FormatError.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import cbor2
+
+from gateway_agent.records import Command
+from gateway_agent.uplink.errors import FormatError
+from gateway_agent.uplink.strict_cbor import Limits, decode
+
+CONTENT_FORMAT = 60
+"""application/cbor (RFC 8949, 9.4)."""
+
+ACKNOWLEDGED, PLATFORM_MS, MAILBOX = 1, 2, 3
+
+MAX_ANSWER_BYTES = 1024
+MAX_RANGES = 256
+MAX_COMMANDS = 8
+MAX_ARGUMENTS = 8
+LIMITS = Limits(size_bytes=MAX_ANSWER_BYTES, depth=4, items=2048, decimal_fractions=False)
+
+_MAX_SEQUENCE = (1 << 63) - 1
+_MAX_MS = 1 << 53
+_MAX_ARGUMENT = (1 << 31) - 1
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", re.ASCII)
+_WORD = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`acknowledged` are ranges of journal sequences, first and last included, ascending and apart; `platform_ms` is
+    the platform's clock (unix milliseconds) when it answered."""
+
+    acknowledged: tuple[tuple[int, int], ...]
+    platform_ms: int
+    commands: tuple[Command, ...] = ()
+
+
+def ranges(sequences: Iterable[int]) -> tuple[tuple[int, int], ...]:
+    """The sequences as ascending ranges (first, last) that do not touch."""
+    found: list[tuple[int, int]] = []
+    for sequence in sorted(set(sequences)):
+        if found and found[-1][1] == sequence - 1:
+            found[-1] = (found[-1][0], sequence)
+        else:
+            found.append((sequence, sequence))
+    return tuple(found)
+
+
+def encode_answer(answer: Answer) -> bytes:
+    """The answer's bytes; equal answers give equal bytes. An empty mailbox is left out."""
+    fields: dict[int, object] = {
+        ACKNOWLEDGED: [list(span) for span in answer.acknowledged],
+        PLATFORM_MS: answer.platform_ms,
+    }
+    if answer.commands:
+        fields[MAILBOX] = [
+            [command.id, command.action, command.target, dict(command.arguments), command.expires_ms]
+            for command in answer.commands
+        ]
+    return cbor2.dumps(fields)
+
+
+def decode_answer(data: bytes) -> Answer:
+    """Read an answer's bytes; unknown keys are passed over. Raises FormatError with the field that is wrong."""
+    fields = decode(data, LIMITS)
+    if not isinstance(fields, dict):
+        raise FormatError("an answer is a map")
+    return Answer(
+        _read_ranges(fields.get(ACKNOWLEDGED, [])),
+        _integer(fields.get(PLATFORM_MS), 0, _MAX_MS, "the platform's clock"),
+        _read_mailbox(fields.get(MAILBOX, [])),
+    )
+
+
+def is_command_id(text: str) -> bool:
+    """Whether a command may have this id: 1 to 32 letters, digits, dots, dashes, underscores, first no sign."""
+    return _ID.fullmatch(text) is not None
+
+
+def _read_ranges(value: object) -> tuple[tuple[int, int], ...]:
+    spans: list[tuple[int, int]] = []
+    floor = 1
+    for span in _list(value, MAX_RANGES, "acknowledged"):
+        first, last = _list_of(span, 2, "an acknowledged range")
+        low = _integer(first, floor, _MAX_SEQUENCE, "the first of an acknowledged range")
+        high = _integer(last, low, _MAX_SEQUENCE, "the last of an acknowledged range")
+        spans.append((low, high))
+        floor = high + 1
+    return tuple(spans)
+
+
+def _read_mailbox(value: object) -> tuple[Command, ...]:
+    commands = []
+    for entry in _list(value, MAX_COMMANDS, "the mailbox"):
+        id_, action, target, arguments, expires = _list_of(entry, 5, "a command")
+        commands.append(
+            Command(
+                _text(id_, _ID, "a command's id"),
+                _text(action, _WORD, "a command's action"),
+                _text(target, _WORD, "a command's target"),
+                _read_arguments(arguments),
+                _integer(expires, 0, _MAX_MS, "a command's expiry"),
+            )
+        )
+    return tuple(commands)
+
+
+def _read_arguments(value: object) -> dict[str, int]:
+    if not isinstance(value, dict) or len(value) > MAX_ARGUMENTS:
+        raise FormatError(f"a command's arguments are a map of at most {MAX_ARGUMENTS}")
+    return {
+        _text(name, _WORD, "an argument's name"): _integer(argument, -_MAX_ARGUMENT, _MAX_ARGUMENT, "an argument")
+        for name, argument in value.items()
+    }
+
+
+def _list(value: object, limit: int, what: str) -> list[object]:
+    if not isinstance(value, list) or len(value) > limit:
+        raise FormatError(f"{what} is an array of at most {limit}")
+    return value
+
+
+def _list_of(value: object, length: int, what: str) -> list[object]:
+    if not isinstance(value, list) or len(value) != length:
+        raise FormatError(f"{what} is an array of {length}")
+    return value
+
+
+def _integer(value: object, low: int, high: int, what: str) -> int:
+    if type(value) is not int or not low <= value <= high:
+        raise FormatError(f"{what} is an integer from {low} to {high}")
+    return value
+
+
+def _text(value: object, pattern: re.Pattern[str], what: str) -> str:
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise FormatError(f"{what} is text like {pattern.pattern}")
+    return value
