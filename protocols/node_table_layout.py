@@ -1,0 +1,90 @@
+"""Where things stand in a node table, and how a number is read there. Told in words in spec/node-table.md."""
+
+MAGIC = b"GPT1"
+VERSION = 1
+
+HEADER_BYTES = 40
+DEVICE_BYTES = 20
+REQUEST_BYTES = 8
+POINT_BYTES = 24
+PART_BYTES = 2
+LOOKUP_BYTES = 6
+CODE_BYTES = 3
+SENTINEL_BYTES = 8
+LAMP_BYTES = 114
+LAMP_CURVE_AT = 12
+"""Where the 101 bytes of the curve begin within the lamp block."""
+
+MAX_SLOTS = 128
+NONE = 0xFF
+"""An index byte that points at nothing."""
+
+UNLISTED = -128
+"""What a lookup gives for a code that it does not list, where that makes the value invalid."""
+
+# Header
+LENGTH_AT = 4
+DIGEST_AT = 8
+"""Four bytes, CRC-32 of all that follows them, most significant byte first: the node's config_digest."""
+CHECKED_FROM = 12
+VERSION_AT = 12
+DEVICE_COUNT_AT = 13
+REQUEST_COUNT_AT = 14
+SLOT_COUNT_AT = 15
+BAUD_AT = 16
+PARITY_AT = 20
+STOP_BITS_AT = 21
+DEVICES_AT = 22
+REQUESTS_AT = 24
+POINTS_AT = 26
+PARTS_AT = 28
+LOOKUPS_AT = 30
+CODES_AT = 32
+SENTINELS_AT = 34
+LAMP_AT = 36
+
+# Parity, as machine.UART takes it: None, 0 and 1
+PARITY_NONE = 0
+PARITY_EVEN = 1
+PARITY_ODD = 2
+
+# Types of a point's value
+U16 = 0
+S16 = 1
+U32 = 2
+S32 = 3
+F32 = 4
+U48 = 5
+U64 = 6
+BITS = 7
+BOOL = 8
+PIN = 9
+
+# Flags of a point
+INVERTED = 0x01
+LITTLE = 0x02
+ALARM = 0x04
+ACTIVE_HIGH = 0x08
+ZERO_MEANS_RETRY = 0x10
+PULL_UP = 0x20
+PULL_DOWN = 0x40
+
+
+def u16(buffer: bytes | bytearray, at: int) -> int:
+    """The two bytes at `at`, the most significant first, without sign."""
+    return buffer[at] << 8 | buffer[at + 1]
+
+
+def u32(buffer: bytes | bytearray, at: int) -> int:
+    """The four bytes at `at`, without sign; allocates on MicroPython from 2**30 on."""
+    return u16(buffer, at) << 16 | u16(buffer, at + 2)
+
+
+def s8(buffer: bytes | bytearray, at: int) -> int:
+    """The byte at `at`, with sign."""
+    return buffer[at] - 256 if buffer[at] & 0x80 else buffer[at]
+
+
+def point_at(table: bytes, slot: int) -> int:
+    """Where the point of a slot begins."""
+    return u16(table, POINTS_AT) + slot * POINT_BYTES

@@ -1,0 +1,190 @@
+"""Writing a node table, entry by entry; `node_table` reads it. The layout is told in spec/node-table.md.
+
+Runs at the gateway when a node is provisioned. Parts, sentinels, codes and lookups that are the same are stored once.
+"""
+
+import binascii
+
+from protocols import node_table_layout as layout
+
+_TYPES = {
+    "u16": layout.U16,
+    "s16": layout.S16,
+    "u32": layout.U32,
+    "s32": layout.S32,
+    "f32": layout.F32,
+    "u48": layout.U48,
+    "u64": layout.U64,
+    "bits": layout.BITS,
+    "bool": layout.BOOL,
+    "pin": layout.PIN,
+}
+
+_PARITIES = {"N": layout.PARITY_NONE, "E": layout.PARITY_EVEN, "O": layout.PARITY_ODD}
+_PULLS = {"up": layout.PULL_UP, "down": layout.PULL_DOWN, "none": 0}
+
+
+class NodeTableWriter:
+    """Collects entries in order: a device, then its requests, each followed by its points; a lamp; then `table()`.
+
+    Every number is checked against the width of its field: ValueError names the field that it does not fit.
+    """
+
+    def __init__(self, baud: int = 0, parity: str = "N", stop_bits: int = 1) -> None:
+        self._line = _field("baud", baud, 4) + bytes([_PARITIES[parity], stop_bits])
+        self._devices: list[bytearray] = []
+        self._requests: list[bytearray] = []
+        self._points: list[bytes] = []
+        self._parts: list[bytes] = []
+        self._lookups: list[bytes] = []
+        self._codes: list[bytes] = []
+        self._sentinels: list[bytes] = []
+        self._lamp = b""
+
+    def add_device(
+        self,
+        period_ms: int,
+        unit: int = 0,
+        reply_timeout_ms: int = 0,
+        gap_ms: int = 0,
+        retries: int = 0,
+        warm_up_s: int = 0,
+        zero_tries: int = 0,
+        zero_wait_ms: int = 0,
+    ) -> int:
+        """Begin a device and return its index; requests and points that follow belong to it."""
+        entry = bytes([unit, retries, zero_tries, 0])
+        entry += _field("period_ms", period_ms, 4) + _field("reply_timeout_ms", reply_timeout_ms, 2)
+        entry += _field("gap_ms", gap_ms, 2) + _field("warm_up_s", warm_up_s, 2)
+        entry += _field("zero_wait_ms", zero_wait_ms, 2)
+        self._devices.append(bytearray(entry + bytes([len(self._requests), 0, len(self._points), 0])))
+        return len(self._devices) - 1
+
+    def add_request(self, unit: int, function: int, address: int, count: int) -> int:
+        """Begin a request of the last device and return its index; register points that follow belong to it."""
+        device = len(self._devices) - 1
+        entry = bytes([device, unit, function, count]) + _field("address", address, 2)
+        self._requests.append(bytearray(entry + bytes([len(self._points), 0])))
+        self._devices[device][17] += 1
+        return len(self._requests) - 1
+
+    def lookup(self, offset: int, low: int, width: int, codes: dict[int, int], otherwise: int) -> int:
+        """The index of a lookup: the bits to look at, what each code means, and what an unlisted one means.
+
+        `offset` counts registers from the start of the request; meanings are qualities or powers of ten.
+        """
+        listed = [_field("code", code, 2) + _signed_byte(codes[code]) for code in sorted(codes)]
+        first = _find_run(self._codes, listed)
+        entry = bytes([offset, low << 4 | width - 1]) + _signed_byte(otherwise)
+        entry += bytes([len(listed)]) + _field("codes", first, 2)
+        return _find_run(self._lookups, [entry])
+
+    def add_point(
+        self,
+        kind: str,
+        exponent: int,
+        low: int,
+        high: int,
+        offset: int = 0,
+        little: bool = False,
+        inverted: bool = False,
+        zero_means_retry: bool = False,
+        parts: "tuple[tuple[int, int, int], ...]" = (),
+        sentinels: "tuple[int, ...]" = (),
+        status: int = layout.NONE,
+        decimals: int = layout.NONE,
+        unit_code: int = layout.NONE,
+    ) -> int:
+        """Add a register point to the last request and return its slot.
+
+        `low` and `high` bound the scaled value and are cut to 32 bits with sign. `parts` are (register offset, lowest
+        bit, width), the most significant first; `sentinels` raw values; the last three are indices from `lookup`.
+        """
+        flags = (layout.LITTLE if little else 0) | (layout.INVERTED if inverted else 0)
+        flags |= layout.ZERO_MEANS_RETRY if zero_means_retry else 0
+        part_entries = [bytes([register, bit << 4 | width - 1]) for register, bit, width in parts]
+        sentinel_entries = [_field("sentinel", value, layout.SENTINEL_BYTES) for value in sentinels]
+        entry = bytes([_TYPES[kind], flags, offset]) + _signed_byte(exponent) + _s32(low) + _s32(high)
+        entry += bytes([_find_run(self._parts, part_entries), len(part_entries)])
+        entry += bytes([_find_run(self._sentinels, sentinel_entries), len(sentinel_entries)])
+        entry += bytes(
+            [status, decimals, unit_code, layout.NONE, 0, 0, len(self._devices) - 1, len(self._requests) - 1]
+        )
+        self._requests[-1][7] += 1
+        return self._append_point(entry)
+
+    def add_pin(self, number: int, active_high: bool, pull: str, debounce_ms: int, alarm: bool) -> int:
+        """Add a digital input to the last device and return its slot; `pull` is up, down or none."""
+        flags = (layout.ACTIVE_HIGH if active_high else 0) | (layout.ALARM if alarm else 0) | _PULLS[pull]
+        entry = bytes([layout.PIN, flags, 0, 0]) + _s32(0) + _s32(1) + bytes(4)
+        entry += bytes([layout.NONE, layout.NONE, layout.NONE, number]) + _field("debounce_ms", debounce_ms, 2)
+        return self._append_point(entry + bytes([len(self._devices) - 1, layout.NONE]))
+
+    def set_lamp(
+        self,
+        device: int,
+        write_unit: int,
+        write_function: int,
+        write_address: int,
+        read_slot: int,
+        read_unit: int,
+        read_function: int,
+        read_address: int,
+        settle_ms: int,
+        curve: "tuple[int, ...]",
+    ) -> None:
+        """Say how the node's lamp is driven; `curve` holds the driver's value, 0 to 255, for each per cent 0 to 100."""
+        if len(curve) != 101:
+            raise ValueError("a lamp's curve has 101 values")
+        lamp = bytes([device, write_unit, write_function, read_slot]) + _field("write_address", write_address, 2)
+        lamp += _field("read_address", read_address, 2) + bytes([read_unit, read_function])
+        self._lamp = lamp + _field("settle_ms", settle_ms, 2) + bytes(curve) + b"\x00"
+
+    def table(self) -> bytes:
+        """The whole table with length and check value."""
+        if len(self._points) > layout.MAX_SLOTS:
+            raise ValueError(f"{len(self._points)} points, but a node has {layout.MAX_SLOTS} slots")
+        counts = (len(self._devices), len(self._requests), len(self._points))
+        body = bytes([layout.VERSION]) + b"".join(_field("count", count, 1) for count in counts) + self._line
+        sections = (self._devices, self._requests, self._points, self._parts)
+        sections += (self._lookups, self._codes, self._sentinels)  # type: ignore[assignment]
+        at = layout.HEADER_BYTES
+        content = b""
+        for section in sections:
+            body += _field("section", at + len(content), 2)
+            content += b"".join(bytes(entry) for entry in section)
+        body += _field("lamp", at + len(content) if self._lamp else 0, 2) + bytes(2)
+        body += content + self._lamp
+        head = layout.MAGIC + _field("length", len(body) + layout.CHECKED_FROM, 4)
+        return head + _field("digest", binascii.crc32(body), 4) + body
+
+    def _append_point(self, entry: bytes) -> int:
+        self._devices[-1][19] += 1
+        self._points.append(entry)
+        return len(self._points) - 1
+
+
+def _find_run(entries: list[bytes], wanted: list[bytes]) -> int:
+    """The index at which `wanted` stands in `entries`, appended when it does not stand there yet."""
+    for index in range(len(entries) - len(wanted) + 1):
+        if entries[index : index + len(wanted)] == wanted:
+            return index
+    entries.extend(wanted)
+    return len(entries) - len(wanted)
+
+
+def _field(name: str, value: int, width: int) -> bytes:
+    if not 0 <= value < 1 << 8 * width:
+        raise ValueError(f"{name} {value} does not fit into {width} bytes")
+    return value.to_bytes(width, "big")
+
+
+def _signed_byte(value: int) -> bytes:
+    if not -128 <= value < 128:
+        raise ValueError(f"{value} does not fit into a byte with sign")
+    return bytes([value & 0xFF])
+
+
+def _s32(value: int) -> bytes:
+    cut = max(-0x80000000, min(0x7FFFFFFF, value))
+    return (cut & 0xFFFFFFFF).to_bytes(4, "big")
