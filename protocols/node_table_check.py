@@ -108,9 +108,10 @@ def _check_lookup(table: bytes, at: int, count: int) -> None:
 
 def _meanings(table: bytes, lookup: int) -> list[int]:
     """The meaning for unlisted codes and those of the listed ones."""
+    # MicroPython has no starred items in a list.
     codes = u16(table, layout.CODES_AT) + u16(table, lookup + 4) * layout.CODE_BYTES
     listed = [s8(table, codes + index * layout.CODE_BYTES + 2) for index in range(table[lookup + 3])]
-    return [s8(table, lookup + 2)] + listed  # noqa: RUF005 - MicroPython has no starred list items
+    return [s8(table, lookup + 2)] + listed
 
 
 def _check_lamp(table: bytes, at: int) -> None:

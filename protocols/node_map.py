@@ -1,0 +1,107 @@
+"""Registers of our own node. Made by `make gen` from hardware/devices/gatepost-node.toml; do not edit.
+
+For a block BLOCK: its first address, BLOCK_REGISTERS how many it has, and BLOCK_FIELD the address of each field. For a
+record that repeats: the address of the first, how many there are, how many registers one takes, and the offset of each
+field within one.
+"""
+
+# Who the node is and what it runs on, read
+IDENTITY = 0x0000
+IDENTITY_REGISTERS = 12
+IDENTITY_MAGIC = 0x0000  # u16: the letters GP
+IDENTITY_MAGIC_VALUE = 0x4750
+IDENTITY_MAP_VERSION = 0x0001  # u16: version of this register map
+IDENTITY_MAP_VERSION_VALUE = 0x0001
+IDENTITY_FIRMWARE_VERSION = 0x0002  # u16: major << 8 | minor
+IDENTITY_FIRMWARE_PATCH = 0x0003  # u16: third number of the firmware version
+IDENTITY_CONFIG_DIGEST = 0x0004  # u32: CRC-32 in the head of the node table that is loaded
+IDENTITY_SLOT_COUNT = 0x0006  # u16: slots in use
+IDENTITY_DEVICE_COUNT = 0x0007  # u16: devices in the node table
+IDENTITY_NODE_EPOCH = 0x0008  # u32: number of this start, part of an event's name
+IDENTITY_BOARD = 0x000A  # u16: which board the firmware was made for
+IDENTITY_EVENT_CAPACITY = 0x000B  # u16: events that the ring holds
+
+# How the node is doing, read
+HEALTH = 0x0020
+HEALTH_REGISTERS = 18
+HEALTH_UPTIME_S = 0x0020  # u32: seconds since the start
+HEALTH_RESET_CAUSE = 0x0022  # u16: why it started, as machine.reset_cause() gives it
+HEALTH_HEAP_FREE_BYTES = 0x0023  # u32: free heap after the last collection
+HEALTH_TIME_STATE = 0x0025  # u16: 0 the clock was never set, 1 it was
+HEALTH_UNIX_S = 0x0026  # u32: the node's clock, whole seconds
+HEALTH_UNIX_MS = 0x0028  # u16: the node's clock, milliseconds of the second
+HEALTH_POLLS_GOOD = 0x0029  # u32: answers of devices that were right
+HEALTH_POLLS_FAILED = 0x002B  # u32: requests to devices without a right answer
+HEALTH_SLOW_DEVICES = 0x002D  # u16: devices on the slow list
+HEALTH_SERVER_FRAMES = 0x002E  # u32: requests that the node answered on the pole bus
+HEALTH_SERVER_CRC_ERRORS = 0x0030  # u32: damaged frames on the pole bus
+
+# Setting the clock; the time is valid at the end of the request, write
+TIME = 0x0040
+TIME_REGISTERS = 3
+TIME_UNIX_S = 0x0040  # u32: whole seconds since 1970-01-01 UTC
+TIME_UNIX_MS = 0x0042  # u16: milliseconds of the second
+
+# Kept for settings with an authentication tag, write
+SETTINGS = 0x0050
+SETTINGS_REGISTERS = 7
+SETTINGS_WRITE_SEQUENCE = 0x0050  # reserved
+SETTINGS_AUTH_COUNTER = 0x0051  # reserved
+SETTINGS_AUTH_TAG = 0x0053  # reserved
+
+# What the lamp shall do; a changed, non-zero command_sequence makes it a new command, write
+LAMP_COMMAND = 0x0060
+LAMP_COMMAND_REGISTERS = 11
+LAMP_COMMAND_COMMAND_SEQUENCE = 0x0060  # u16: number of the command, not 0
+LAMP_COMMAND_LEVEL_PCT = 0x0061  # u16: linear light output, 0 to 100
+LAMP_COMMAND_FADE_S = 0x0062  # u16: seconds to get there
+LAMP_COMMAND_EXPIRES_S = 0x0063  # u32: unix seconds after which the command is refused, 0 for never
+LAMP_COMMAND_AUTH_COUNTER = 0x0065  # reserved
+LAMP_COMMAND_AUTH_TAG = 0x0067  # reserved
+
+# What became of the last lamp command, read
+LAMP_STATE = 0x0078
+LAMP_STATE_REGISTERS = 6
+LAMP_STATE_COMMAND_SEQUENCE = 0x0078  # u16: number of the last command that was taken
+LAMP_STATE_RESULT = 0x0079  # u16: 0 none, 1 working, 2 confirmed, 3 failed, 4 refused
+LAMP_STATE_REASON = 0x007A  # u16: why it failed or was refused
+LAMP_STATE_COMMANDED_PCT = 0x007B  # u16: level that the lamp should have
+LAMP_STATE_ACTUAL_PCT = 0x007C  # u16: level that was read back, 0xFFFF unknown
+LAMP_STATE_DRIVER_RAW = 0x007D  # u16: the driver's own value, as read back
+
+# The oldest events that are not acknowledged, read
+EVENTS = 0x0100
+EVENTS_REGISTERS = 88
+EVENTS_OLDEST = 0x0100  # u32: sequence of the oldest event kept, 0 if none
+EVENTS_NEWEST = 0x0102  # u32: sequence of the newest event, 0 if none
+EVENTS_OVERFLOW = 0x0104  # u32: events that the ring had to drop
+EVENTS_COUNT_IN_WINDOW = 0x0106  # u16: entries below that are valid
+EVENTS_SPARE = 0x0107  # reserved
+EVENT = 0x0108
+EVENT_COUNT = 8
+EVENT_REGISTERS = 10
+EVENT_SEQUENCE = 0  # u32: number of the event within the node's epoch
+EVENT_CODE = 2  # u16: what happened, a number of protocols/event_codes.py
+EVENT_SLOT = 3  # u16: slot of the point it is about, 0xFFFF none
+EVENT_VALUE = 4  # s32: value that belongs to the code
+EVENT_UNIX_S = 6  # u32: when, whole seconds
+EVENT_UNIX_MS = 8  # u16: when, milliseconds of the second
+EVENT_TIME_STATE = 9  # u16: 0 counted from the start, 1 unix time
+
+# The gateway has these events safe on its disk, write
+EVENT_ACKNOWLEDGEMENT = 0x0180
+EVENT_ACKNOWLEDGEMENT_REGISTERS = 10
+EVENT_ACKNOWLEDGEMENT_NODE_EPOCH = 0x0180  # u32: epoch of the events
+EVENT_ACKNOWLEDGEMENT_SEQUENCE = 0x0182  # u32: this event and all older ones may go
+EVENT_ACKNOWLEDGEMENT_AUTH_COUNTER = 0x0184  # reserved
+EVENT_ACKNOWLEDGEMENT_AUTH_TAG = 0x0186  # reserved
+
+# The latest sample of every point, in the order of the node table, read
+SLOTS = 0x0200
+SLOTS_REGISTERS = 512
+SLOT = 0x0200
+SLOT_COUNT = 128
+SLOT_REGISTERS = 4
+SLOT_VALUE = 0  # s32: scaled by the point's exponent; means nothing unless the quality is good
+SLOT_QUALITY_COUNTER = 2  # u16: quality << 8 | counter of samples, 8 bits
+SLOT_AGE_10MS = 3  # u16: age in 10 ms, 0xFFFE that old or older, 0xFFFF never read
