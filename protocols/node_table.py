@@ -61,6 +61,26 @@ def stop_bits(table: bytes) -> int:
     return table[layout.STOP_BITS_AT]
 
 
+def node_unit(table: bytes) -> int:
+    """The node's own unit id on the pole bus."""
+    return table[layout.NODE_UNIT_AT]
+
+
+def pole_baud(table: bytes) -> int:
+    """Bits per second of the pole bus."""
+    return u32(table, layout.POLE_BAUD_AT)
+
+
+def pole_parity(table: bytes) -> int:
+    """Parity of the pole bus: layout.PARITY_NONE, PARITY_EVEN or PARITY_ODD."""
+    return table[layout.POLE_PARITY_AT]
+
+
+def pole_stop_bits(table: bytes) -> int:
+    """Stop bits of the pole bus, 1 or 2."""
+    return table[layout.POLE_STOP_BITS_AT]
+
+
 def _device_at(table: bytes, device: int) -> int:
     return u16(table, layout.DEVICES_AT) + device * layout.DEVICE_BYTES
 

@@ -30,8 +30,19 @@ class NodeTableWriter:
     Every number is checked against the width of its field: ValueError names the field that it does not fit.
     """
 
-    def __init__(self, baud: int = 0, parity: str = "N", stop_bits: int = 1) -> None:
+    def __init__(
+        self,
+        baud: int = 0,
+        parity: str = "N",
+        stop_bits: int = 1,
+        node_unit: int = 1,
+        pole_baud: int = 19200,
+        pole_parity: str = "N",
+        pole_stop_bits: int = 1,
+    ) -> None:
         self._line = _field("baud", baud, 4) + bytes([_PARITIES[parity], stop_bits])
+        self._pole = _field("node_unit", node_unit, 1) + bytes([_PARITIES[pole_parity]])
+        self._pole += _field("pole_baud", pole_baud, 4) + bytes([pole_stop_bits]) + bytes(3)
         self._devices: list[bytearray] = []
         self._requests: list[bytearray] = []
         self._points: list[bytes] = []
@@ -153,7 +164,7 @@ class NodeTableWriter:
         for section in sections:
             body += _field("section", at + len(content), 2)
             content += b"".join(bytes(entry) for entry in section)
-        body += _field("lamp", at + len(content) if self._lamp else 0, 2) + bytes(2)
+        body += _field("lamp", at + len(content) if self._lamp else 0, 2) + self._pole
         body += content + self._lamp
         head = layout.MAGIC + _field("length", len(body) + layout.CHECKED_FROM, 4)
         return head + _field("digest", binascii.crc32(body), 4) + body
