@@ -1,24 +1,27 @@
 """What a `pole.toml` may say: one model per table, every key with its unit. `docs/pole-toml.md` tells it in words.
 
-Models are frozen; times are given in seconds and offered in whole milliseconds as well, since that is what the agent
-counts in. Checks that need more than one table stand in `crosscheck`.
+Times are given in seconds and offered in whole milliseconds as well, since that is what the agent counts in. Checks
+that need more than one table stand in `crosscheck` and `pointcheck`.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
+
+from gateway_agent.toml_source import TomlModel
 
 MAX_BUSES = 4
 MAX_NODES = 32
-BAUD_RATES = (1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=32)]
 GatewayName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]+$", max_length=32)]
 PointPath = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*/[a-z][a-z0-9_]*$")]
-Unit = Annotated[int, Field(ge=1, le=247)]
+Unit = Annotated[int, Field(ge=1, le=247, examples=[1])]
 Baud = Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200]
 Parity = Literal["N", "E", "O"]
-Seconds = Annotated[float, Field(gt=0, le=86400)]
+Seconds = Annotated[float, Field(gt=0, le=86400, examples=[60])]
+Period = Annotated[float, Field(ge=0.1, le=86400, examples=[60])]
 Number = int | float
 OptionValue = bool | int | float | str
 
@@ -28,13 +31,7 @@ def milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-class Table(BaseModel):
-    """A table of pole.toml: unknown keys are refused, values never change, nothing is converted silently."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class LineSettings(Table):
+class LineSettings(TomlModel):
     """How bytes travel on a line: bits per second, parity N, E or O, one or two stop bits; always eight data bits."""
 
     baud: Baud = 9600
@@ -61,10 +58,10 @@ class LineSettings(Table):
         return f"{self.baud} 8{self.parity}{self.stop_bits}"
 
 
-class PoleTable(Table):
+class PoleTable(TomlModel):
     """`[pole]`: who this gateway is."""
 
-    gateway: GatewayName
+    gateway: Annotated[GatewayName, Field(examples=["gp-east-12"])]
 
 
 class BusConfig(LineSettings):
@@ -82,7 +79,7 @@ class BusConfig(LineSettings):
         return LineSettings(baud=self.baud, parity=self.parity, stop_bits=self.stop_bits)
 
 
-class ReportConfig(Table):
+class ReportConfig(TomlModel):
     """How a point is reported; what is given here replaces the profile's `report` of that point as a whole."""
 
     change: Annotated[Number, Field(gt=0)] | None = None
@@ -95,15 +92,15 @@ class ReportConfig(Table):
     )
 
 
-class DeviceConfig(Table):
+class DeviceConfig(TomlModel):
     """What any device says, on a node's sensor bus or on a bus of the gateway."""
 
     name: Name
     profile: Annotated[str, StringConstraints(min_length=1)]
     unit: Unit | None = None
-    every_s: Seconds
-    options: dict[str, OptionValue] = {}
-    report: dict[Name, ReportConfig] = {}
+    every_s: Period
+    options: Mapping[str, OptionValue] = {}
+    report: Mapping[Name, ReportConfig] = {}
     serial: LineSettings | None = None
 
     @property
@@ -128,15 +125,15 @@ class BusDeviceConfig(DeviceConfig):
         return milliseconds(self.phase_s)
 
 
-class NodeConfig(Table):
+class NodeConfig(TomlModel):
     """`[[nodes]]`: an ESP32 with our firmware, a Modbus server on a bus of the gateway."""
 
     name: Name
     bus: Name
     unit: Unit
-    every_s: Seconds
+    every_s: Period
     phase_s: Annotated[float, Field(ge=0, le=86400)] = 0
-    events_every_s: Seconds = 0.5
+    events_every_s: Period = 0.5
     reply_timeout_ms: Annotated[int, Field(ge=10, le=5000)] = 200
     sensor_bus: LineSettings | None = None
     devices: tuple[NodeDeviceConfig, ...] = Field(default=(), strict=False)
@@ -157,7 +154,7 @@ class NodeConfig(Table):
         return milliseconds(self.events_every_s)
 
 
-class AlarmRule(Table):
+class AlarmRule(TomlModel):
     """`[[alarms]]`: a rule of the gateway, in the point's unit. One of `above` and `below`, with a way back."""
 
     point: PointPath
@@ -173,7 +170,7 @@ class AlarmRule(Table):
         return milliseconds(self.hold_s)
 
 
-class JournalConfig(Table):
+class JournalConfig(TomlModel):
     """`[journal]`: the durable record on disk."""
 
     path: Annotated[str, StringConstraints(min_length=1)]
@@ -182,7 +179,7 @@ class JournalConfig(Table):
     keep_acknowledged: bool = False
 
 
-class UplinkConfig(Table):
+class UplinkConfig(TomlModel):
     """`[uplink]`: where the platform is and how often it hears from us."""
 
     url: Annotated[str, StringConstraints(pattern=r"^coap://[^/\s]+(/[^\s]*)?$")]
@@ -191,7 +188,7 @@ class UplinkConfig(Table):
     batch_readings: Annotated[int, Field(ge=1, le=10000)] = 200
 
 
-class PoleConfig(Table):
+class PoleConfig(TomlModel):
     """A whole pole.toml."""
 
     pole: PoleTable
@@ -203,14 +200,14 @@ class PoleConfig(Table):
     uplink: UplinkConfig
 
     def bus(self, name: str) -> BusConfig:
-        """The bus of that name; KeyError when there is none."""
+        """Return the bus of that name; KeyError when there is none."""
         for bus in self.buses:
             if bus.name == name:
                 return bus
         raise KeyError(name)
 
     def node(self, name: str) -> NodeConfig:
-        """The node of that name; KeyError when there is none."""
+        """Return the node of that name; KeyError when there is none."""
         for node in self.nodes:
             if node.name == name:
                 return node

@@ -1,0 +1,38 @@
+"""When to poll: slots on the grid of unix time, so that every agent, restarted or not, measures at the same moments."""
+
+import asyncio
+
+from gateway_agent.clock import Clock
+
+_LONGEST_SLEEP_MS = 30_000
+
+
+def slot_after(now_ms: int, period_ms: int, phase_ms: int) -> int:
+    """The first multiple of `period_ms` plus `phase_ms` that is later than `now_ms`; all in unix milliseconds."""
+    return ((now_ms - phase_ms) // period_ms + 1) * period_ms + phase_ms
+
+
+class Slots:
+    """The slots of one period and phase. A slot that passes while the caller is busy is skipped and counted.
+
+    The clock may be set meanwhile: nobody waits longer than one period for it.
+    """
+
+    def __init__(self, clock: Clock, period_ms: int, phase_ms: int = 0) -> None:
+        self.period_ms = period_ms
+        self.skipped = 0
+        self._clock = clock
+        self._phase_ms = phase_ms
+        self._last_ms: int | None = None
+
+    async def next(self) -> int:
+        """Wait for the next slot and return its unix milliseconds."""
+        slot_ms = slot_after(self._clock.unix_ms(), self.period_ms, self._phase_ms)
+        if self._last_ms is not None and slot_ms - self._last_ms < 10 * self.period_ms:
+            self.skipped += max(0, (slot_ms - self._last_ms) // self.period_ms - 1)
+        while (wait_ms := slot_ms - self._clock.unix_ms()) > 0:
+            if wait_ms > self.period_ms:
+                slot_ms = slot_after(self._clock.unix_ms(), self.period_ms, self._phase_ms)
+            await asyncio.sleep(min(wait_ms, _LONGEST_SLEEP_MS, self.period_ms) / 1000)
+        self._last_ms = slot_ms
+        return slot_ms
