@@ -77,9 +77,12 @@ class Drop:
         self.frames_sent = 0
         self.busy_until_s = 0.0
 
-    def send(self, data: bytes) -> float:
-        """Put `data` on the line after what this drop is still sending; the loop time at which its last bit is out."""
-        return self.bus._send(self, bytes(data))
+    def send(self, data: bytes, after_s: float = 0.0) -> float:
+        """Put `data` on the line, `after_s` seconds from now, after what this drop is still sending.
+
+        Returns the loop time at which its last bit is out.
+        """
+        return self.bus._send(self, bytes(data), after_s)
 
     def configure(self, baud: int, parity: str = "N", stop_bits: int = 1) -> None:
         """Set baud rate, parity and stop bits from now on; ValueError for impossible ones."""
@@ -161,14 +164,13 @@ class Bus:
                 covered = last
         return busy / (now - begin)
 
-    def _send(self, drop: Drop, data: bytes) -> float:
+    def _send(self, drop: Drop, data: bytes, delay_s: float) -> float:
         now = self._loop.time()
         self._advance(now)
-        delay_s = 0.0
         if drop.faults is not None:
             outgoing = drop.faults.disturb(data)
-            data, delay_s = outgoing.data, outgoing.delay_s
-        start_s = max(now, drop.busy_until_s) + delay_s
+            data, delay_s = outgoing.data, delay_s + outgoing.delay_s
+        start_s = max(now + delay_s, drop.busy_until_s)
         if not data or drop not in self._drops:
             return start_s
         sent = _Transmission(drop, data, start_s)

@@ -1,0 +1,275 @@
+"""Simulated Modbus devices, made from their profile and options alone.
+
+A device holds an image of its registers and answers FC 03, 04, 06 and 16 under all unit ids of its product, with the
+exceptions of the standard. New values wait until the device is quiet: it never changes its image between a request
+and 500 ms after the end of its answer, as a product that finishes answering before it measures again. What the image
+holds, and from which millisecond, goes to the truth.
+
+To try it: `SimulatedDevice(load_profile("eastron-sdm120"), 1, "mains", clock=clock).connect(bus)`, `set`, `refresh`.
+Where it hurts: polled without a pause of half a second, a device changes its image only every few seconds.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+from gateway_agent.clock import Clock
+from gateway_agent.profiles.model import Profile
+from gateway_agent.profiles.resolve import resolve
+from hardware.rig import modbus_side as modbus
+from hardware.rig.bus import Bus, Drop
+from hardware.rig.device_settings import DeviceSettings
+from hardware.rig.lamp_output import LampOutput
+from hardware.rig.register_image import RegisterImage
+from hardware.rig.truth import Truth
+from hardware.rig.wrong_answers import WrongAnswers
+from protocols import quality
+
+QUIET_AFTER_ANSWER_S = 0.5
+_HURRIED_QUIET_S = 0.15
+_PATIENCE_S = 3.0
+_GAP_SLACK_S = 0.001
+_USUAL_DELAY_MS = 10.0
+
+
+class SimulatedDevice:
+    """One product on a bus: `unit` is its first unit id, `name` the device's name on the pole.
+
+    `reply_delay_ms` is what it takes from the end of a request's silence to its answer. `wrong` spoils answers,
+    `drop.faults` the line. `counts` counts "answered", "exceptions", "damaged" frames, "hurried" requests that came
+    before the profile's gap was over, "put-off" refreshes. `powered = False` makes it mute.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        unit: int,
+        name: str,
+        options: Mapping[str, object] | None = None,
+        *,
+        clock: Clock,
+        truth: Truth | None = None,
+    ) -> None:
+        self.resolved = resolve(profile, options)
+        self.unit = unit
+        self.name = name
+        self.clock = clock
+        self.truth = truth
+        self.points = {point.name: point for point in self.resolved.points if point.register is not None}
+        self.units = 1 + max(
+            (point.register.unit_offset for point in self.points.values() if point.register), default=0
+        )
+        self.image = RegisterImage(self.points.values(), profile.device.requests.max_gap)
+        self.settings = DeviceSettings(profile, self.image)
+        lamp = self.resolved.lamp
+        self.lamp = None if lamp is None else LampOutput(lamp, self.image)
+        self.timing = profile.device.timing
+        self.reply_delay_ms = min(_USUAL_DELAY_MS, self.timing.reply_timeout_ms / 4) if self.timing else _USUAL_DELAY_MS
+        self.wrong: WrongAnswers | None = None
+        self.powered = True
+        self.counts: Counter[str] = Counter()
+        self.on_action: Callable[[str], None] = lambda name: None
+        self.drop: Drop | None = None
+        self._loop = asyncio.get_running_loop()
+        self._values: dict[str, int | None] = {}
+        self._staged: dict[str, int | None] = {}
+        self._qualities: dict[str, int] = {}
+        self._staged_qualities: dict[str, int] = {}
+        self._staged_codes: dict[str, tuple[int | None, int | None]] = {}
+        self._refresh: asyncio.TimerHandle | None = None
+        self._deadline_s = 0.0
+        self._answered_s = -1e9
+        if self.lamp is not None:
+            self._stage(self.lamp.driver.read_back, self.lamp.raw)
+            self.refresh()
+
+    def connect(self, bus: Bus) -> Drop:
+        """Attach to a bus, with the bus's own line settings where the product has them, else as from the factory."""
+        serial = self.resolved.profile.device.serial
+        line = bus.settings
+        if serial is None or not serial.misfits(line.baud, line.parity, line.stop_bits):
+            self.drop = bus.attach(self.name, frame=self._heard)
+        else:
+            self.drop = bus.attach(
+                self.name, baud=serial.baud, parity=serial.parity, stop_bits=serial.stop_bits, frame=self._heard
+            )
+        return self.drop
+
+    def disconnect(self) -> None:
+        """Leave the bus."""
+        if self.drop is not None:
+            self.drop.detach()
+            self.drop = None
+
+    def set(self, point: str, value: int) -> None:
+        """Let the point have this value (with its exponent) from the next refresh on; KeyError for an unknown point."""
+        self._stage(point, value)
+
+    def set_invalid(self, point: str) -> None:
+        """Let the point have no value from the next refresh on: its sentinel or NaN."""
+        self._stage(point, None)
+
+    def set_quality(self, point: str, wanted: int) -> None:
+        """Let the status register of the point mean this quality from the next refresh on."""
+        sharing = self.image.sharing_status(point)
+        if not sharing:
+            raise ValueError(f"point {point} has no status register")
+        for other in sharing:
+            self._staged_qualities[other] = wanted
+
+    def set_codes(self, point: str, decimals: int | None = None, unit_code: int | None = None) -> None:
+        """Let the device count the point by other codes of its decimals or unit register from the next refresh on."""
+        self._staged_codes[point] = (decimals, unit_code)
+        if point in self._values:
+            self._staged.setdefault(point, self._values[point])
+
+    def value(self, point: str) -> int | None:
+        """What the registers hold now as a valid value of the point, or None."""
+        return self._values.get(point) if self._qualities.get(point, quality.GOOD) == quality.GOOD else None
+
+    def refresh(self) -> None:
+        """Take over what was set, now or as soon as the device is quiet."""
+        self._take_over_by(self._loop.time() + _PATIENCE_S)
+
+    def restart(self, warm_up_s: float | None = None) -> None:
+        """Switch the power off and on: points with a status warm up for the profile's time, or for `warm_up_s`."""
+        self.powered = True
+        seconds = (self.timing.warm_up_s if self.timing else 0) if warm_up_s is None else warm_up_s
+        points = [point for point in self.points if self.image.sharing_status(point)]
+        for point in points:
+            self.set_quality(point, quality.WARMING_UP)
+        self.refresh()
+        for point in points:
+            self._loop.call_later(seconds, self._warm, point)
+
+    def _warm(self, point: str) -> None:
+        self.set_quality(point, quality.GOOD)
+        self.refresh()
+
+    def _stage(self, point: str, value: int | None) -> None:
+        if point not in self.points:
+            raise KeyError(f"{self.name} has no register point {point}")
+        self._staged[point] = value
+
+    def _take_over_by(self, deadline_s: float) -> None:
+        if self._refresh is not None:
+            self._deadline_s = min(self._deadline_s, deadline_s)
+            return
+        self._deadline_s = deadline_s
+        self._take_over()
+
+    def _take_over(self) -> None:
+        self._refresh = None
+        now = self._loop.time()
+        free = self._answered_s + QUIET_AFTER_ANSWER_S
+        if free > self._deadline_s:
+            free = max(self._deadline_s, self._answered_s + _HURRIED_QUIET_S)
+        if now < free:
+            self.counts["put-off"] += 1
+            self._refresh = self._loop.call_at(free, self._take_over)
+            return
+        at_ms = self.clock.unix_ms()
+        changed = set(self._staged) | set(self._staged_qualities)
+        for point, wanted in self._staged_qualities.items():
+            self.image.put_quality(point, wanted)
+            self._qualities[point] = wanted
+        for point, (decimals, unit_code) in self._staged_codes.items():
+            self.image.put_codes(point, decimals, unit_code)
+        for point, value in self._staged.items():
+            if value is None:
+                self.image.put_invalid(point)
+                self._values[point] = None
+            elif self._values.get(point) != value or point in self._staged_codes:
+                self._values[point] = self.image.put(point, value)
+        self._staged.clear()
+        self._staged_qualities.clear()
+        self._staged_codes.clear()
+        for point in changed:
+            self._tell(point, at_ms)
+
+    def _tell(self, point: str, at_ms: int) -> None:
+        if self.truth is None:
+            return
+        held = self.value(point)
+        if held is None:
+            self.truth.release(f"{self.name}/{point}", at_ms)
+        else:
+            self.truth.hold(f"{self.name}/{point}", at_ms, held, self.points[point].exponent)
+
+    def _heard(self, frame: bytes) -> None:
+        drop = self.drop
+        if not self.powered or drop is None or not frame:
+            return
+        offset = frame[0] - self.unit
+        if frame[0] != modbus.BROADCAST and not 0 <= offset < self.units:
+            return
+        taken = modbus.unpack(frame)
+        if taken is None or not taken[1]:
+            self.counts["damaged"] += 1
+            return
+        settings = drop.settings
+        began_s = self._loop.time() - settings.quiet_s - len(frame) * settings.byte_s
+        if self.timing is not None and began_s - self._answered_s < self.timing.gap_ms / 1000 - _GAP_SLACK_S:
+            self.counts["hurried"] += 1
+            return
+        unit, pdu = taken
+        answer = self._answer(0 if unit == modbus.BROADCAST else offset, pdu)
+        if unit == modbus.BROADCAST:
+            return
+        self.counts["exceptions" if answer[0] & 0x80 else "answered"] += 1
+        if self.wrong is not None:
+            unit, answer = self.wrong.spoil(unit, answer)
+        self._answered_s = drop.send(modbus.pack(unit, answer), self.reply_delay_ms / 1000)
+
+    def _answer(self, offset: int, pdu: bytes) -> bytes:
+        function = pdu[0]
+        for name, action in self.resolved.profile.actions.items():
+            if pdu == action.request():
+                self.on_action(name)
+                return pdu
+        if function in (modbus.READ_HOLDING, modbus.READ_INPUT):
+            return self._read(offset, pdu)
+        if function in (modbus.WRITE_ONE, modbus.WRITE_MANY):
+            return self._write(offset, pdu)
+        return modbus.exception(function, modbus.ILLEGAL_FUNCTION)
+
+    def _read(self, offset: int, pdu: bytes) -> bytes:
+        span = modbus.read_span(pdu, self.resolved.profile.device.requests.max_registers)
+        if span is None:
+            return modbus.exception(pdu[0], modbus.ILLEGAL_VALUE)
+        data = self.image.read(offset, pdu[0], *span)
+        if data is None:
+            return modbus.exception(pdu[0], modbus.ILLEGAL_ADDRESS)
+        return bytes([pdu[0], len(data)]) + data
+
+    def _write(self, offset: int, pdu: bytes) -> bytes:
+        write = modbus.write_of(pdu)
+        if write is None:
+            return modbus.exception(pdu[0], modbus.ILLEGAL_VALUE)
+        addresses = range(write.address, write.address + len(write.values))
+        lamp = self.lamp
+        takes_lamp = lamp is not None and lamp.takes(offset, write.address) and len(write.values) == 1
+        if not takes_lamp and not all(self.settings.takes(offset, address) for address in addresses):
+            return modbus.exception(pdu[0], modbus.ILLEGAL_ADDRESS)
+        if lamp is not None and takes_lamp:
+            if not lamp.write(write.values[0]):
+                return modbus.exception(pdu[0], modbus.ILLEGAL_VALUE)
+            self._loop.call_later(lamp.fade_s, self._faded, self._loop.time() + lamp.settle_s)
+        else:
+            for address, value in zip(addresses, write.values, strict=True):
+                self.settings.write(offset, address, value)
+            self._loop.call_later(QUIET_AFTER_ANSWER_S, self._take_settings)
+        return modbus.write_answer(write)
+
+    def _faded(self, deadline_s: float) -> None:
+        if self.lamp is not None:
+            self.lamp.arrive()
+            self._stage(self.lamp.driver.read_back, self.lamp.raw)
+            self._take_over_by(deadline_s)
+
+    def _take_settings(self) -> None:
+        unit, baud = self.settings.unit_id, self.settings.baud
+        if unit is not None:
+            self.unit = unit
+        if baud is not None and self.drop is not None:
+            self.drop.configure(baud, self.drop.settings.parity, self.drop.settings.stop_bits)
