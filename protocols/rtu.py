@@ -92,10 +92,10 @@ def build_write_single(buffer: bytearray, unit: int, address: int, value: int) -
     return seal(buffer, 6)
 
 
-def build_write_multiple(buffer: bytearray, unit: int, address: int, registers: "list[int]", count: int) -> int:
+def build_write_multiple(buffer: bytearray, unit: int, address: int, registers: list[int], count: int) -> int:
     """Write a request of function 16 for `registers[:count]` (1 to 123) and return its length.
 
-    `registers` may be any sequence of integers 0 to 65535.
+    Each register is 0 to 65535.
     """
     buffer[0] = unit
     buffer[1] = modbus.WRITE_MULTIPLE_REGISTERS
