@@ -77,6 +77,7 @@ class SerialLine:
         self._found_s = 0.0
         self._found_ms = 0
         self._last_heard_s = 0.0
+        self._is_noisy = False
 
     @property
     def is_open(self) -> bool:
@@ -128,7 +129,7 @@ class SerialLine:
         """
         if not self.is_open:
             raise NoAnswerError(Fault.PORT_DOWN)
-        await self._become_quiet(self._settings.silence_s)
+        await self._become_quiet()
         await self._switch(settings)
         on_line_s = (ask.request_bytes + ask.answer_bytes) * settings.byte_s
         try:
@@ -181,6 +182,7 @@ class SerialLine:
         self.counters.busy_s += len(fresh) * self._settings.byte_s
         self._heard += fresh
         self._unused = len(data)
+        self._is_noisy = True
         if self._ask is None or self._found is not None:
             return b""
         self._found = find_answer(self._heard, self._ask)
@@ -190,6 +192,7 @@ class SerialLine:
         self._found_event.set()
         if self._waiting is None:
             return b""
+        self._is_noisy = len(self._heard) > self._found.end
         frame = self._heard[self._found.start : self._found.end]
         self._unused -= len(frame)
         return frame
@@ -202,19 +205,27 @@ class SerialLine:
         client = cast(AsyncModbusSerialClient, self._client)
         return cast(SerialTransport, client.ctx.transport).sync_serial
 
-    async def _become_quiet(self, silence_s: float) -> None:
-        """Wait for that much silence. Raises NoAnswerError(BUSY_LINE) when there is none for a second."""
+    async def _become_quiet(self) -> None:
+        """Wait for t3.5 of silence. Raises NoAnswerError(BUSY_LINE) when there is none for a second.
+
+        When the last bytes were not the end of an answer, more may sit in the UART: it hands over its FIFO in one
+        piece, so a line can seem silent while somebody talks.
+        """
         loop = asyncio.get_running_loop()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         limit_s = loop.time() + _BUSY_LIMIT_S
-        while (wait_s := self._last_heard_s + silence_s - loop.time()) > 0:
+        while (wait_s := self._last_heard_s + self._silence_s() - loop.time()) > 0:
             if loop.time() >= limit_s:
                 self.counters.unquiet += 1
                 raise NoAnswerError(Fault.BUSY_LINE, "something sends all the time; find it by unplugging one by one")
             await asyncio.sleep(wait_s)
+        self._is_noisy = False
         if not self.is_open:
             raise NoAnswerError(Fault.PORT_DOWN)
+
+    def _silence_s(self) -> float:
+        return self._settings.silence_s + (_FIFO_BYTES * self._settings.byte_s if self._is_noisy else 0.0)
 
     async def _switch(self, settings: LineSettings) -> None:
         """Give the port other settings, with silence on both sides of the change."""
@@ -230,10 +241,8 @@ class SerialLine:
     async def _refuse_second_answer(self, ask: Ask) -> None:
         """Wait for the silence behind the answer; two answers mean that somebody else drives the line."""
         await asyncio.sleep(self._settings.silence_s)
+        await self._become_quiet()
         found = cast(Found, self._found)
-        if len(self._heard) > found.end:
-            # A UART hands over its FIFO in one piece, so more may be on the way although the line seems silent.
-            await self._become_quiet(self._settings.silence_s + _FIFO_BYTES * self._settings.byte_s)
         rest = self._heard[found.end :]
         self.counters.noise_bytes += found.start + len(rest)
         second = find_answer(rest, ask)

@@ -6,7 +6,6 @@ the pollers can say "no answer" instead of piling up.
 """
 
 import asyncio
-import heapq
 import itertools
 import logging
 from dataclasses import dataclass, field
@@ -21,7 +20,9 @@ from gateway_agent.config import BusConfig, LineSettings
 _LOG = logging.getLogger(__name__)
 _FIRST_BACK_OFF_S = 1.0
 _LAST_BACK_OFF_S = 30.0
+_LOOK_AT_PORT_S = 30.0
 _SAME_SETTINGS_FOR_S = 1.0
+_LINGER_S = 0.05
 
 
 class Urgency(IntEnum):
@@ -59,6 +60,7 @@ class BusOwner:
         self._numbers = itertools.count()
         self._work = asyncio.Event()
         self._settings = bus.line
+        self._served_s = 0.0
 
     async def ask(self, ask: Ask, settings: LineSettings, reply_timeout_ms: int, urgency: Urgency) -> Answer:
         """Send a request when its turn comes and return the answer. Raises NoAnswerError."""
@@ -66,7 +68,7 @@ class BusOwner:
             raise NoAnswerError(Fault.PORT_DOWN, self.problem)
         loop = asyncio.get_running_loop()
         job = _Job(urgency, next(self._numbers), loop.time(), ask, settings, reply_timeout_ms, loop.create_future())
-        heapq.heappush(self._jobs, job)
+        self._jobs.append(job)
         self._work.set()
         return await job.answer
 
@@ -107,8 +109,7 @@ class BusOwner:
         while self.line.is_open:
             job = self._next_job()
             if job is None:
-                self._work.clear()
-                await self._wait_for_work()
+                await self._wait_for_work(_LINGER_S if self._jobs else _LOOK_AT_PORT_S)
                 continue
             self._settings = job.settings
             try:
@@ -122,35 +123,36 @@ class BusOwner:
             else:
                 if not job.answer.done():
                     job.answer.set_result(answer)
+            self._served_s = asyncio.get_running_loop().time()
 
-    async def _wait_for_work(self) -> None:
-        """Wait for a request, or half a minute, so that an unplugged adapter on an idle bus is noticed too."""
+    async def _wait_for_work(self, limit_s: float) -> None:
+        """Wait for a request, or for so long: an unplugged adapter on an idle bus is to be noticed too."""
+        self._work.clear()
         try:
-            async with asyncio.timeout(_LAST_BACK_OFF_S):
+            async with asyncio.timeout(limit_s):
                 await self._work.wait()
         except TimeoutError:
             return
 
     def _next_job(self) -> _Job | None:
-        """Take the most urgent request; among equals one that needs no change of settings, unless the first is old."""
-        while self._jobs and self._jobs[0].answer.done():
-            heapq.heappop(self._jobs)
+        """Take the most urgent request, or None when there is none that should be served now.
+
+        Among equals one that needs no change of settings goes first, unless the oldest has waited for a second. Before
+        a change the line is kept for a moment, since whoever has just been served may have more to ask.
+        """
+        self._jobs = [job for job in self._jobs if not job.answer.done()]
         if not self._jobs:
             return None
-        first = self._jobs[0]
-        age_s = asyncio.get_running_loop().time() - first.since_s
-        if first.settings != self._settings and age_s < _SAME_SETTINGS_FOR_S:
-            alike = [
-                job
-                for job in self._jobs
-                if job.urgency == first.urgency and job.settings == self._settings and not job.answer.done()
-            ]
+        first = min(self._jobs)
+        now_s = asyncio.get_running_loop().time()
+        if first.settings != self._settings and now_s - first.since_s < _SAME_SETTINGS_FOR_S:
+            alike = [job for job in self._jobs if job.urgency == first.urgency and job.settings == self._settings]
             if alike:
-                chosen = min(alike)
-                self._jobs.remove(chosen)
-                heapq.heapify(self._jobs)
-                return chosen
-        return heapq.heappop(self._jobs)
+                first = min(alike)
+            elif first.urgency is not Urgency.COMMAND and now_s - self._served_s < _LINGER_S:
+                return None
+        self._jobs.remove(first)
+        return first
 
     def _lost(self, what: str, quiet: bool = False) -> None:
         self.problem = f"bus {self.bus.name}: serial port {self.bus.port} {what}"

@@ -1,0 +1,72 @@
+import asyncio
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway_agent.collect.attendance import LOST_AFTER, Attendance, Change
+from gateway_agent.collect.slots import Slots, slot_after
+from hardware.rig.clock import RigClock, run_virtual
+
+
+class SetClock:
+    """A clock that a test sets; it runs with the loop otherwise."""
+
+    def __init__(self, clock: RigClock) -> None:
+        self.off_ms = 0
+        self._clock = clock
+
+    def unix_ms(self) -> int:
+        return self._clock.unix_ms() + self.off_ms
+
+    def monotonic_ms(self) -> int:
+        return self._clock.monotonic_ms()
+
+
+@given(st.integers(0, 2**42), st.integers(1, 86_400_000), st.integers(0, 86_399_999))
+def test_a_slot_is_the_next_multiple_of_the_period_plus_the_phase(now: int, period: int, phase: int) -> None:
+    slot = slot_after(now, period, phase)
+    assert 0 < slot - now <= period
+    assert (slot - phase) % period == 0
+
+
+def test_slots_keep_the_grid_of_unix_time_however_long_the_work_takes() -> None:
+    async def main(clock: RigClock) -> list[int]:
+        slots = Slots(clock, 2_000, 300)
+        seen = []
+        for work_s in (0.1, 1.9, 2.5, 0.0):
+            seen.append(await slots.next())
+            await asyncio.sleep(work_s)
+        return [*seen, slots.skipped]
+
+    first, second, third, fourth, skipped = run_virtual(main)
+    assert first % 2_000 == 300
+    assert (second - first, third - second, fourth - third, skipped) == (2_000, 2_000, 4_000, 1)
+
+
+def test_a_clock_that_is_set_back_by_a_day_delays_nobody_longer_than_a_period() -> None:
+    async def main(clock: RigClock) -> float:
+        wall = SetClock(clock)
+        slots = Slots(wall, 2_000)
+        await slots.next()
+        asyncio.get_running_loop().call_later(0.5, setattr, wall, "off_ms", -86_400_000 + 700)
+        started = asyncio.get_running_loop().time()
+        await slots.next()
+        return asyncio.get_running_loop().time() - started
+
+    assert run_virtual(main) <= 4.0
+
+
+def test_a_device_is_lost_after_three_failed_polls_and_then_asked_ever_less_often() -> None:
+    attendance = Attendance(2_000)
+    changes = [attendance.failed(slot * 2_000) for slot in range(LOST_AFTER)]
+    assert changes == [Change.NONE, Change.NONE, Change.LOST]
+    asked = []
+    for slot in range(LOST_AFTER, 200):
+        if attendance.wants(slot * 2_000):
+            asked.append(slot * 2)
+            attendance.failed(slot * 2_000)
+    gaps = [later - earlier for earlier, later in itertools.pairwise(asked)]
+    assert gaps == [4, 8, 16, 32, 60, 60, 60, 60, 60]
+    assert attendance.answered() is Change.BACK
+    assert attendance.wants(0)
