@@ -1,0 +1,79 @@
+"""Puts a node together and runs it: what starts in which order is told in docs/node.md."""
+
+import asyncio
+import gc
+import sys
+
+from micropython import const
+
+from node import board, client, clock, events, inputs, lamp, line, poller, register_map, server, slots, store
+from protocols import event_codes, node_table
+from protocols import node_table_layout as layout
+
+_TABLE_FILE = "node.tab"
+_HOUSEKEEPING_MS = const(60000)
+_RESTART_MS = const(1000)
+_IDLE_BAUD = const(9600)
+
+
+class Node:
+    """All parts of one node that runs on `table`, a checked node table, in epoch `epoch`."""
+
+    def __init__(self, table: bytes, epoch: int) -> None:
+        self.clock = clock.Clock()
+        self.slots = slots.Slots(node_table.slot_count(table), self.clock)
+        self.events = events.Events(epoch, self.clock)
+        self.events.add(event_codes.NODE_STARTED, event_codes.NO_SLOT, board.reset_cause())
+        self.inputs = inputs.Inputs(table, self.slots, self.events)
+        sensor_port = board.open_sensor_port(
+            node_table.baud(table) or _IDLE_BAUD, node_table.parity(table), node_table.stop_bits(table)
+        )
+        self.bus = client.Client(line.Line(sensor_port))
+        self.poller = poller.Poller(table, self.bus, self.slots, self.inputs, self.events, self.clock)
+        self.lamp = lamp.Lamp(table, self.bus, self.poller.units, self.events, self.clock)
+        self.registers = register_map.RegisterMap(
+            layout.u32(table, layout.DIGEST_AT),
+            node_table.device_count(table),
+            self.clock,
+            self.slots,
+            self.events,
+            self.poller,
+            self.lamp,
+        )
+        pole_port = board.open_pole_port(
+            node_table.pole_baud(table), node_table.pole_parity(table), node_table.pole_stop_bits(table)
+        )
+        self.server = server.Server(line.Line(pole_port), node_table.node_unit(table), self.registers)
+
+    async def run(self) -> None:
+        """Run all tasks for ever; an error in one of them ends all."""
+        await asyncio.gather(
+            self.server.run(), self.poller.run(), self.inputs.run(), self.lamp.run(), self._keep_house()
+        )
+
+    async def _keep_house(self) -> None:
+        """Collect garbage when nobody waits for it and note the free heap for the health registers."""
+        while True:
+            gc.collect()
+            self.registers.heap_free_bytes = board.heap_free_bytes()
+            await asyncio.sleep_ms(_HOUSEKEEPING_MS)
+
+
+async def _run_until_error() -> None:
+    table = store.read_table(_TABLE_FILE)
+    node_table.check(table)
+    await Node(table, store.next_epoch()).run()
+
+
+async def _live() -> None:
+    try:
+        await _run_until_error()
+    except Exception as error:
+        sys.print_exception(error)
+    await asyncio.sleep_ms(_RESTART_MS)
+    board.reset()
+
+
+def main() -> None:
+    """Start the node. An error is printed on the console and the board starts again a second later."""
+    asyncio.run(_live())

@@ -1,0 +1,126 @@
+"""The contract with the hardware, and the only module that imports `machine`.
+
+Pins are those of an ESP32-DevKitC V4 (WROOM) with two SP3485 transceivers; DE and /RE of each hang on one pin with a
+pull-down, so that the node is silent in reset. UART1's own pins belong to the flash and are always remapped. No
+strapping pin (0, 2, 5, 12, 15), no flash pin (6 to 11), and for direction none that pulses at boot (1, 3, 5, 14, 15);
+34 to 39 are inputs without pulls.
+"""
+
+import asyncio
+import gc
+
+import machine
+from micropython import const
+
+BOARD_NUMBER = const(1)
+"""ESP32-DevKitC V4, in the identity registers."""
+
+INPUT_PINS = (13, 18, 19, 21, 22, 23, 32, 33, 34, 35, 36, 39)
+"""Pins that a point of a pin device may name; the last four have no pull of their own."""
+
+_POLE_UART = const(2)
+_POLE_TX = const(17)
+_POLE_RX = const(16)
+_POLE_DIRECTION = const(4)
+_SENSOR_UART = const(1)
+_SENSOR_TX = const(25)
+_SENSOR_RX = const(26)
+_SENSOR_DIRECTION = const(27)
+_BUFFER_BYTES = const(512)
+_FIRST_PIN_WITHOUT_PULL = const(34)
+
+PARITY_NONE = const(0)
+PARITY_EVEN = const(1)
+PARITY_ODD = const(2)
+
+
+class Port:
+    """A UART with a direction pin, and the settings that it was opened with.
+
+    `heard` is set whenever bytes have come in, if `notifies`; `echoes` says that the board hears what it sends.
+    """
+
+    def __init__(
+        self, uart: machine.UART, direction: machine.Pin, baud: int, parity: int, stop_bits: int, notifies: bool
+    ) -> None:
+        self.uart = uart
+        self.direction = direction
+        self.baud = baud
+        self.has_parity = parity != PARITY_NONE
+        self.stop_bits = stop_bits
+        self.echoes = False
+        self.heard = asyncio.ThreadSafeFlag()
+        if notifies:
+            uart.irq(self._on_bytes, machine.UART.IRQ_RX)
+
+    def _on_bytes(self, _uart: machine.UART) -> None:
+        self.heard.set()
+
+
+def open_pole_port(baud: int, parity: int, stop_bits: int) -> Port:
+    """The port of the pole bus, where the node is a server; it tells when bytes come in."""
+    return _open(_POLE_UART, _POLE_TX, _POLE_RX, _POLE_DIRECTION, baud, parity, stop_bits, True)
+
+
+def open_sensor_port(baud: int, parity: int, stop_bits: int) -> Port:
+    """The port of the sensor bus, where the node is the client and looks for bytes when they are due."""
+    return _open(_SENSOR_UART, _SENSOR_TX, _SENSOR_RX, _SENSOR_DIRECTION, baud, parity, stop_bits, False)
+
+
+def _open(
+    number: int, tx: int, rx: int, direction: int, baud: int, parity: int, stop_bits: int, notifies: bool
+) -> Port:
+    pin = machine.Pin(direction, machine.Pin.OUT, value=0)
+    uart = machine.UART(
+        number,
+        baudrate=baud,
+        bits=8,
+        parity=None if parity == PARITY_NONE else parity - 1,
+        stop=stop_bits,
+        tx=tx,
+        rx=rx,
+        txbuf=_BUFFER_BYTES,
+        rxbuf=_BUFFER_BYTES,
+        timeout=0,
+        timeout_char=0,
+    )
+    return Port(uart, pin, baud, parity, stop_bits, notifies)
+
+
+PULL_NONE = const(0)
+PULL_UP = const(1)
+PULL_DOWN = const(2)
+
+
+class Input:
+    """An input pin of INPUT_PINS with a pull, where the pin has one; `changed` is set at every edge."""
+
+    def __init__(self, number: int, pull: int, changed: asyncio.ThreadSafeFlag) -> None:
+        own_pull = -1
+        if number < _FIRST_PIN_WITHOUT_PULL and pull != PULL_NONE:
+            own_pull = machine.Pin.PULL_UP if pull == PULL_UP else machine.Pin.PULL_DOWN
+        self._changed = changed
+        self._pin = machine.Pin(number, machine.Pin.IN, own_pull)
+        self._pin.irq(self._on_edge, machine.Pin.IRQ_RISING | machine.Pin.IRQ_FALLING)
+
+    def _on_edge(self, _pin: machine.Pin) -> None:
+        self._changed.set()
+
+    def level(self) -> int:
+        """0 or 1, now."""
+        return self._pin.value()
+
+
+def reset_cause() -> int:
+    """Why the node started: 1 power, 2 hard reset, 3 watchdog, 4 deep sleep, 5 soft reset."""
+    return machine.reset_cause()
+
+
+def heap_free_bytes() -> int:
+    """Bytes of heap that are free now, without a collection."""
+    return gc.mem_free()
+
+
+def reset() -> None:
+    """Restart the board; does not come back."""
+    machine.reset()
