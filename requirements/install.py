@@ -87,7 +87,9 @@ def install_machine():
         say("installing Node.js (61 MB), for PATH has none from version 18 on with npm")
         pip_install("installing Node.js", "--require-hashes", "-r", LOCKS / "node.lock")
     npm = run("looking for npm", find).splitlines()
-    path = os.pathsep.join([str(Path(npm[0]).parent), os.environ.get("PATH", "")])
+    path = os.environ.get("PATH", "")
+    if len(npm) > 1:
+        path = os.pathsep.join([str(Path(npm[0]).parent), path])
     quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"]
     run("npm ci", [*npm, "ci", *quiet], cwd=str(MACHINE), env=dict(os.environ, PATH=path))
 

@@ -32,11 +32,14 @@ def find_node() -> Path:
 
 
 def find_npm() -> list[str]:
-    """Return the words of a command that runs npm, the first being its `node`; raise NodeMissingError without one."""
+    """Return the words of a command that runs npm; raise NodeMissingError without one.
+
+    One word is an npm that goes with the `node` on PATH; two are the package's own `node` and its npm.
+    """
     node, npm = find_node(), shutil.which("npm")
     script = _wheel_folder() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     if npm and shutil.which("node") == str(node):
-        return [str(node), str(Path(npm).resolve())]
+        return [npm]
     if script.is_file():
         return [str(_wheel_folder() / "bin" / "node"), str(script)]
     raise NodeMissingError("no npm was found beside Node.js; run `make setup`, which brings one")
