@@ -24,6 +24,8 @@ def check_entries(table: bytes) -> None:
         _demand(u16(table, at) >= layout.HEADER_BYTES and u16(table, at) + size * count <= len(table), at)
     _demand(table[layout.SLOT_COUNT_AT] <= layout.MAX_SLOTS, layout.SLOT_COUNT_AT)
     _demand(table[layout.PARITY_AT] <= layout.PARITY_ODD, layout.PARITY_AT)
+    _demand(1 <= table[layout.NODE_UNIT_AT] <= 247, layout.NODE_UNIT_AT)
+    _demand(table[layout.POLE_PARITY_AT] <= layout.PARITY_ODD, layout.POLE_PARITY_AT)
     for device in range(table[layout.DEVICE_COUNT_AT]):
         _check_device(table, u16(table, layout.DEVICES_AT) + device * layout.DEVICE_BYTES)
     for request in range(table[layout.REQUEST_COUNT_AT]):
@@ -91,7 +93,7 @@ def _check_point(table: bytes, at: int) -> None:
             least += min(meanings)
             most += max(meanings)
     if kind != layout.F32 and (table[at + 17] != layout.NONE or table[at + 18] != layout.NONE):
-        _demand(least >= 0 and most <= _MAX_POWER, at + 3)
+        _demand(least >= -_MAX_POWER and most <= _MAX_POWER, at + 3)
 
 
 def _check_bits(table: bytes, at: int, count: int) -> None:

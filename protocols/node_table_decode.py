@@ -35,7 +35,7 @@ def decode_point(
         else:
             reason = _read_registers(table, slot, buffer, start, values)
     if reason == quality.GOOD and kind != layout.BOOL and kind != layout.F32:
-        reason = _apply_exponents(table, slot, buffer, start, values)
+        reason = _count(table, slot, buffer, start, values)
     retry = False
     if reason == quality.GOOD:
         if values[slot] == 0 and table[at + 1] & layout.ZERO_MEANS_RETRY:
@@ -115,20 +115,21 @@ def _read_bits(table: bytes, slot: int, buffer: bytes | bytearray, start: int, v
     return quality.GOOD
 
 
-def _apply_exponents(table: bytes, slot: int, buffer: bytes | bytearray, start: int, values: "array.array[int]") -> int:
-    """Bring a value whose decimals or unit stand in other registers to the slot's exponent."""
+def _count(table: bytes, slot: int, buffer: bytes | bytearray, start: int, values: "array.array[int]") -> int:
+    """Bring a value to the slot's exponent, where decimals or unit stand in other registers, and add the offset."""
     at = point_at(table, slot)
-    if table[at + 17] == layout.NONE and table[at + 18] == layout.NONE:
-        return quality.GOOD
-    power = -s8(table, at + 3)
-    for index in range(at + 17, at + 19):
-        if table[index] != layout.NONE:
-            meaning = _look_up(table, table[index], buffer, start)
-            if meaning == layout.UNLISTED:
-                return quality.INVALID
-            power += meaning
-    value = registers.times_power_of_ten(values[slot], power)
-    if value is None:
+    value = values[slot]
+    if table[at + 17] != layout.NONE or table[at + 18] != layout.NONE:
+        power = -s8(table, at + 3)
+        for index in range(at + 17, at + 19):
+            if table[index] != layout.NONE:
+                meaning = _look_up(table, table[index], buffer, start)
+                if meaning == layout.UNLISTED:
+                    return quality.INVALID
+                power += meaning
+        value = registers.times_power_of_ten(value, power)
+    value += registers.signed(u16(table, at + 24), 16) << 16 | u16(table, at + 26)
+    if not registers.fits_s32(value):
         return quality.RANGE
     values[slot] = value
     return quality.GOOD

@@ -79,14 +79,14 @@ class NodeTableWriter:
         self._devices[device][17] += 1
         return len(self._requests) - 1
 
-    def lookup(self, offset: int, low: int, width: int, codes: dict[int, int], otherwise: int) -> int:
+    def lookup(self, register: int, low: int, width: int, codes: dict[int, int], otherwise: int) -> int:
         """The index of a lookup: the bits to look at, what each code means, and what an unlisted one means.
 
-        `offset` counts registers from the start of the request; meanings are qualities or powers of ten.
+        `register` counts from the start of the request; meanings are qualities or powers of ten.
         """
         listed = [_field("code", code, 2) + _signed_byte(codes[code]) for code in sorted(codes)]
         first = _find_run(self._codes, listed)
-        entry = bytes([offset, low << 4 | width - 1]) + _signed_byte(otherwise)
+        entry = bytes([register, low << 4 | width - 1]) + _signed_byte(otherwise)
         entry += bytes([len(listed)]) + _field("codes", first, 2)
         return _find_run(self._lookups, [entry])
 
@@ -96,6 +96,7 @@ class NodeTableWriter:
         exponent: int,
         low: int,
         high: int,
+        register: int = 0,
         offset: int = 0,
         little: bool = False,
         inverted: bool = False,
@@ -108,19 +109,19 @@ class NodeTableWriter:
     ) -> int:
         """Add a register point to the last request and return its slot.
 
-        `low` and `high` bound the scaled value and are cut to 32 bits with sign. `parts` are (register offset, lowest
+        `register` is where the value begins, counted from the start of the request; `low` and `high` bound the scaled
+        value and are cut to 32 bits with sign; `offset` is added to the count. `parts` are (register offset, lowest
         bit, width), the most significant first; `sentinels` raw values; the last three are indices from `lookup`.
         """
         flags = (layout.LITTLE if little else 0) | (layout.INVERTED if inverted else 0)
         flags |= layout.ZERO_MEANS_RETRY if zero_means_retry else 0
-        part_entries = [bytes([register, bit << 4 | width - 1]) for register, bit, width in parts]
+        part_entries = [bytes([place, bit << 4 | width - 1]) for place, bit, width in parts]
         sentinel_entries = [_field("sentinel", value, layout.SENTINEL_BYTES) for value in sentinels]
-        entry = bytes([_TYPES[kind], flags, offset]) + _signed_byte(exponent) + _s32(low) + _s32(high)
+        entry = bytes([_TYPES[kind], flags, register]) + _signed_byte(exponent) + _s32(low) + _s32(high)
         entry += bytes([_find_run(self._parts, part_entries), len(part_entries)])
         entry += bytes([_find_run(self._sentinels, sentinel_entries), len(sentinel_entries)])
-        entry += bytes(
-            [status, decimals, unit_code, layout.NONE, 0, 0, len(self._devices) - 1, len(self._requests) - 1]
-        )
+        entry += bytes([status, decimals, unit_code, layout.NONE, 0, 0])
+        entry += bytes([len(self._devices) - 1, len(self._requests) - 1]) + _s32(offset)
         self._requests[-1][7] += 1
         return self._append_point(entry)
 
@@ -129,7 +130,7 @@ class NodeTableWriter:
         flags = (layout.ACTIVE_HIGH if active_high else 0) | (layout.ALARM if alarm else 0) | _PULLS[pull]
         entry = bytes([layout.PIN, flags, 0, 0]) + _s32(0) + _s32(1) + bytes(4)
         entry += bytes([layout.NONE, layout.NONE, layout.NONE, number]) + _field("debounce_ms", debounce_ms, 2)
-        return self._append_point(entry + bytes([len(self._devices) - 1, layout.NONE]))
+        return self._append_point(entry + bytes([len(self._devices) - 1, layout.NONE]) + _s32(0))
 
     def set_lamp(
         self,

@@ -43,11 +43,21 @@ def put_bits(word: int, low: int, width: int, value: int) -> int:
     return word & ~mask | value << low & mask
 
 
-def times_power_of_ten(value: int, power: int) -> int | None:
-    """`value * 10 ** power` for `power` 0 to 9, or None where it does not fit into 32 bits with sign."""
-    factor = _POWERS[power]
-    limit = S32_MAX // factor
-    return value * factor if -limit <= value <= limit else None
+def fits_s32(value: int) -> bool:
+    """Whether 32 bits with sign hold the value."""
+    return -S32_MAX - 1 <= value <= S32_MAX
+
+
+def times_power_of_ten(value: int, power: int) -> int:
+    """`value * 10 ** power` for `power` -9 to 9, rounded half to even where digits fall away."""
+    if power >= 0:
+        return value * _POWERS[power]
+    divisor = _POWERS[-power]
+    whole = value // divisor
+    rest = value - whole * divisor
+    if rest * 2 > divisor or (rest * 2 == divisor and whole & 1):
+        whole += 1
+    return whole
 
 
 def f32_is_number(high: int) -> bool:

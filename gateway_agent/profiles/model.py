@@ -129,10 +129,10 @@ class ReportSection(TomlModel):
 class PointSection(TomlModel):
     """One quantity of the device, from a register or from a pin.
 
-    `scale` is the power of ten of one count, or names the option that holds it; `range` is what is plausible, in
-    `unit`; `invalid` lists raw register values that mean "no value" (NaN and the infinities of an f32 always do).
-    A point with `when` exists only where the options have those values; `name` stands for the table's own name where
-    two such tables are the same quantity.
+    `scale` is the power of ten of one count, or names the option that holds it; `offset` is what a register of 0
+    stands for; `range` is what is plausible; both are in `unit`. `invalid` lists raw register values that mean "no
+    value" (NaN and the infinities of an f32 always do). A point with `when` exists only where the options have those
+    values; `name` stands for the table's own name where two such tables are the same quantity.
     """
 
     title: str = ""
@@ -141,6 +141,7 @@ class PointSection(TomlModel):
     pin: PinSection | None = None
     name: Name | None = None
     scale: int | OptionName = 0
+    offset: float = 0
     range: Annotated[tuple[float, float], Strict(False)] | None = None
     invalid: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Strict(False), Field(max_length=8)] = ()
     inverted: bool = False

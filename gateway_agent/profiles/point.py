@@ -68,7 +68,8 @@ class PinSource:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One quantity. Either `register` or `pin` says where it comes from; `low` and `high` bound what is plausible.
+    """One quantity. Either `register` or `pin` says where it comes from; `low` and `high` bound what is plausible,
+    `offset` is added to what the register counts; all three are scaled.
 
     `alarm` is True for an input whose change is an alarm. `title` is for people.
     """
@@ -77,6 +78,7 @@ class Point:
     title: str
     unit: str
     exponent: int
+    offset: int
     low: int
     high: int
     report: ReportSection

@@ -90,7 +90,7 @@ def _scales(options: Mapping[str, OptionSection], scale: int | str) -> list[int]
 
 
 def _check_pin_point(profile: Profile, loc: Loc, point: PointSection, pin: PinSection) -> Iterator[Finding]:
-    for key in ("status", "decimals", "unit_code", "invalid", "inverted", "zero_means_retry"):
+    for key in ("status", "decimals", "unit_code", "invalid", "inverted", "zero_means_retry", "offset"):
         if getattr(point, key):
             mend = 'take it out (active = "low" inverts a pin)'
             yield Finding((*loc, key), f"{key} has no meaning for a pin", mend)

@@ -1,6 +1,7 @@
 """Checks of a point's register: type, bits, addresses, and the registers that its value depends on."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 from gateway_agent.profiles.model import PointSection, Profile
 from gateway_agent.profiles.sources import REGISTER_COUNTS, BitRange, RegisterSection
@@ -70,6 +71,11 @@ def _check_kind(loc: Loc, point: PointSection, register: RegisterSection, scales
         yield Finding((*loc, "unit"), what, 'a bool has unit = "bool", and nothing else has')
     if is_bool and point.scale != 0:
         yield Finding((*loc, "scale"), "a bool has no scale", "take scale out")
+    if point.offset and register.type in ("f32", "bool"):
+        yield Finding((*loc, "offset"), f"a {register.type} has no offset", "take offset out")
+    elif any(Decimal(str(point.offset)).scaleb(-scale) % 1 for scale in scales):
+        what = f"offset {point.offset:g} is finer than one count of the point"
+        yield Finding((*loc, "offset"), what, "give a multiple of the resolution, or mend scale")
     if register.type == "f32" and not all(_F32_MIN_SCALE <= scale <= 0 for scale in scales):
         what = f"the scale of an f32 is the resolution that is kept, from {_F32_MIN_SCALE} to 0"
         yield Finding((*loc, "scale"), what, "write for example scale = -2 for hundredths")
@@ -99,8 +105,8 @@ def _check_lookups(
         what = f"a {register.type} cannot depend on a decimals or unit register"
         yield Finding((*loc, "register"), what, "use an integer type of one or two registers")
     finest, coarsest = min(decimals) + min(units), max(decimals) + max(units)
-    if finest < max(scales) or coarsest - min(scales) > _MAX_POWER:
-        what = f"counts of 10^{finest} to 10^{coarsest} cannot be kept exactly with this scale"
+    if max(scales) - finest > _MAX_POWER or coarsest - min(scales) > _MAX_POWER:
+        what = f"the device counts in 10^{finest} to 10^{coarsest}, too far from the point's scale"
         yield Finding((*loc, "scale"), what, f"write scale = {finest}, the finest that the device may send")
 
 

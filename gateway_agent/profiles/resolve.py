@@ -100,6 +100,7 @@ def _point(profile: Profile, name: str, section: PointSection, options: Mapping[
         title=section.title or name.replace("_", " "),
         unit=section.unit,
         exponent=exponent,
+        offset=int(Decimal(str(section.offset)).scaleb(-exponent)),
         low=low,
         high=high,
         report=section.report,
