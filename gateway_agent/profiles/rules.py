@@ -90,9 +90,9 @@ def _check_lamp(profile: Profile) -> Iterator[Finding]:
     if point is None or point.register_at is None:
         what = f"lamp.read_back names {lamp.read_back}, which is no register point"
         yield Finding(("lamp", "read_back"), what, "name the point that holds the driver's present value")
-    elif point.when or point.scale != 0:
-        what = f"the read-back point {lamp.read_back} depends on options or is scaled"
-        yield Finding(("lamp", "read_back"), what, "name a point of scale 0 that always exists")
+    elif point.register_at.type != "u16" or point.register_at.bits or point.when or point.scale or point.offset:
+        what = f"the read-back point {lamp.read_back} is not one plain register that always exists"
+        yield Finding(("lamp", "read_back"), what, "name a u16 point without bits, scale, offset and when")
     elif point.range is not None and not point.range[0] <= lamp.off_value <= lamp.full_value <= point.range[1]:
         what = f"off_value {lamp.off_value} to full_value {lamp.full_value} leaves the range of {lamp.read_back}"
         yield Finding(("lamp",), what, "widen the point's range or mend the values")

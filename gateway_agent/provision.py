@@ -1,0 +1,216 @@
+"""Compiling a node's part of pole.toml into the table that the node runs on (protocols/spec/node-table.md).
+
+The same configuration always gives the same bytes, so that the digest in the table's head, which the node reports,
+tells whether a node runs on what the gateway has. One slot of the node's register map belongs to one point, in the
+order device, request, address.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gateway_agent.config.devices import Device, ProfileShelf, line_of
+from gateway_agent.config.schema import NodeConfig, PoleConfig
+from gateway_agent.errors import GatepostError
+from gateway_agent.profiles import Lookup, Point, RegisterSource, Request
+from protocols import node_table_layout as layout
+from protocols.node_table_writer import NodeTableWriter
+
+
+class ProvisionError(GatepostError):
+    """A node's configuration that cannot become a table, one reason a line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One slot of a node: its `index` in the register map and the point it holds.
+
+    `point_name` is the full name, `<device>/<point>`; the value counts in 10 ** `exponent` of `unit`; the node renews
+    it every `period_ms`.
+    """
+
+    index: int
+    point_name: str
+    device_name: str
+    exponent: int
+    unit: str
+    period_ms: int
+    point: Point
+
+
+def slots(pole: PoleConfig, node_name: str, shelf: ProfileShelf | None = None) -> list[Slot]:
+    """The slots of a node in order. Raises ProvisionError when the pole has no such node."""
+    found: list[Slot] = []
+    for device in _devices(pole, _node(pole, node_name), shelf):
+        for point in _points_in_order(device):
+            found.append(
+                Slot(
+                    index=len(found),
+                    point_name=device.point_name(point),
+                    device_name=device.name,
+                    exponent=point.exponent,
+                    unit=point.unit,
+                    period_ms=device.config.every_ms,
+                    point=point,
+                )
+            )
+    return found
+
+
+def node_table(pole: PoleConfig, node_name: str, shelf: ProfileShelf | None = None) -> bytes:
+    """The table of a node, ready for its flash. Raises ProvisionError with every reason why it cannot be made."""
+    node = _node(pole, node_name)
+    devices = list(_devices(pole, node, shelf))
+    reasons = [*_misfits(node, devices), *_crowding(node, devices)]
+    if reasons:
+        raise ProvisionError("\n".join(reasons))
+    line = node.sensor_bus
+    writer = NodeTableWriter() if line is None else NodeTableWriter(line.baud, line.parity, line.stop_bits)
+    try:
+        for device in devices:
+            _add_device(writer, device)
+        return writer.table()
+    except ValueError as error:
+        raise ProvisionError(f"{node_name} does not fit into a node table: {error}; give it fewer devices") from error
+
+
+def digest(table: bytes) -> int:
+    """The number by which a node tells which table it runs on (`config_digest` of its identity block)."""
+    return int.from_bytes(table[layout.DIGEST_AT : layout.CHECKED_FROM], "big")
+
+
+def _node(pole: PoleConfig, node_name: str) -> NodeConfig:
+    try:
+        return pole.node(node_name)
+    except KeyError:
+        known = ", ".join(node.name for node in pole.nodes) or "none"
+        raise ProvisionError(f"the pole has no node {node_name}; its nodes: {known}") from None
+
+
+def _devices(pole: PoleConfig, node: NodeConfig, shelf: ProfileShelf | None) -> Iterator[Device]:
+    shelf = shelf or ProfileShelf()
+    for config in node.devices:
+        yield Device(config, shelf.get(config), node, None)
+
+
+def _misfits(node: NodeConfig, devices: list[Device]) -> Iterator[str]:
+    """Devices that cannot share the node's sensor bus."""
+    for device in devices:
+        serial = device.profile.profile.device.serial
+        if serial is None:
+            continue
+        line = node.sensor_bus
+        if line is None:
+            yield f"{device.name} speaks Modbus, but {node.name} has no sensor_bus; add one to the node"
+            continue
+        own = line_of(device.config, device.profile, line)
+        if own != line:
+            why = "; ".join(serial.misfits(line.baud, line.parity, line.stop_bits)) or f"pole.toml sets it to {own}"
+            yield (
+                f"{device.name} ({device.profile.profile.device.model}) cannot hang on the sensor bus of {node.name}"
+                f" ({line}): {why}; set it to the bus, or hang it on a bus of the gateway"
+            )
+
+
+def _crowding(node: NodeConfig, devices: list[Device]) -> Iterator[str]:
+    """More than a node can hold."""
+    lamps = [device.name for device in devices if device.profile.lamp is not None]
+    if len(lamps) > 1:
+        yield f"{node.name} has the lamps {' and '.join(lamps)}, but a node drives one; move one to another node"
+    count = sum(len(device.profile.points) for device in devices)
+    if count > layout.MAX_SLOTS:
+        yield f"{node.name} has {count} points, but {layout.MAX_SLOTS} slots; move devices to another node"
+
+
+def _points_in_order(device: Device) -> list[Point]:
+    """Points as their slots stand: those of each request, then the pins."""
+    of_requests = [point for request in device.profile.requests() for point in request.points]
+    return of_requests + [point for point in device.profile.points if point.pin is not None]
+
+
+def _add_device(writer: NodeTableWriter, device: Device) -> None:
+    section = device.profile.profile.device
+    if section.serial is None or section.timing is None:
+        unit = 0
+        index = writer.add_device(device.config.every_ms)
+    else:
+        unit = device.config.unit or section.serial.unit_id
+        timing = section.timing
+        index = writer.add_device(
+            device.config.every_ms,
+            unit=unit,
+            reply_timeout_ms=timing.reply_timeout_ms,
+            gap_ms=timing.gap_ms,
+            retries=timing.retries,
+            warm_up_s=timing.warm_up_s,
+            zero_tries=timing.zero_tries,
+            zero_wait_ms=timing.zero_wait_ms,
+        )
+    slot_of = {}
+    for request in device.profile.requests():
+        writer.add_request(unit + request.unit_offset, request.function, request.address, request.count)
+        for point in request.points:
+            slot_of[point.name] = _add_register_point(writer, request, point)
+    for point in device.profile.points:
+        if point.pin is not None:
+            pin = point.pin
+            writer.add_pin(pin.number, pin.active_high, pin.pull, pin.debounce_ms, point.alarm)
+    _set_lamp(writer, device, index, unit, slot_of)
+
+
+def _add_register_point(writer: NodeTableWriter, request: Request, point: Point) -> int:
+    source = point.register
+    assert source is not None
+    kind = source.type
+    parts = tuple((part.address - request.address, part.low, part.width) for part in source.parts)
+    if kind == "bool" and not parts:
+        parts = ((source.address - request.address, 0, 16),)
+    elif kind != "bool" and parts:
+        kind = "bits"
+    return writer.add_point(
+        kind,
+        point.exponent,
+        point.low,
+        point.high,
+        register=source.address - request.address,
+        offset=point.offset,
+        little=source.little,
+        inverted=source.inverted,
+        zero_means_retry=source.zero_means_retry,
+        parts=parts,
+        sentinels=source.invalid,
+        status=_lookup(writer, request, source.status),
+        decimals=_lookup(writer, request, source.decimals),
+        unit_code=_lookup(writer, request, source.unit_code),
+    )
+
+
+def _lookup(writer: NodeTableWriter, request: Request, lookup: Lookup | None) -> int:
+    if lookup is None:
+        return layout.NONE
+    part = lookup.part
+    otherwise = layout.UNLISTED if lookup.otherwise is None else lookup.otherwise
+    return writer.lookup(part.address - request.address, part.low, part.width, dict(lookup.codes), otherwise)
+
+
+def _set_lamp(writer: NodeTableWriter, device: Device, index: int, unit: int, slot_of: dict[str, int]) -> None:
+    lamp = device.profile.lamp
+    if lamp is None:
+        return
+    read_back = _register(device.profile.point(lamp.read_back))
+    writer.set_lamp(
+        device=index,
+        write_unit=unit + lamp.unit_offset,
+        write_function=lamp.function,
+        write_address=lamp.address,
+        read_slot=slot_of[lamp.read_back],
+        read_unit=unit + read_back.unit_offset,
+        read_function=read_back.function,
+        read_address=read_back.address,
+        settle_ms=lamp.settle_ms,
+        curve=lamp.curve,
+    )
+
+
+def _register(point: Point) -> RegisterSource:
+    assert point.register is not None
+    return point.register
