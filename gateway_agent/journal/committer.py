@@ -126,7 +126,7 @@ class Committer:
             self.pending_readings -= sum(entry.readings for entry in committed)
             if self.trouble is not None:
                 self._recover()
-            for listener in self.on_commit if committed else ():
+            for listener in tuple(self.on_commit) if committed else ():
                 listener()
         return None
 

@@ -105,9 +105,10 @@ class Journal:
         """Why the disk cannot be written just now, None when all is well."""
         return self._committer.trouble
 
-    def subscribe(self, listener: Callable[[], None]) -> None:
-        """Call `listener` in the event loop after each commit."""
+    def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` in the event loop after each commit, until what is returned here is called."""
         self._committer.on_commit.append(listener)
+        return lambda: self._committer.on_commit.remove(listener)
 
     def add_readings(self, readings: Sequence[Reading]) -> None:
         """Take the readings of one device poll. They are accepted, and `committed_readings` counts them, after the

@@ -34,11 +34,6 @@ def encode_record(fields: Mapping[int | str, object]) -> bytes:
     )
 
 
-def encode_pack(records: list[bytes]) -> bytes:
-    """The pack of records that are encoded already."""
-    return array_head(len(records)) + b"".join(records)
-
-
 def array_head(count: int) -> bytes:
     """The head of a CBOR array of `count` items, up to 65535."""
     if count < 24:

@@ -1,0 +1,191 @@
+"""Commands from the platform's mailbox: stored, checked, carried out once, and their outcome stored for the platform.
+
+The order is fixed. A command is in the journal as `received` before anything else happens to it, as `acting` before
+it acts, and its result is committed before the platform can hear of it. The platform repeats a command until it has
+the result; a repeated id is never carried out a second time, its result is repeated. After a restart, what was only
+received is carried out unless it has expired. What was acting may or may not have reached the lamp: setting a level
+twice does no harm, so it is set again, or, when it has expired by then, reported as failed with an unknown outcome.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway_agent.clock import Clock
+from gateway_agent.errors import GatepostError
+from gateway_agent.journal import Journal, JournalUnavailable
+from gateway_agent.journal.commands import ACTING, DAMAGED, StoredCommand
+from gateway_agent.records import Command, CommandResult, LampOutcome
+
+log = logging.getLogger("gatepost.control")
+
+LAMP = "lamp"
+LAMP_LIMITS = {"level_pct": 100, "fade_s": 3600}
+"""Arguments of the action `lamp` and their largest values; all begin at 0. `level_pct` must be given."""
+
+_RETRY_S = 2.0
+_RECENT = 8
+
+
+class LampDriver(Protocol):
+    """Whoever reaches the lamps: the collector."""
+
+    async def lamp(self, target: str, level_pct: int, fade_s: int, expires_ms: int) -> LampOutcome:
+        """Set the lamp of node `target` to linear light output, read it back, and tell how it went.
+
+        `expires_ms` is unix time, 0 for never; the node must not begin after it. May raise a GatepostError.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CommandView:
+    """A command for whoever looks: its state is received, acting, confirmed, failed, expired or refused."""
+
+    command: Command
+    state: str
+    detail: str
+    time_ms: int
+
+
+class Control:
+    """Carries out commands, those of one target one after another. `recent` are the last few, newest last."""
+
+    def __init__(self, journal: Journal, lamps: LampDriver, clock: Clock) -> None:
+        self.recent: deque[CommandView] = deque(maxlen=_RECENT)
+        self._journal = journal
+        self._lamps = lamps
+        self._clock = clock
+        self._in_hand: set[str] = set()
+        self._offered: asyncio.Queue[Command] = asyncio.Queue()
+        self._turns: dict[str, asyncio.Lock] = {}
+
+    def offer(self, commands: Sequence[Command]) -> None:
+        """Take the commands of one mailbox; those that are in hand already are passed over. Returns at once."""
+        for command in commands:
+            if command.id not in self._in_hand:
+                self._in_hand.add(command.id)
+                self._offered.put_nowait(command)
+
+    async def run(self) -> None:
+        """First what an earlier run left unfinished, then whatever is offered, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for stored in await self._left_over():
+                self._in_hand.add(stored.command.id)
+                tasks.create_task(self._finish_left_over(stored))
+            while True:
+                command = await self._offered.get()
+                tasks.create_task(self._accept(command), name=f"command {command.id}")
+
+    async def _left_over(self) -> list[StoredCommand]:
+        while True:
+            try:
+                return await self._journal.unfinished_commands()
+            except JournalUnavailable as error:
+                log.warning("commands of an earlier run cannot be looked up: %s", error)
+                await asyncio.sleep(_RETRY_S)
+
+    async def _finish_left_over(self, stored: StoredCommand) -> None:
+        try:
+            await self._carry_out(stored)
+        finally:
+            self._in_hand.discard(stored.command.id)
+
+    async def _accept(self, command: Command) -> None:
+        try:
+            stored = await self._journal.receive_command(command)
+            if stored.result is None:
+                await self._carry_out(stored)
+        except JournalUnavailable as error:
+            # Not accepted: it stays in the platform's mailbox and comes again with a later answer.
+            log.warning("command %s is not accepted: %s", command.id, error)
+        finally:
+            self._in_hand.discard(command.id)
+
+    async def _carry_out(self, stored: StoredCommand) -> None:
+        command = stored.command
+        async with self._turns.setdefault(command.target, asyncio.Lock()):
+            self._show(command, stored.state, "")
+            result = self._result_without_acting(stored)
+            if result is None:
+                result = await self._act(command)
+            await self._store(result)
+        self._show(command, result.state, result.detail)
+        log.info("command %s %s: %s", command.id, result.state, result.detail)
+
+    def _result_without_acting(self, stored: StoredCommand) -> CommandResult | None:
+        command = stored.command
+        if stored.state == DAMAGED:
+            return self._result(command, "failed", "its record in the gateway's journal is damaged")
+        problem = find_problem(command)
+        if problem is not None:
+            return self._result(command, "refused", problem)
+        if self._is_expired(command):
+            if stored.state == ACTING:
+                detail = "the gateway restarted while it acted and it expired meanwhile; whether it was done is unknown"
+                return self._result(command, "failed", detail)
+            return self._result(command, "expired", "it arrived after its time")
+        return None
+
+    async def _act(self, command: Command) -> CommandResult:
+        while True:
+            try:
+                await self._journal.begin_command(command.id)
+                break
+            except JournalUnavailable as error:
+                log.warning("command %s waits: %s", command.id, error)
+                await asyncio.sleep(_RETRY_S)
+                if self._is_expired(command):
+                    return self._result(command, "expired", "the gateway's journal could not be written in time")
+        self._show(command, ACTING, "")
+        outcome = await self._set_lamp(command)
+        return self._result(command, outcome.state, outcome.detail, outcome.actual_pct)
+
+    async def _set_lamp(self, command: Command) -> LampOutcome:
+        level_pct, fade_s = command.arguments["level_pct"], command.arguments.get("fade_s", 0)
+        try:
+            return await self._lamps.lamp(command.target, level_pct, fade_s, command.expires_ms)
+        except GatepostError as error:
+            return LampOutcome("failed", None, str(error))
+        except Exception as error:
+            log.exception("command %s met an error of the agent itself", command.id)
+            return LampOutcome("failed", None, f"the agent made a mistake: {type(error).__name__}")
+
+    async def _store(self, result: CommandResult) -> None:
+        while True:
+            try:
+                await self._journal.finish_command(result)
+                return
+            except JournalUnavailable as error:
+                log.warning("the result of command %s waits: %s", result.command_id, error)
+                await asyncio.sleep(_RETRY_S)
+
+    def _is_expired(self, command: Command) -> bool:
+        return 0 < command.expires_ms <= self._clock.unix_ms()
+
+    def _result(self, command: Command, state: str, detail: str, level_pct: int | None = None) -> CommandResult:
+        return CommandResult(command.id, state, detail, self._clock.unix_ms(), level_pct)
+
+    def _show(self, command: Command, state: str, detail: str) -> None:
+        kept = [view for view in self.recent if view.command.id != command.id]
+        self.recent.clear()
+        self.recent.extend([*kept, CommandView(command, state, detail, self._clock.unix_ms())])
+
+
+def find_problem(command: Command) -> str | None:
+    """What is wrong with a command's action or arguments, in words for the platform; None when nothing is."""
+    if command.action != LAMP:
+        return f"the action {command.action} is unknown; known: {LAMP}"
+    return _find_argument_problem(command.arguments)
+
+
+def _find_argument_problem(arguments: Mapping[str, int]) -> str | None:
+    for name, value in arguments.items():
+        if name not in LAMP_LIMITS:
+            return f"the argument {name} is unknown; known: {', '.join(LAMP_LIMITS)}"
+        if not 0 <= value <= LAMP_LIMITS[name]:
+            return f"{name} is {value}; it must be 0 to {LAMP_LIMITS[name]}"
+    return None if "level_pct" in arguments else "level_pct is missing"
