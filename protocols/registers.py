@@ -44,8 +44,8 @@ def put_bits(word: int, low: int, width: int, value: int) -> int:
 
 
 def fits_s32(value: int) -> bool:
-    """Whether 32 bits with sign hold the value."""
-    return -S32_MAX - 1 <= value <= S32_MAX
+    """Whether 32 bits with sign hold the value. Shifted, for a bound beyond 2**30 would be an object on MicroPython."""
+    return -1 <= value >> 31 <= 0
 
 
 def times_power_of_ten(value: int, power: int) -> int:
