@@ -1,0 +1,160 @@
+"""Polling a device that hangs on a bus of the gateway, by its profile."""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from gateway_agent.clock import Clock
+from gateway_agent.collect.attendance import Attendance, Change
+from gateway_agent.collect.latest import LatestValues
+from gateway_agent.collect.owner import BusOwner, Urgency
+from gateway_agent.collect.request import Answer, Fault, NoAnswerError, Read
+from gateway_agent.collect.sink import Sink, tell
+from gateway_agent.collect.slots import Slots
+from gateway_agent.collect.unit import Timing, UnitLink
+from gateway_agent.config import BusDeviceConfig, Device, line_of
+from gateway_agent.profiles import Request
+from gateway_agent.profiles.decode import asks_again, decode
+from gateway_agent.profiles.model import TimingSection
+from gateway_agent.records import Event, Reading
+from protocols import quality
+
+_LOG = logging.getLogger(__name__)
+
+
+class DevicePoller:
+    """Polls one device at its slots and hands on good samples; `problem` is why it gives none, in words, or None."""
+
+    def __init__(self, device: Device, owner: BusOwner, clock: Clock, latest: LatestValues, sink: Sink) -> None:
+        config = device.config
+        timing = device.profile.profile.device.timing
+        if not isinstance(config, BusDeviceConfig) or config.unit is None or timing is None:
+            raise ValueError(f"{device.name} is no device on a bus of the gateway")
+        self.problem: str | None = None
+        self._device = device
+        self._timing: TimingSection = timing
+        self._clock = clock
+        self._latest = latest
+        self._sink = sink
+        self._slots = Slots(clock, config.every_ms, config.phase_ms)
+        self._attendance = Attendance(config.every_ms)
+        self._warm_from_ms: int | None = None
+        self._requests: Mapping[int, Sequence[Request]] = _by_offset(device.profile.requests())
+        self._links = {
+            offset: UnitLink(
+                owner,
+                config.unit + offset,
+                line_of(config, device.profile, owner.bus.line),
+                Timing(timing.reply_timeout_ms, timing.gap_ms, timing.retries),
+                {request.count for request in requests},
+            )
+            for offset, requests in self._requests.items()
+        }
+        for point in device.profile.points:
+            latest.announce(device.point_name(point), point.exponent, point.unit)
+
+    async def run(self) -> None:
+        """Poll until cancelled."""
+        while True:
+            slot_ms = await self._slots.next()
+            if self._attendance.wants(slot_ms):
+                await self._poll(slot_ms)
+
+    async def _poll(self, slot_ms: int) -> None:
+        samples: list[Reading] = []
+        errors: list[NoAnswerError] = []
+        answered = False
+        for offset, requests in self._requests.items():
+            unit_answered = False
+            for index, request in enumerate(requests):
+                try:
+                    answer = await self._ask(offset, request)
+                except NoAnswerError as error:
+                    errors.append(error)
+                    is_dead = error.fault in (Fault.SILENT, Fault.PORT_DOWN) and not unit_answered
+                    self._no_value(requests[index:] if is_dead else [request], error)
+                    if is_dead:
+                        break
+                else:
+                    unit_answered = answered = True
+                    samples.extend(self._decoded(request, answer))
+        await self._note(answered, errors, slot_ms)
+        self._sink.polled(self._device.name, samples)
+
+    async def _ask(self, offset: int, request: Request) -> Answer:
+        """Read one request, again while the device wants a zero to be asked for again."""
+        lost = self._attendance.is_lost
+        read = Read(self._links[offset].unit, request.function, request.address, request.count)
+        urgency = Urgency.SLOW if lost else Urgency.POLL
+        tries = 1 if lost else None
+        prefixes = _prefixes(request)
+        answer = await self._links[offset].read(read, urgency, tries=tries, prefixes=prefixes)
+        for _ in range(self._timing.zero_tries):
+            if not any(asks_again(point, answer.registers, request.address) for point in request.points):
+                break
+            await asyncio.sleep(self._timing.zero_wait_ms / 1000)
+            answer = await self._links[offset].read(read, urgency, prefixes=prefixes)
+        return answer
+
+    def _decoded(self, request: Request, answer: Answer) -> list[Reading]:
+        samples = []
+        is_warm = self._is_warm(answer.time_ms)
+        for point in request.points:
+            name = self._device.point_name(point)
+            value, number = decode(point, answer.registers, request.address)
+            if value is None:
+                self._latest.bad([name], number)
+            elif not is_warm:
+                self._latest.bad([name], quality.WARMING_UP)
+            else:
+                self._latest.good(name, value, answer.time_ms)
+                samples.append(Reading(name, answer.time_ms, value, point.exponent))
+        return samples
+
+    def _is_warm(self, now_ms: int) -> bool:
+        """Whether the sensor has had power for its warm-up time, counted from when it was first heard."""
+        if self._warm_from_ms is None:
+            self._warm_from_ms = self._clock.monotonic_ms() + self._timing.warm_up_s * 1000
+        return self._clock.monotonic_ms() >= self._warm_from_ms
+
+    def _no_value(self, requests: Sequence[Request], error: NoAnswerError) -> None:
+        for request in requests:
+            self._latest.bad((self._device.point_name(point) for point in request.points), error.quality)
+
+    async def _note(self, answered: bool, errors: Sequence[NoAnswerError], slot_ms: int) -> None:
+        """Keep the attendance and tell when the device is lost or back. A port that is down is not its fault."""
+        if answered:
+            change = self._attendance.answered()
+            self.problem = f"{self._device.name}: {errors[0]}" if errors else None
+        elif all(error.fault is Fault.PORT_DOWN for error in errors):
+            self.problem = None
+            return
+        else:
+            change = self._attendance.failed(slot_ms)
+            self.problem = f"{self._device.name}: {errors[-1]}"
+        if change is Change.LOST:
+            _LOG.warning("%s; asking more seldom until it answers", self.problem)
+            self._warm_from_ms = None
+            await self._tell("device-lost")
+        elif change is Change.BACK:
+            _LOG.info("%s answers again", self._device.name)
+            await self._tell("device-back")
+
+    async def _tell(self, code: str) -> None:
+        await tell(self._sink, Event(self._device.name, "event", code, self._clock.unix_ms()))
+
+
+def _by_offset(requests: Sequence[Request]) -> Mapping[int, Sequence[Request]]:
+    grouped: defaultdict[int, list[Request]] = defaultdict(list)
+    for request in requests:
+        grouped[request.unit_offset].append(request)
+    return grouped
+
+
+def _prefixes(request: Request) -> list[int]:
+    """Counts of registers from the beginning of a request at which a value ends and no other is cut in two."""
+    spans = [(point.register.first, point.register.last) for point in request.points if point.register is not None]
+    ends = sorted({last + 1 for _, last in spans})
+    whole = [end for end in ends if not any(first < end <= last for first, last in spans)]
+    return [end - request.address for end in whole if end - request.address < request.count]

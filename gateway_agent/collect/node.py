@@ -1,0 +1,230 @@
+"""Reading one of our own nodes: who it is, its clock, its slots, its events.
+
+A node is believed only when its identity says that it runs the table that this pole.toml makes; otherwise its slots
+would mean something else. Its clock is set when it was never set or is off; its events are acknowledged only after our
+own commit, and none is taken twice, for each carries the node's epoch and a sequence.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from itertools import groupby
+
+from gateway_agent.clock import Clock
+from gateway_agent.collect.attendance import Attendance, Change
+from gateway_agent.collect.lamp import LampDialog
+from gateway_agent.collect.latest import LatestValues
+from gateway_agent.collect.node_events import NodeEvent, as_record, read_events, read_head, u32
+from gateway_agent.collect.node_service import NodeClock, NodeHealth, read_health, refusal_of, time_registers
+from gateway_agent.collect.node_slots import NodePoint, SlotBook
+from gateway_agent.collect.owner import BusOwner, Urgency
+from gateway_agent.collect.request import Answer, Fault, NoAnswerError, Read, Write
+from gateway_agent.collect.sink import Sink, tell
+from gateway_agent.collect.slots import Slots
+from gateway_agent.collect.unit import Timing, UnitLink
+from gateway_agent.config import NodeConfig
+from gateway_agent.errors import GatepostError
+from gateway_agent.records import Event, Reading
+from protocols import modbus, node_map, quality
+
+_LOG = logging.getLogger(__name__)
+_SERVICE_EVERY_MS = 10_000
+_ACKNOWLEDGE_REGISTERS = 4
+_GAP_MS = 5
+_RETRIES = 2
+
+
+class NodeReader:
+    """Reads one node. `digest` is the CRC-32 of the table that the node should run, `points` are its slots.
+
+    `problem` is why it gives no readings, in words, or None. `health` is what it last told of itself. `lamp` sets the
+    lamp, whose device is named `lamp_name` (None if the node has none).
+    """
+
+    def __init__(
+        self,
+        node: NodeConfig,
+        digest: int,
+        points: Sequence[NodePoint],
+        lamp_name: str | None,
+        owner: BusOwner,
+        clock: Clock,
+        latest: LatestValues,
+        sink: Sink,
+    ) -> None:
+        self.config = node
+        self.problem: str | None = None
+        self.health: NodeHealth | None = None
+        self.lamp_name = lamp_name
+        self._digest = digest
+        self._clock = clock
+        self._latest = latest
+        self._sink = sink
+        self._names = [point.name for point in points]
+        self._book = SlotBook(points, latest)
+        self._attendance = Attendance(node.every_ms)
+        self._epoch: int | None = None
+        self._is_fit = False
+        self._node_clock = NodeClock()
+        self._introducing = asyncio.Lock()
+        planned = {count for _, count in self._book.reads()}
+        planned |= {node_map.IDENTITY_REGISTERS, node_map.HEALTH_REGISTERS, node_map.LAMP_STATE_REGISTERS}
+        timing = Timing(node.reply_timeout_ms, _GAP_MS, _RETRIES)
+        self._link = UnitLink(owner, node.unit, owner.bus.line, timing, planned)
+        self.lamp = LampDialog(self._link, clock)
+
+    async def run(self) -> None:
+        """Read until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow_slots())
+            tasks.create_task(self._follow_events())
+            tasks.create_task(self._follow_service())
+
+    async def _follow_slots(self) -> None:
+        slots = Slots(self._clock, self.config.every_ms, self.config.phase_ms)
+        await self._poll(self._clock.unix_ms())
+        while True:
+            slot_ms = await slots.next()
+            if self._attendance.wants(slot_ms):
+                await self._poll(slot_ms)
+
+    async def _follow_events(self) -> None:
+        slots = Slots(self._clock, self.config.events_every_ms)
+        while True:
+            await slots.next()
+            if self._is_fit and not self._attendance.is_lost:
+                try:
+                    await self._take_events()
+                except NoAnswerError as error:
+                    _LOG.debug("%s: events: %s", self.config.name, error)
+
+    async def _follow_service(self) -> None:
+        """Look at health and clock now and then."""
+        slots = Slots(self._clock, _SERVICE_EVERY_MS)
+        while True:
+            await slots.next()
+            if self._is_fit and not self._attendance.is_lost:
+                try:
+                    await self._look_at_health()
+                except NoAnswerError as error:
+                    _LOG.debug("%s: health: %s", self.config.name, error)
+
+    async def _poll(self, slot_ms: int) -> None:
+        """Read the slots, after an introduction if one is due, and keep the attendance."""
+        if self._attendance.is_lost:
+            self._epoch = None
+        try:
+            if self._epoch is None or not self._is_fit:
+                await self._introduce()
+            if self._is_fit:
+                await self._read_slots()
+        except NoAnswerError as error:
+            await self._missed(error, slot_ms)
+        else:
+            if self._is_fit:
+                self.problem = None
+            if self._attendance.answered() is Change.BACK:
+                _LOG.info("%s answers again", self.config.name)
+                await self._tell("device-back")
+
+    async def _missed(self, error: NoAnswerError, slot_ms: int) -> None:
+        self._latest.bad(self._names, error.quality)
+        if error.fault is Fault.PORT_DOWN:
+            return
+        self.problem = f"{self.config.name}: {error}"
+        if self._attendance.failed(slot_ms) is Change.LOST:
+            _LOG.warning("%s; asking more seldom until it answers", self.problem)
+            await self._tell("device-lost")
+
+    async def _introduce(self) -> None:
+        """Read who the node is, and set its clock if it is ours. Raises NoAnswerError."""
+        async with self._introducing:
+            identity = (await self._read(node_map.IDENTITY, node_map.IDENTITY_REGISTERS)).registers
+            epoch = u32(identity, node_map.IDENTITY_NODE_EPOCH)
+            if epoch != self._epoch:
+                self._book.forget()
+                self._epoch = epoch
+                self.health = None
+            refusal = refusal_of(identity, self.config.name, self._digest)
+            self._is_fit = refusal is None
+            if refusal is None:
+                await self._look_at_health()
+            elif self.problem != refusal:
+                self.problem = refusal
+                _LOG.error("%s", refusal)
+                self._latest.bad(self._names, quality.FAULT)
+                await self._tell("wrong-table")
+
+    async def _look_at_health(self) -> None:
+        """Read the health; set the clock where it is wrong; notice a restart."""
+        answer = await self._read(node_map.HEALTH, node_map.HEALTH_REGISTERS)
+        health = read_health(answer.registers)
+        if self.health is not None and health.uptime_s < self.health.uptime_s:
+            self._epoch = None
+        self.health = health
+        if self._node_clock.wants_setting(health.clock_ms, answer.time_ms - answer.transmission_ms):
+            write = Write(self.config.unit, node_map.TIME, node_map.TIME_REGISTERS, time_registers)
+            await self._link.write(write, Urgency.SERVICE)
+
+    async def _read_slots(self) -> None:
+        """Read all slots and hand on the new samples, grouped by device. Raises NoAnswerError, after what was read."""
+        samples: list[tuple[str, Reading]] = []
+        try:
+            for address, count in self._book.reads():
+                answer = await self._read(address, count, Urgency.POLL)
+                fresh = self._book.take(address, answer.registers, answer.time_ms - answer.transmission_ms)
+                samples.extend((sample.point.partition("/")[0], sample) for sample in fresh)
+        finally:
+            for device, group in groupby(samples, key=lambda pair: pair[0]):
+                self._sink.polled(device, [sample for _, sample in group])
+
+    async def _take_events(self) -> None:
+        """Take the events that the node keeps, and acknowledge those that are safe here. Raises NoAnswerError."""
+        head = read_head(
+            (await self._read(node_map.EVENTS, node_map.EVENT - node_map.EVENTS, Urgency.EVENTS)).registers
+        )
+        if head.oldest == 0 or not 0 < head.count_in_window <= node_map.EVENT_COUNT:
+            return
+        epoch = await self._read_epoch()
+        if epoch != self._epoch:
+            # It has started again: its clock must be set first, then its events have times.
+            await self._introduce()
+            return
+        answer = await self._read(node_map.EVENT, head.count_in_window * node_map.EVENT_REGISTERS, Urgency.EVENTS)
+        if await self._read_epoch() != epoch:
+            return
+        stored = await self._store(read_events(answer.registers), epoch, answer.time_ms)
+        if stored:
+            await self._acknowledge(epoch, stored)
+
+    async def _store(self, events: Sequence[NodeEvent], epoch: int, now_ms: int) -> int:
+        """Hand the events on one by one; return the sequence of the last that is safe, 0 for none."""
+        stored = 0
+        for event in events:
+            record = as_record(event, self.config.name, epoch, self._names, self.lamp_name, now_ms)
+            try:
+                await self._sink.happened(record)
+            except GatepostError as error:
+                _LOG.warning("%s: an event stays in the node: %s", self.config.name, error)
+                break
+            except ValueError as error:
+                _LOG.error("%s: an event cannot be stored and is given up: %s", self.config.name, error)
+            stored = event.sequence
+        return stored
+
+    async def _acknowledge(self, epoch: int, sequence: int) -> None:
+        registers = [epoch >> 16, epoch & 0xFFFF, sequence >> 16, sequence & 0xFFFF]
+        address = node_map.EVENT_ACKNOWLEDGEMENT
+        write = Write(self.config.unit, address, _ACKNOWLEDGE_REGISTERS, lambda _end_ms: registers)
+        await self._link.write(write, Urgency.EVENTS)
+
+    async def _read_epoch(self) -> int:
+        return u32((await self._read(node_map.IDENTITY_NODE_EPOCH, 2, Urgency.EVENTS)).registers, 0)
+
+    async def _read(self, address: int, count: int, urgency: Urgency = Urgency.SERVICE) -> Answer:
+        lost = self._attendance.is_lost
+        read = Read(self.config.unit, modbus.READ_HOLDING_REGISTERS, address, count)
+        return await self._link.read(read, Urgency.SLOW if lost else urgency, tries=1 if lost else None)
+
+    async def _tell(self, code: str) -> None:
+        await tell(self._sink, Event(self.config.name, "event", code, self._clock.unix_ms()))
