@@ -1,0 +1,75 @@
+"""Writing what is made from the profiles: `python -m gateway_agent.profiles.tables [--check]`, run by `make gen`.
+
+Made are the register tables in docs/devices.md, the whole of docs/node-map.md and protocols/node_map.py. With
+`--check` nothing is written: the names of the stale files are printed and the exit code is 1 if there are any.
+"""
+
+import sys
+from pathlib import Path
+
+from gateway_agent.profiles.device_document import device_sections
+from gateway_agent.profiles.load import load_profile, profile_directory, profile_names
+from gateway_agent.profiles.node_map_document import node_map_document
+from gateway_agent.profiles.node_map_module import node_map_module
+
+_OWN_NODE = "gatepost-node"
+_BEGIN = "<!-- made by `make gen` from hardware/devices; do not edit below -->\n"
+
+
+def generated_files(root: Path) -> dict[Path, str]:
+    """The text that each generated file should have, by its path; `root` is the repository."""
+    node = load_profile(_OWN_NODE)
+    devices = root / "docs" / "devices.md"
+    profiles = {name: load_profile(name) for name in profile_names() if name != _OWN_NODE}
+    heads = {name: head_comment((profile_directory() / f"{name}.toml").read_text("utf-8")) for name in profiles}
+    return {
+        devices: _hand_written(devices) + _BEGIN + "\n" + device_sections(profiles, heads),
+        root / "docs" / "node-map.md": node_map_document(node),
+        root / "protocols" / "node_map.py": node_map_module(node),
+    }
+
+
+def head_comment(text: str) -> str:
+    """The comment at the head of a profile as one paragraph."""
+    lines = []
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line.removeprefix("#").strip())
+    return " ".join(lines)
+
+
+def stale_files(root: Path) -> list[Path]:
+    """The generated files that are missing or differ from what the profiles give."""
+    return [
+        path
+        for path, text in generated_files(root).items()
+        if not path.is_file() or path.read_text(encoding="utf-8") != text
+    ]
+
+
+def main(arguments: list[str]) -> int:
+    """Write the stale files, or with `--check` only name them; returns the exit code."""
+    if arguments not in ([], ["--check"]):
+        print("usage: python -m gateway_agent.profiles.tables [--check]", file=sys.stderr)
+        return 2
+    root = profile_directory().parents[1]
+    texts = generated_files(root)
+    stale = stale_files(root)
+    for path in stale:
+        print(f"{'stale' if arguments else 'written'}: {path.relative_to(root)}")
+        if not arguments:
+            path.write_text(texts[path], encoding="utf-8")
+    if arguments and stale:
+        print("run `make gen` and commit the result")
+    return 1 if arguments and stale else 0
+
+
+def _hand_written(path: Path) -> str:
+    """The part of a document above the mark, which people write."""
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    return text.partition(_BEGIN)[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
