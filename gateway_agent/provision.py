@@ -63,14 +63,20 @@ def node_table(pole: PoleConfig, node_name: str, shelf: ProfileShelf | None = No
     reasons = [*_misfits(node, devices), *_crowding(node, devices)]
     if reasons:
         raise ProvisionError("\n".join(reasons))
-    line = node.sensor_bus
-    writer = NodeTableWriter() if line is None else NodeTableWriter(line.baud, line.parity, line.stop_bits)
     try:
+        writer = _writer(pole, node)
         for device in devices:
             _add_device(writer, device)
         return writer.table()
     except ValueError as error:
         raise ProvisionError(f"{node_name} does not fit into a node table: {error}; give it fewer devices") from error
+
+
+def _writer(pole: PoleConfig, node: NodeConfig) -> NodeTableWriter:
+    """A writer that knows the node's two lines and its unit id."""
+    line, bus = node.sensor_bus, pole.bus(node.bus)
+    baud, parity, stop_bits = (0, "N", 1) if line is None else (line.baud, line.parity, line.stop_bits)
+    return NodeTableWriter(baud, parity, stop_bits, node.unit, bus.baud, bus.parity, bus.stop_bits)
 
 
 def digest(table: bytes) -> int:
