@@ -10,7 +10,7 @@ from gateway_agent.collect.attendance import Attendance, Change
 from gateway_agent.collect.latest import LatestValues
 from gateway_agent.collect.owner import BusOwner, Urgency
 from gateway_agent.collect.request import Answer, Fault, NoAnswerError, Read
-from gateway_agent.collect.sink import Sink, tell
+from gateway_agent.collect.sink import Sink
 from gateway_agent.collect.slots import Slots
 from gateway_agent.collect.unit import Timing, UnitLink
 from gateway_agent.config import BusDeviceConfig, Device, line_of
@@ -31,6 +31,7 @@ class DevicePoller:
         timing = device.profile.profile.device.timing
         if not isinstance(config, BusDeviceConfig) or config.unit is None or timing is None:
             raise ValueError(f"{device.name} is no device on a bus of the gateway")
+        self.name = device.name
         self.problem: str | None = None
         self._device = device
         self._timing: TimingSection = timing
@@ -79,7 +80,7 @@ class DevicePoller:
                 else:
                     unit_answered = answered = True
                     samples.extend(self._decoded(request, answer))
-        await self._note(answered, errors, slot_ms)
+        self._note(answered, errors, slot_ms)
         self._sink.polled(self._device.name, samples)
 
     async def _ask(self, offset: int, request: Request) -> Answer:
@@ -122,7 +123,7 @@ class DevicePoller:
         for request in requests:
             self._latest.bad((self._device.point_name(point) for point in request.points), error.quality)
 
-    async def _note(self, answered: bool, errors: Sequence[NoAnswerError], slot_ms: int) -> None:
+    def _note(self, answered: bool, errors: Sequence[NoAnswerError], slot_ms: int) -> None:
         """Keep the attendance and tell when the device is lost or back. A port that is down is not its fault."""
         if answered:
             change = self._attendance.answered()
@@ -136,13 +137,13 @@ class DevicePoller:
         if change is Change.LOST:
             _LOG.warning("%s; asking more seldom until it answers", self.problem)
             self._warm_from_ms = None
-            await self._tell("device-lost")
+            self._tell("device-lost")
         elif change is Change.BACK:
             _LOG.info("%s answers again", self._device.name)
-            await self._tell("device-back")
+            self._tell("device-back")
 
-    async def _tell(self, code: str) -> None:
-        await tell(self._sink, Event(self._device.name, "event", code, self._clock.unix_ms()))
+    def _tell(self, code: str) -> None:
+        self._sink.noticed(Event(self._device.name, "event", code, self._clock.unix_ms()))
 
 
 def _by_offset(requests: Sequence[Request]) -> Mapping[int, Sequence[Request]]:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 
-from gateway_agent.clock import Clock
 from gateway_agent.collect.owner import Urgency
 from gateway_agent.collect.request import NoAnswerError, Read, Write
 from gateway_agent.collect.unit import UnitLink
@@ -27,16 +26,15 @@ _SENTENCES = {
 class LampDialog:
     """The lamp of one node: one command at a time, urgent on the bus, a fresh sequence for each."""
 
-    def __init__(self, link: UnitLink, clock: Clock) -> None:
+    def __init__(self, link: UnitLink) -> None:
         self._link = link
-        self._clock = clock
         self._turn = asyncio.Lock()
 
-    async def set(self, level_pct: int, fade_s: int, expires_s: int) -> LampOutcome:
+    async def set(self, level_pct: int, fade_s: int, expires_ms: int = 0) -> LampOutcome:
         """Let the lamp go to `level_pct` (0 to 100) within `fade_s` seconds, and wait for the outcome.
 
-        `expires_s` is unix time in seconds after which the node refuses the command, 0 for never. Never raises for a
-        node that does not answer: that is an outcome.
+        `expires_ms` is unix time after which the node refuses the command, 0 for never. Never raises for a node that
+        does not answer: that is an outcome.
         """
         if not 0 <= level_pct <= 100 or not 0 <= fade_s <= 0xFFFF:
             return LampOutcome("refused", None, f"level {level_pct} % within {fade_s} s is out of range")
@@ -46,6 +44,7 @@ class LampDialog:
             except NoAnswerError as error:
                 return LampOutcome("failed", None, f"the node does not answer ({error})")
             sequence = before[0] % 0xFFFF + 1
+            expires_s = expires_ms // 1000
             return await self._carry_out([sequence, level_pct, fade_s, expires_s >> 16 & 0xFFFF, expires_s & 0xFFFF])
 
     async def _carry_out(self, command: list[int]) -> LampOutcome:

@@ -19,7 +19,7 @@ from gateway_agent.collect.node_service import NodeClock, NodeHealth, read_healt
 from gateway_agent.collect.node_slots import NodePoint, SlotBook
 from gateway_agent.collect.owner import BusOwner, Urgency
 from gateway_agent.collect.request import Answer, Fault, NoAnswerError, Read, Write
-from gateway_agent.collect.sink import Sink, tell
+from gateway_agent.collect.sink import Sink
 from gateway_agent.collect.slots import Slots
 from gateway_agent.collect.unit import Timing, UnitLink
 from gateway_agent.config import NodeConfig
@@ -71,7 +71,7 @@ class NodeReader:
         planned |= {node_map.IDENTITY_REGISTERS, node_map.HEALTH_REGISTERS, node_map.LAMP_STATE_REGISTERS}
         timing = Timing(node.reply_timeout_ms, _GAP_MS, _RETRIES)
         self._link = UnitLink(owner, node.unit, owner.bus.line, timing, planned)
-        self.lamp = LampDialog(self._link, clock)
+        self.lamp = LampDialog(self._link)
 
     async def run(self) -> None:
         """Read until cancelled."""
@@ -119,22 +119,22 @@ class NodeReader:
             if self._is_fit:
                 await self._read_slots()
         except NoAnswerError as error:
-            await self._missed(error, slot_ms)
+            self._missed(error, slot_ms)
         else:
             if self._is_fit:
                 self.problem = None
             if self._attendance.answered() is Change.BACK:
                 _LOG.info("%s answers again", self.config.name)
-                await self._tell("device-back")
+                self._tell("device-back")
 
-    async def _missed(self, error: NoAnswerError, slot_ms: int) -> None:
+    def _missed(self, error: NoAnswerError, slot_ms: int) -> None:
         self._latest.bad(self._names, error.quality)
         if error.fault is Fault.PORT_DOWN:
             return
         self.problem = f"{self.config.name}: {error}"
         if self._attendance.failed(slot_ms) is Change.LOST:
             _LOG.warning("%s; asking more seldom until it answers", self.problem)
-            await self._tell("device-lost")
+            self._tell("device-lost")
 
     async def _introduce(self) -> None:
         """Read who the node is, and set its clock if it is ours. Raises NoAnswerError."""
@@ -153,7 +153,7 @@ class NodeReader:
                 self.problem = refusal
                 _LOG.error("%s", refusal)
                 self._latest.bad(self._names, quality.FAULT)
-                await self._tell("wrong-table")
+                self._tell("wrong-table")
 
     async def _look_at_health(self) -> None:
         """Read the health; set the clock where it is wrong; notice a restart."""
@@ -226,5 +226,5 @@ class NodeReader:
         read = Read(self.config.unit, modbus.READ_HOLDING_REGISTERS, address, count)
         return await self._link.read(read, Urgency.SLOW if lost else urgency, tries=1 if lost else None)
 
-    async def _tell(self, code: str) -> None:
-        await tell(self._sink, Event(self.config.name, "event", code, self._clock.unix_ms()))
+    def _tell(self, code: str) -> None:
+        self._sink.noticed(Event(self.config.name, "event", code, self._clock.unix_ms()))

@@ -8,6 +8,7 @@ the pollers can say "no answer" instead of piling up.
 import asyncio
 import itertools
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -49,13 +50,15 @@ class _Job:
 class BusOwner:
     """Owner of one bus. `run` is its task; `ask` may be called from any other task of the same loop.
 
-    `problem` is what keeps the port closed, in words, or None.
+    `problem` is what keeps the port closed, in words, or None. `on_change` is told when the port is lost (False) or
+    open again (True).
     """
 
-    def __init__(self, bus: BusConfig, line: Line) -> None:
+    def __init__(self, bus: BusConfig, line: Line, on_change: Callable[[bool], None] = lambda is_open: None) -> None:
         self.bus = bus
         self.problem: str | None = None
         self.line = line
+        self._on_change = on_change
         self._jobs: list[_Job] = []
         self._numbers = itertools.count()
         self._work = asyncio.Event()
@@ -81,6 +84,7 @@ class BusOwner:
                     back_off_s = _FIRST_BACK_OFF_S
                     await self._serve()
                     self._lost("was lost; waiting for it to come back")
+                    self._on_change(False)
                 self._fail_waiting()
                 await asyncio.sleep(back_off_s)
                 back_off_s = min(2 * back_off_s, _LAST_BACK_OFF_S)
@@ -95,10 +99,13 @@ class BusOwner:
         except (PortError, DirectionError) as error:
             if self.problem != str(error):
                 _LOG.error("%s", error)
+            if self.problem is None:
+                self._on_change(False)
             self.problem = str(error)
             return False
         if self.problem is not None:
             _LOG.warning("bus %s: serial port %s is open again", self.bus.name, self.bus.port)
+            self._on_change(True)
         self.problem = None
         self._settings = self.bus.line
         self.line.counters.reopened += 1
