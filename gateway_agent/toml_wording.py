@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pydantic
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from gateway_agent.toml_lines import Loc
@@ -59,7 +60,7 @@ def findings_of(
     for loc, group in by_place.items():
         wanted = [details for details in group if details["type"] in _WANTED]
         if len(wanted) == len(group):
-            wordings.append(_wrong_type(loc, wanted))
+            wordings.append(_wrong_type(loc, wanted, model))
         else:
             wordings.extend(_wording(loc, details, model) for details in group if details not in wanted)
     return wordings
@@ -88,8 +89,7 @@ def _place(details: ErrorDetails, data: Mapping[str, Any]) -> Loc:
     loc = tuple(part for part in details["loc"] if part != "[key]")
     value: Any = data
     for depth, part in enumerate(loc):
-        inside = part in value if isinstance(value, Mapping) else isinstance(value, list) and isinstance(part, int)
-        if inside:
+        if _holds(value, part):
             value = value[part]
         elif depth == len(loc) - 1 and details["type"] == "missing":
             return loc
@@ -98,10 +98,18 @@ def _place(details: ErrorDetails, data: Mapping[str, Any]) -> Loc:
     return loc
 
 
-def _wrong_type(loc: Loc, group: list[ErrorDetails]) -> Wording:
+def _holds(value: Any, part: str | int) -> bool:
+    """Whether a table has the key, or an array the element."""
+    if isinstance(value, Mapping):
+        return part in value
+    return isinstance(value, list) and isinstance(part, int) and part < len(value)
+
+
+def _wrong_type(loc: Loc, group: list[ErrorDetails], model: type[pydantic.BaseModel]) -> Wording:
     kinds = list(dict.fromkeys(_WANTED[details["type"]] for details in group))
     wanted = " or ".join(kind for kind, _ in kinds)
-    example = " or ".join(example for _, example in kinds)
+    field = _field_at(model, loc)
+    example = _toml_text(field.examples[0]) if field and field.examples else " or ".join(text for _, text in kinds)
     name = loc[-1] if loc and isinstance(loc[-1], str) else "it"
     what = f"{key_path(loc)} is {_toml_text(group[0]['input'])}, but must be {wanted}"
     return loc, what, f"write for example {name} = {example}"
@@ -113,6 +121,8 @@ def _wording(loc: Loc, details: ErrorDetails, model: type[pydantic.BaseModel]) -
     value = _toml_text(details["input"])
     if kind == "extra_forbidden":
         return _unknown_key(loc, model)
+    if kind == "missing" and isinstance(loc[-1], int):
+        return loc, f"{key_path(loc[:-1])} has no element {loc[-1] + 1}", "add it"
     if kind == "missing":
         return loc, f"{key_path(loc[:-1])} has no key {loc[-1]}", f"add {loc[-1]} = {_example(loc, model)}"
     if kind == "literal_error":
@@ -148,8 +158,7 @@ def _not_a_choice(loc: Loc, details: ErrorDetails) -> Wording:
 
 def _example(loc: Loc, model: type[pydantic.BaseModel]) -> str:
     """An example value for a missing key: the field's own `examples`, else one of its type."""
-    owner = _model_at(model, loc[:-1])
-    field = owner.model_fields.get(str(loc[-1])) if owner else None
+    field = _field_at(model, loc)
     if field is None:
         return "..."
     if field.examples:
@@ -161,6 +170,13 @@ def _example(loc: Loc, model: type[pydantic.BaseModel]) -> str:
         if text:
             return text
     return "{ ... }"
+
+
+def _field_at(model: type[pydantic.BaseModel], loc: Loc) -> FieldInfo | None:
+    """The field that stands at a key path, by the name that TOML knows it by."""
+    owner = _model_at(model, loc[:-1]) if loc else None
+    fields = {} if owner is None else owner.model_fields
+    return next((field for name, field in fields.items() if (field.alias or name) == loc[-1]), None)
 
 
 def _model_at(annotation: Any, loc: Sequence[str | int]) -> type[pydantic.BaseModel] | None:

@@ -10,7 +10,7 @@ Made by `make gen` from `hardware/devices/gatepost-node.toml`; do not edit.
 A node is a Modbus RTU server on the pole bus: {line}, unit id {unit} unless pole.toml says otherwise. Addresses are
 those of the protocol, counted from 0. Functions 3 and 4 read every register alike; blocks that can be written take
 functions 6 and 16. A number of several registers has its most significant register first and is read in one request.
-Reserved fields read 0. Codes: qualities are those of `protocols/quality.py`, events those of `protocols/event_codes.py`.
+Reserved fields read 0. Qualities are those of `protocols/quality.py`, event codes those of `protocols/event_codes.py`.
 """
 
 
