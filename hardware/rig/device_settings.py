@@ -1,6 +1,10 @@
 """The settings of a simulated device: registers that are written once, at commissioning."""
 
+import struct
+from collections.abc import Sequence
+
 from gateway_agent.profiles.model import Profile
+from gateway_agent.profiles.sources import REGISTER_COUNTS
 from gateway_agent.profiles.writes import ConfigurationSection
 from hardware.rig.register_image import HOLDING, RegisterImage
 
@@ -16,32 +20,42 @@ class DeviceSettings:
         self.unit_id: int | None = None
         self.baud: int | None = None
         self._image = image
-        self._sections: dict[tuple[int, int], ConfigurationSection] = {}
+        self._sections: dict[tuple[int, int], tuple[int, ConfigurationSection]] = {}
         for section in profile.configuration.values():
             register = section.register_at
             if register.address is None:
                 continue
-            for address in range(register.address, register.address + (2 if register.type == "f32" else 1)):
-                self._sections[register.unit_offset, address] = section
+            for address in range(register.address, register.address + REGISTER_COUNTS[register.type]):
+                self._sections[register.unit_offset, address] = (register.address, section)
                 image.add(register.unit_offset, HOLDING, address)
 
     def takes(self, unit_offset: int, address: int) -> bool:
-        """Whether this register is a setting."""
+        """Whether this register is part of a setting."""
         return (unit_offset, address) in self._sections
 
-    def write(self, unit_offset: int, address: int, value: int) -> None:
-        """Write one register of a setting; KeyError when it is none."""
-        section = self._sections[unit_offset, address]
-        self._image.write(unit_offset, HOLDING, address, value)
-        if section.register_at.type == "f32":
-            return
-        if section.sets == "unit-id":
-            self.unit_id = value
+    def write(self, unit_offset: int, address: int, values: Sequence[int]) -> None:
+        """Write neighbouring registers of settings; KeyError when one of them is none."""
+        touched = {}
+        for index, value in enumerate(values):
+            first, section = self._sections[unit_offset, address + index]
+            self._image.write(unit_offset, HOLDING, address + index, value)
+            touched[first] = section
+        for first, section in touched.items():
+            self._apply(section, self._number(unit_offset, first, section))
+
+    def _number(self, unit_offset: int, first: int, section: ConfigurationSection) -> float:
+        """What the registers of a setting hold, as a number."""
+        kind = section.register_at.type
+        data = self._image.read(unit_offset, HOLDING, first, REGISTER_COUNTS[kind]) or b""
+        if kind == "f32":
+            (number,) = struct.unpack(">f", data)
+            return float(number)
+        return int.from_bytes(data, "big", signed=kind in ("s16", "s32"))
+
+    def _apply(self, section: ConfigurationSection, number: float) -> None:
+        if section.sets == "unit-id" and number in range(1, 256):
+            self.unit_id = int(number)
         elif section.sets == "baud":
-            self.baud = _meaning(section, value)
-
-
-def _meaning(section: ConfigurationSection, value: int) -> int | None:
-    if section.codes is None:
-        return value
-    return next((int(means) for means, code in section.codes.items() if code == value and means.isdecimal()), None)
+            for means, code in (section.codes or {}).items():
+                if code == number and means.isdecimal():
+                    self.baud = int(means)

@@ -1,9 +1,9 @@
 """Simulated Modbus devices, made from their profile and options alone.
 
 A device holds an image of its registers and answers FC 03, 04, 06 and 16 under all unit ids of its product, with the
-exceptions of the standard. New values wait until the device is quiet: it never changes its image between a request
-and 500 ms after the end of its answer, as a product that finishes answering before it measures again. What the image
-holds, and from which millisecond, goes to the truth.
+exceptions of the standard. New values wait until the device is quiet: it never changes its image between a read
+request and 500 ms after the end of its answer, as a product that finishes answering before it measures again. What the
+image holds, and from which millisecond, goes to the truth.
 
 To try it: `SimulatedDevice(load_profile("eastron-sdm120"), 1, "mains", clock=clock).connect(bus)`, `set`, `refresh`.
 Where it hurts: polled without a pause of half a second, a device changes its image only every few seconds.
@@ -71,7 +71,8 @@ class SimulatedDevice:
         self.on_action: Callable[[str], None] = lambda name: None
         self.drop: Drop | None = None
         self._loop = asyncio.get_running_loop()
-        self._values: dict[str, int | None] = {}
+        self._values: dict[str, int | None] = {point: self.image.get(point) for point in self.points}
+        self._sharing = {point: self.image.sharing_registers(point) for point in self.points}
         self._staged: dict[str, int | None] = {}
         self._qualities: dict[str, int] = {}
         self._staged_qualities: dict[str, int] = {}
@@ -79,9 +80,12 @@ class SimulatedDevice:
         self._refresh: asyncio.TimerHandle | None = None
         self._deadline_s = 0.0
         self._answered_s = -1e9
+        self._read_s = -1e9
         if self.lamp is not None:
-            self._stage(self.lamp.driver.read_back, self.lamp.raw)
-            self.refresh()
+            self.image.put(self.lamp.driver.read_back, self.lamp.raw)
+            self._values[self.lamp.driver.read_back] = self.lamp.raw
+        for name in self.points:
+            self._tell(name, clock.unix_ms())
 
     def connect(self, bus: Bus) -> Drop:
         """Attach to a bus, with the bus's own line settings where the product has them, else as from the factory."""
@@ -120,12 +124,11 @@ class SimulatedDevice:
     def set_codes(self, point: str, decimals: int | None = None, unit_code: int | None = None) -> None:
         """Let the device count the point by other codes of its decimals or unit register from the next refresh on."""
         self._staged_codes[point] = (decimals, unit_code)
-        if point in self._values:
-            self._staged.setdefault(point, self._values[point])
+        self._staged.setdefault(point, self._values[point])
 
     def value(self, point: str) -> int | None:
-        """What the registers hold now as a valid value of the point, or None."""
-        return self._values.get(point) if self._qualities.get(point, quality.GOOD) == quality.GOOD else None
+        """What the registers hold now as a valid value of the point, or None; KeyError for an unknown point."""
+        return self._values[point] if self._qualities.get(point, quality.GOOD) == quality.GOOD else None
 
     def refresh(self) -> None:
         """Take over what was set, now or as soon as the device is quiet."""
@@ -161,15 +164,16 @@ class SimulatedDevice:
     def _take_over(self) -> None:
         self._refresh = None
         now = self._loop.time()
-        free = self._answered_s + QUIET_AFTER_ANSWER_S
+        free = self._read_s + QUIET_AFTER_ANSWER_S
         if free > self._deadline_s:
-            free = max(self._deadline_s, self._answered_s + _HURRIED_QUIET_S)
+            free = max(self._deadline_s, self._read_s + _HURRIED_QUIET_S)
         if now < free:
             self.counts["put-off"] += 1
             self._refresh = self._loop.call_at(free, self._take_over)
             return
         at_ms = self.clock.unix_ms()
-        changed = set(self._staged) | set(self._staged_qualities)
+        changed = dict.fromkeys(other for point in self._staged for other in self._sharing[point])
+        changed.update(dict.fromkeys(self._staged_qualities))
         for point, wanted in self._staged_qualities.items():
             self.image.put_quality(point, wanted)
             self._qualities[point] = wanted
@@ -178,13 +182,13 @@ class SimulatedDevice:
         for point, value in self._staged.items():
             if value is None:
                 self.image.put_invalid(point)
-                self._values[point] = None
             elif self._values.get(point) != value or point in self._staged_codes:
-                self._values[point] = self.image.put(point, value)
+                self.image.put(point, value)
         self._staged.clear()
         self._staged_qualities.clear()
         self._staged_codes.clear()
         for point in changed:
+            self._values[point] = self.image.get(point)
             self._tell(point, at_ms)
 
     def _tell(self, point: str, at_ms: int) -> None:
@@ -220,6 +224,8 @@ class SimulatedDevice:
         if self.wrong is not None:
             unit, answer = self.wrong.spoil(unit, answer)
         self._answered_s = drop.send(modbus.pack(unit, answer), self.reply_delay_ms / 1000)
+        if pdu[0] in (modbus.READ_HOLDING, modbus.READ_INPUT):
+            self._read_s = self._answered_s
 
     def _answer(self, offset: int, pdu: bytes) -> bytes:
         function = pdu[0]
@@ -256,8 +262,7 @@ class SimulatedDevice:
                 return modbus.exception(pdu[0], modbus.ILLEGAL_VALUE)
             self._loop.call_later(lamp.fade_s, self._faded, self._loop.time() + lamp.settle_s)
         else:
-            for address, value in zip(addresses, write.values, strict=True):
-                self.settings.write(offset, address, value)
+            self.settings.write(offset, write.address, write.values)
             self._loop.call_later(QUIET_AFTER_ANSWER_S, self._take_settings)
         return modbus.write_answer(write)
 

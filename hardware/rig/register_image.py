@@ -11,6 +11,7 @@ import struct
 from collections.abc import Iterable
 from fractions import Fraction
 from itertools import pairwise, product
+from math import isfinite
 
 from gateway_agent.profiles.point import BitPart, Lookup, Point, RegisterSource
 from protocols import quality
@@ -68,17 +69,30 @@ class RegisterImage:
             raise ValueError(f"there is no register {address}")
         space[address] = value
 
-    def put(self, name: str, value: int) -> int:
-        """Encode a value of the point and return what the registers then hold, which may be coarser."""
+    def put(self, name: str, value: int) -> None:
+        """Encode a value of the point; where the registers count coarser than the point they hold it rounded."""
         point, register = self._points[name]
-        exponent = self._exponent(point, register)
-        exact = Fraction(value) * Fraction(10) ** (point.exponent - exponent)
         if register.type == "f32":
-            return self._put_float(point, register, exact)
-        raw = round(exact)
-        held = round(Fraction(raw) * Fraction(10) ** (exponent - point.exponent))
+            self._put_words(register, struct.pack(">f", float(Fraction(value) * Fraction(10) ** point.exponent)))
+            return
+        raw = round(Fraction(value - point.offset) * Fraction(10) ** (point.exponent - self._exponent(point, register)))
         self._put_raw(name, register, 1 - raw if register.inverted else raw)
-        return held
+
+    def get(self, name: str) -> int | None:
+        """The value that the registers hold for the point, or None when they hold its sentinel, NaN or infinity."""
+        point, register = self._points[name]
+        if register.type == "f32":
+            (number,) = struct.unpack(">f", self._words(register))
+            return round(Fraction(number) / Fraction(10) ** point.exponent) if isfinite(number) else None
+        raw = self._raw(register)
+        if raw in register.invalid:
+            return None
+        if register.type in _SIGNED:
+            raw -= (raw >> _width(register) - 1) << _width(register)
+        if register.type == "bool":
+            return int((raw != 0) != register.inverted)
+        counts = Fraction(raw) * Fraction(10) ** (self._exponent(point, register) - point.exponent)
+        return round(counts) + point.offset
 
     def put_raw(self, name: str, raw: int) -> None:
         """Put a raw register value, of all the registers of the point, as it is."""
@@ -111,6 +125,11 @@ class RegisterImage:
             if lookup is None or code not in lookup.codes:
                 raise ValueError(f"point {point.name} knows no such code: {code}")
             self._set_code(register, lookup, code)
+
+    def sharing_registers(self, name: str) -> list[str]:
+        """The points whose value stands in a register of this one's value, itself included."""
+        own = _places(self._points[name][1])
+        return [other for other, (_, register) in self._points.items() if own & _places(register)]
 
     def sharing_status(self, name: str) -> list[str]:
         """The points that have their status from the same register bits as this one, itself included."""
@@ -147,7 +166,7 @@ class RegisterImage:
 
         def misfit(codes: tuple[int, ...]) -> tuple[bool, int, int]:
             coarser = sum(lookup.codes[code] for lookup, code in zip(lookups, codes, strict=True)) - point.exponent
-            fits = low <= point.low / 10**coarser and point.high / 10**coarser <= high
+            fits = low * 10**coarser <= point.low - point.offset and point.high - point.offset <= high * 10**coarser
             return not fits, abs(coarser), coarser
 
         best = min(product(*choices), key=misfit)
@@ -157,12 +176,6 @@ class RegisterImage:
     def _set_code(self, register: RegisterSource, lookup: Lookup, code: int) -> None:
         self._codes[(register.unit_offset, register.function), lookup.part] = (code, lookup.codes[code])
         self._put_part(register, lookup.part, code)
-
-    def _put_float(self, point: Point, register: RegisterSource, exact: Fraction) -> int:
-        words = struct.pack(">f", float(exact * Fraction(10) ** point.exponent))
-        self._put_words(register, words)
-        (held,) = struct.unpack(">f", words)
-        return round(Fraction(held) / Fraction(10) ** point.exponent)
 
     def _put_raw(self, name: str, register: RegisterSource, raw: int, signed: bool = True) -> None:
         width = _width(register)
@@ -177,6 +190,20 @@ class RegisterImage:
             self._put_part(register, part, raw & (1 << part.width) - 1)
             raw >>= part.width
 
+    def _raw(self, register: RegisterSource) -> int:
+        if not register.parts:
+            return int.from_bytes(self._words(register), "big")
+        space = self._space(register)
+        raw = 0
+        for part in register.parts:
+            raw = raw << part.width | space[part.address] >> part.low & (1 << part.width) - 1
+        return raw
+
+    def _words(self, register: RegisterSource) -> bytes:
+        space = self._space(register)
+        words = [space[register.address + index] for index in range(register.count)]
+        return struct.pack(f">{register.count}H", *(reversed(words) if register.little else words))
+
     def _put_words(self, register: RegisterSource, data: bytes) -> None:
         words = struct.unpack(f">{register.count}H", data)
         space = self._space(register)
@@ -187,6 +214,12 @@ class RegisterImage:
         space = self._space(register)
         mask = (1 << part.width) - 1 << part.low
         space[part.address] = space[part.address] & ~mask | value << part.low & mask
+
+
+def _places(register: RegisterSource) -> set[tuple[int, int, int]]:
+    """Unit offset, function and address of all registers of the value."""
+    addresses = {part.address for part in register.parts} or range(register.address, register.address + register.count)
+    return {(register.unit_offset, register.function, address) for address in addresses}
 
 
 def _width(register: RegisterSource) -> int:
