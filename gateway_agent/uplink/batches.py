@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway_agent.journal import ALARM, EVENT, RESULT, TELEMETRY, Journal, Record
-from gateway_agent.uplink.messages import base_fields, first_time_ms, senml_fields
+from gateway_agent.uplink.messages import MessageWriter
 from gateway_agent.uplink.senml_cbor import array_head, encode_record
 
 PAYLOAD_BYTES = 1024
@@ -60,15 +60,12 @@ def build_batch(
 
     All are of one class. The first always goes, even where it alone is longer: a record is never cut.
     """
-    base_s = first_time_ms(records[0]) // 1000
+    writer = MessageWriter(gateway, units)
     encoded: list[bytes] = []
     sequences: list[int] = []
     size = readings = 0
     for record in records:
-        fields = senml_fields(record, base_s, units)
-        if not encoded:
-            fields[0] = base_fields(gateway, base_s) | fields[0]
-        parts = [encode_record(each) for each in fields]
+        parts = [encode_record(fields) for fields in writer.fields(record)]
         grown = size + sum(map(len, parts))
         if encoded and len(array_head(len(encoded) + len(parts))) + grown > payload_bytes:
             break

@@ -245,11 +245,11 @@ class Uplink:
             self._note_problem(f"{self.settings.url} answers and acknowledges nothing of what it was sent")
             return False
         self._note_success()
-        await self._acknowledge(taken)
         self.counters.acknowledged_records += len(taken)
         if batch.record_class == TELEMETRY and len(taken) == len(batch.sequences):
             self.counters.acknowledged_readings += batch.readings
             self._owed_readings -= batch.readings
+        await self._acknowledge(taken)
         await self._set_held_aside()
         if not self._journal.depth:
             self._batcher.one_by_one = False

@@ -1,0 +1,138 @@
+"""What a gateway's SenML message says, in the platform's own terms. protocols/spec/uplink.md is the page for it.
+
+Strict: a message is read as a whole or refused as a whole, with a short reason for the sender.
+"""
+
+from dataclasses import dataclass
+
+from gateway_agent.uplink import messages
+from gateway_agent.uplink.errors import FormatError
+from gateway_agent.uplink.senml_cbor import Fields, decode_pack
+from protocols import errors, senml
+
+_MAX_INTEGER = (1 << 63) - 1
+_REASONS = {
+    errors.COUNT: "a record needs exactly one value, and a pack at least one record",
+    errors.VALUE: "a field has a wrong type, name or range",
+    errors.VERSION: "this version of SenML, or a field that must be understood, is unknown",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SentReading:
+    """One value of one point; `kind` is sample, mean, min or max, `unit` empty when none was sent."""
+
+    point: str
+    time_ms: int
+    value: int
+    exponent: int
+    kind: str
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class SentAlarm:
+    """An alarm that was raised (`state` True) or cleared."""
+
+    point: str
+    time_ms: int
+    state: bool
+    code: str
+    source: str
+    number: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SentEvent:
+    """Something that happened to `name`."""
+
+    name: str
+    time_ms: int
+    code: str
+    source: str
+    number: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SentResult:
+    """How a command ended."""
+
+    command_id: str
+    time_ms: int
+    state: str
+    detail: str
+    level_pct: int | None
+
+
+Item = SentReading | SentAlarm | SentEvent | SentResult
+
+
+@dataclass(frozen=True, slots=True)
+class SentRecord:
+    """One record of the gateway's journal: what is stored once, however often it comes."""
+
+    sequence: int
+    items: tuple[Item, ...]
+
+
+def read_message(payload: bytes, gateway: str, now_ms: int) -> list[SentRecord]:
+    """The journal records of a SenML-CBOR message from `gateway`. Raises FormatError."""
+    try:
+        resolved = senml.resolve(decode_pack(payload), now_ms)
+        records: list[tuple[int, list[Item]]] = []
+        for fields in resolved:
+            if messages.SEQUENCE in fields:
+                records.append((_integer(fields, messages.SEQUENCE, 1), []))
+            if not records:
+                raise FormatError(f"the first record has no {messages.SEQUENCE}")
+            records[-1][1].append(_read_item(fields, gateway))
+    except errors.WireError as error:
+        raise FormatError(_REASONS[error.reason]) from error
+    return [SentRecord(sequence, tuple(items)) for sequence, items in records]
+
+
+def _read_item(fields: Fields, gateway: str) -> Item:
+    name, time_ms = str(fields[senml.NAME]), _integer(fields, senml.TIME, 0)
+    if not name.startswith(gateway + "/"):
+        raise FormatError(f"the name {name} does not begin with {gateway}/")
+    about, kind = senml.split_name(name[len(gateway) + 1 :])
+    if not about:
+        raise FormatError(f"the name {name} names nothing")
+    code, source = _text(fields, messages.CODE), _text(fields, messages.SOURCE)
+    number = None if messages.NUMBER not in fields else _integer(fields, messages.NUMBER, -_MAX_INTEGER)
+    if kind == senml.ALARM:
+        return SentAlarm(about, time_ms, _value(fields, senml.BOOLEAN_VALUE) is True, code, source, number)
+    if kind == senml.EVENT:
+        return SentEvent(about, time_ms, str(_value(fields, senml.TEXT_VALUE)), source, number)
+    if kind == senml.RESULT:
+        return _read_result(fields, about, time_ms)
+    exponent, value = senml.parts(_value(fields, senml.VALUE))
+    return SentReading(about, time_ms, value, exponent, kind, _text(fields, senml.UNIT))
+
+
+def _read_result(fields: Fields, about: str, time_ms: int) -> SentResult:
+    if not about.startswith(senml.COMMAND_PREFIX):
+        raise FormatError(f"a result is named {senml.COMMAND_PREFIX}<id>, not {about}")
+    level = None if messages.LEVEL not in fields else _integer(fields, messages.LEVEL, 0)
+    state = str(_value(fields, senml.TEXT_VALUE))
+    return SentResult(about[len(senml.COMMAND_PREFIX) :], time_ms, state, _text(fields, messages.DETAIL), level)
+
+
+def _value(fields: Fields, label: int) -> object:
+    if label not in fields:
+        raise FormatError(f"{fields[senml.NAME]} has another kind of value than its name says")
+    return fields[label]
+
+
+def _integer(fields: Fields, label: int | str, lowest: int) -> int:
+    value = fields[label]
+    if type(value) is not int or not lowest <= value <= _MAX_INTEGER:
+        raise FormatError(f"{label} of {fields[senml.NAME]} is no integer from {lowest} on")
+    return value
+
+
+def _text(fields: Fields, label: int | str) -> str:
+    value = fields.get(label, "")
+    if not isinstance(value, str):
+        raise FormatError(f"{label} of {fields[senml.NAME]} is no text")
+    return value
