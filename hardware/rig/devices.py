@@ -172,18 +172,21 @@ class SimulatedDevice:
             self._refresh = self._loop.call_at(free, self._take_over)
             return
         at_ms = self.clock.unix_ms()
-        changed = dict.fromkeys(other for point in self._staged for other in self._sharing[point])
-        changed.update(dict.fromkeys(self._staged_qualities))
+        changed = dict.fromkeys(self._staged_qualities)
         for point, wanted in self._staged_qualities.items():
             self.image.put_quality(point, wanted)
             self._qualities[point] = wanted
         for point, (decimals, unit_code) in self._staged_codes.items():
             self.image.put_codes(point, decimals, unit_code)
         for point, value in self._staged.items():
+            sharing = self._sharing[point]
+            if self._values[point] == value and len(sharing) == 1 and point not in self._staged_codes:
+                continue
             if value is None:
                 self.image.put_invalid(point)
-            elif self._values.get(point) != value or point in self._staged_codes:
+            else:
                 self.image.put(point, value)
+            changed.update(dict.fromkeys(sharing))
         self._staged.clear()
         self._staged_qualities.clear()
         self._staged_codes.clear()

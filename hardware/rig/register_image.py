@@ -73,9 +73,9 @@ class RegisterImage:
         """Encode a value of the point; where the registers count coarser than the point they hold it rounded."""
         point, register = self._points[name]
         if register.type == "f32":
-            self._put_words(register, struct.pack(">f", float(Fraction(value) * Fraction(10) ** point.exponent)))
+            self._put_words(register, struct.pack(">f", float(_shifted(value, point.exponent))))
             return
-        raw = round(Fraction(value - point.offset) * Fraction(10) ** (point.exponent - self._exponent(point, register)))
+        raw = round(_shifted(value - point.offset, point.exponent - self._exponent(point, register)))
         self._put_raw(name, register, 1 - raw if register.inverted else raw)
 
     def get(self, name: str) -> int | None:
@@ -83,7 +83,7 @@ class RegisterImage:
         point, register = self._points[name]
         if register.type == "f32":
             (number,) = struct.unpack(">f", self._words(register))
-            return round(Fraction(number) / Fraction(10) ** point.exponent) if isfinite(number) else None
+            return round(_shifted(Fraction(number), -point.exponent)) if isfinite(number) else None
         raw = self._raw(register)
         if raw in register.invalid:
             return None
@@ -91,8 +91,7 @@ class RegisterImage:
             raw -= (raw >> _width(register) - 1) << _width(register)
         if register.type == "bool":
             return int((raw != 0) != register.inverted)
-        counts = Fraction(raw) * Fraction(10) ** (self._exponent(point, register) - point.exponent)
-        return round(counts) + point.offset
+        return round(_shifted(raw, self._exponent(point, register) - point.exponent)) + point.offset
 
     def put_raw(self, name: str, raw: int) -> None:
         """Put a raw register value, of all the registers of the point, as it is."""
@@ -232,6 +231,11 @@ def _bounds(register: RegisterSource) -> tuple[int, int]:
     if register.type in _SIGNED:
         return -(1 << width - 1), (1 << width - 1) - 1
     return 0, (1 << width) - 1
+
+
+def _shifted(value: int | Fraction, power: int) -> int | Fraction:
+    """`value * 10 ** power`, exactly."""
+    return value * 10**power if power >= 0 else Fraction(value, 10**-power)
 
 
 def _code_for(point: Point, status: Lookup, wanted: int) -> int:
