@@ -65,7 +65,7 @@ def _foreign_frame(buffer: bytes, start: int) -> tuple[int, int, float] | None:
     if len(buffer) - start < _EXCEPTION_BYTES:
         return None
     unit, function, third = buffer[start : start + 3]
-    if not modbus.MIN_UNIT <= unit <= modbus.MAX_UNIT:
+    if unit == modbus.BROADCAST_UNIT:
         return None
     if function in (modbus.READ_HOLDING_REGISTERS, modbus.READ_INPUT_REGISTERS):
         return (unit, function, third / 2) if _checks(buffer, start, third + 5) else None

@@ -10,7 +10,7 @@ from gateway_agent.toml_source import Finding
 from gateway_agent.toml_wording import nearest
 
 Loc = tuple[str | int, ...]
-_HIGHEST_UNIT = 247
+_HIGHEST_UNIT = 255
 
 
 def check_names(pole: PoleConfig) -> Iterable[Finding]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 
 from gateway_agent.config.schema import (
     BusConfig,
@@ -96,11 +95,6 @@ def devices_of(pole: PoleConfig, shelf: ProfileShelf | None = None) -> Iterator[
             yield Device(node_device, shelf.get(node_device), node, None)
     for bus_device in pole.devices:
         yield Device(bus_device, shelf.get(bus_device), None, pole.bus(bus_device.bus))
-
-
-def counts_of(number: float, exponent: int) -> int:
-    """A number in a point's unit as counts of its exponent, rounded half to even; exact for what TOML can write."""
-    return int(Decimal(str(number)).scaleb(-exponent).to_integral_value())
 
 
 def seconds_in_ms(seconds: float | None) -> int | None:

@@ -18,6 +18,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length
 GatewayName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]+$", max_length=32)]
 PointPath = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*/[a-z][a-z0-9_]*$")]
 Unit = Annotated[int, Field(ge=1, le=247, examples=[1])]
+DeviceUnit = Annotated[int, Field(ge=1, le=255)]  # 248 to 255 are reserved by the standard, and sold all the same
 Baud = Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200]
 Parity = Literal["N", "E", "O"]
 Seconds = Annotated[float, Field(gt=0, le=86400, examples=[60])]
@@ -97,7 +98,7 @@ class DeviceConfig(TomlModel):
 
     name: Name
     profile: Annotated[str, StringConstraints(min_length=1)]
-    unit: Unit | None = None
+    unit: DeviceUnit | None = None
     every_s: Period
     options: Mapping[str, OptionValue] = {}
     report: Mapping[Name, ReportConfig] = {}

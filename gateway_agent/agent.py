@@ -1,0 +1,152 @@
+"""The whole agent of one pole: collector, pipeline, journal, uplink, control, put together and run as one.
+
+Each part is a task of one group. A part that fails takes the agent down with a clear message, after the journal has
+been closed: systemd starts it again, and what was on the disk goes on from there. What is ordinary in the field (a
+dead device, a missing port, a full disk, a platform that is away) is met by the parts and never ends here.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from gateway_agent.clock import Clock
+from gateway_agent.collect.collector import Collector, MakeLine, serial_line
+from gateway_agent.condense import Condenser
+from gateway_agent.config import PoleConfig
+from gateway_agent.control import Control
+from gateway_agent.errors import GatepostError
+from gateway_agent.journal import Journal, JournalUnavailable
+from gateway_agent.pipeline import Pipeline
+from gateway_agent.reporting import limits, report_rules, units
+from gateway_agent.status import StatusServer, status_of
+from gateway_agent.uplink.uplink import Uplink, UplinkSettings
+from gateway_agent.watch import Watch
+
+_LOG = logging.getLogger(__name__)
+_DRAIN_S = 5.0
+
+
+class AgentFailedError(GatepostError):
+    """A part of the agent has failed in a way that it does not know how to meet; the text names part and cause."""
+
+
+class Agent:
+    """One agent. Its parts are open for whoever looks: the status, the rig, tests.
+
+    Opens the journal. Raises JournalError, ProvisionError or UplinkError with what to do.
+    """
+
+    def __init__(self, pole: PoleConfig, clock: Clock, make_line: MakeLine = serial_line) -> None:
+        self.pole = pole
+        self.clock = clock
+        self.started_monotonic_ms = clock.monotonic_ms()
+        self.journal = Journal.open(
+            Path(pole.journal.path),
+            clock,
+            commit_s=pole.journal.commit_s,
+            commit_readings=pole.journal.commit_readings,
+            keep_acknowledged=pole.journal.keep_acknowledged,
+        )
+        condenser = Condenser(report_rules(pole), self.journal.last_sample_ms())
+        self.pipeline = Pipeline(self.journal, condenser, Watch(limits(pole)), clock)
+        self.collector = Collector(pole, clock, self.pipeline, make_line)
+        self.control = Control(self.journal, self.collector, clock)
+        self.uplink = Uplink(
+            UplinkSettings(
+                gateway=pole.pole.gateway,
+                url=pole.uplink.url,
+                security=pole.uplink.security,
+                batch_s=pole.uplink.batch_s,
+                batch_readings=pole.uplink.batch_readings,
+            ),
+            self.journal,
+            clock,
+            units=units(pole),
+            on_commands=self.control.offer,
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until `stop` is set, then finish in order: collect no more, store all, send what can be sent, close.
+
+        Raises AgentFailedError when a part has failed; the rest has then been finished all the same.
+        """
+        parts = {
+            asyncio.create_task(part.run(), name=name)
+            for name, part in (
+                ("collector", self.collector),
+                ("pipeline", self.pipeline),
+                ("uplink", self.uplink),
+                ("control", self.control),
+            )
+        }
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({*parts, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            failure = _failure(parts)
+            await _end(part for part in parts if part.get_name() != "uplink")
+            await self.pipeline.finish()
+            if failure is None:
+                await self._drain()
+        finally:
+            await _end([*parts, stopped])
+            await self.journal.close()
+        if failure is not None:
+            raise failure
+
+    async def _drain(self) -> None:
+        """Store everything and give the platform a moment to take it; what it does not take waits on the disk."""
+        try:
+            if self.uplink.counters.problem is None:
+                async with asyncio.timeout(_DRAIN_S):
+                    await self.uplink.drain()
+            else:
+                await self.journal.flush()
+        except TimeoutError:
+            _LOG.info("%d records wait on the disk for the platform", self.journal.depth)
+        except JournalUnavailable as error:
+            _LOG.error("at the end: %s", error)
+
+
+async def run_agent(pole: PoleConfig, clock: Clock, *, stop: asyncio.Event, status: Path | None = None) -> None:
+    """Run the agent of a pole until `stop` is set; with `status`, tell it each second on that unix socket.
+
+    Raises what making an `Agent` raises, OSError when the socket cannot be made, and AgentFailedError.
+    """
+    agent = Agent(pole, clock)
+    async with AsyncExitStack() as open_things:
+        if status is not None:
+            await open_things.enter_async_context(StatusServer(status, lambda: status_of(agent)))
+        await agent.run(stop)
+
+
+def _failure(parts: Iterable["asyncio.Task[None]"]) -> AgentFailedError | None:
+    """What has ended although nobody asked it to."""
+    for part in parts:
+        if not part.done() or part.cancelled():
+            continue
+        error = _first_cause(part.exception())
+        _LOG.critical("the %s has failed", part.get_name(), exc_info=error)
+        cause = "it ended" if error is None else f"{type(error).__name__}: {error}"
+        failed = AgentFailedError(
+            f"the agent's {part.get_name()} has failed ({cause}); what is stored is safe, start again"
+        )
+        failed.__cause__ = error
+        return failed
+    return None
+
+
+def _first_cause(error: BaseException | None) -> BaseException | None:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+async def _end(tasks: Iterable["asyncio.Task[Any]"]) -> None:
+    """Cancel tasks and wait until they have let go of what they own."""
+    ending = list(tasks)
+    for task in ending:
+        task.cancel()
+    await asyncio.gather(*ending, return_exceptions=True)

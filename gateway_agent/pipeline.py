@@ -1,0 +1,79 @@
+"""From the collector to the journal: samples are condensed and watched, events are made safe."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from itertools import groupby
+
+from gateway_agent.clock import Clock
+from gateway_agent.condense import Condenser
+from gateway_agent.journal import Journal, JournalUnavailable
+from gateway_agent.records import Event, Reading
+from gateway_agent.watch import Watch
+
+_LOG = logging.getLogger(__name__)
+_TICK_S = 1.0
+
+
+class Pipeline:
+    """The sink of a collector. `measured` counts the readings that were handed to the journal since the start."""
+
+    def __init__(self, journal: Journal, condenser: Condenser, watch: Watch, clock: Clock) -> None:
+        self.measured = 0
+        self._journal = journal
+        self._condenser = condenser
+        self._watch = watch
+        self._clock = clock
+        self._own_events: asyncio.Queue[Event] = asyncio.Queue()
+
+    def polled(self, device: str, samples: Sequence[Reading]) -> None:
+        """Condense the samples of one poll into one journal record, and look at them for alarms."""
+        self._keep(self._condenser.add(samples))
+        for event in self._watch.look_at(samples):
+            self.noticed(event)
+
+    def noticed(self, event: Event) -> None:
+        """Take an event of the gateway's own; they are stored one after the other."""
+        self._own_events.put_nowait(event)
+
+    async def happened(self, event: Event) -> bool:
+        """Store a node's event before it is acknowledged to the node. Raises JournalUnavailable."""
+        is_new = await self._journal.add_event(event)
+        if is_new:
+            _LOG.info("%s %s %s", event.name, event.code, "" if event.state is None else event.state)
+        return is_new
+
+    async def run(self) -> None:
+        """Store the gateway's own events and close windows in time, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._store_events(), name="events")
+            tasks.create_task(self._close_windows(), name="windows")
+
+    async def finish(self) -> None:
+        """Hand everything that is still here to the journal; nothing may be collected any more."""
+        self._keep(self._condenser.flush())
+        while not self._own_events.empty():
+            await self._store(self._own_events.get_nowait())
+
+    async def _store_events(self) -> None:
+        while True:
+            await self._store(await self._own_events.get())
+
+    async def _store(self, event: Event) -> None:
+        try:
+            await self._journal.add_event(event)
+        except JournalUnavailable as error:
+            _LOG.error("%s %s waits in memory: %s", event.name, event.code, error)
+
+    async def _close_windows(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_S)
+            self._keep(self._condenser.tick(self._clock.unix_ms()))
+
+    def _keep(self, readings: Sequence[Reading]) -> None:
+        """Give readings to the journal, those of one device together."""
+        ordered = sorted(readings, key=lambda reading: reading.point.partition("/")[0])
+        for _, group in groupby(ordered, key=lambda reading: reading.point.partition("/")[0]):
+            record = list(group)
+            self._journal.add_readings(record)
+            self.measured += len(record)
