@@ -6,6 +6,7 @@ that a node with a new flash does not repeat old numbers; the lower half counts 
 """
 
 import os
+import random
 
 from protocols import crc
 
@@ -27,7 +28,7 @@ def next_epoch() -> int:
 
 
 def _random_epoch() -> int:
-    return int.from_bytes(os.urandom(2), "big") << 16 | 1
+    return random.getrandbits(16) << 16 | 1
 
 
 def _read_epoch() -> "int | None":
