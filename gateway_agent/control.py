@@ -34,7 +34,7 @@ class LampDriver(Protocol):
     """Whoever reaches the lamps: the collector."""
 
     async def lamp(self, target: str, level_pct: int, fade_s: int, expires_ms: int) -> LampOutcome:
-        """Set the lamp of node `target` to linear light output, read it back, and tell how it went.
+        """Set the lamp that is the device `target` to linear light output, read it back, and tell how it went.
 
         `expires_ms` is unix time, 0 for never; the node must not begin after it. May raise a GatepostError.
         """
