@@ -24,7 +24,7 @@ test: setup ## Run the tests; ARGS goes to pytest, for example ARGS="tests/proto
 	@$(bin)/python -m pytest $(ARGS)
 
 lint: setup gen-check ## Check style, types and generated files; changes nothing
-	@$(bin)/ruff check --quiet
+	@$(bin)/ruff check --quiet --output-format concise
 	@$(bin)/ruff format --check --quiet || { echo "Not formatted; run: make format" >&2; exit 1; }
 	@$(bin)/mypy --no-error-summary $(strict)
 	@cd firmware && ../$(bin)/mypy --no-error-summary --config-file mypy.ini . ../protocols

@@ -31,7 +31,7 @@ def test_the_service_runs_a_command_of_the_package_at_boot_and_whenever_it_ends(
     unit = read_unit()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     (start,) = unit["Service"]["ExecStart"]
-    program, command, configuration = start.split()
+    program, command, configuration, *_ = start.split()
     assert Path(program).is_absolute()
     assert Path(program).name in project["scripts"]
     assert command in project["entry-points"]["gatepost.commands"]

@@ -20,17 +20,21 @@ _HEAP_CHECK_EVERY_S = 10.0
 class Drop(Protocol):
     """The end of a bus that a UART holds."""
 
-    def send(self, data: bytes) -> float: ...
+    def send(self, data: bytes) -> float:
+        """Put bytes on the line; return the loop time when the last bit is out."""
 
-    def configure(self, baud: int, parity: str, stop_bits: int) -> None: ...
+    def configure(self, baud: int, parity: str, stop_bits: int) -> None:
+        """Take these line settings from the next byte on."""
 
-    def detach(self) -> None: ...
+    def detach(self) -> None:
+        """Leave the bus."""
 
 
 class Line(Protocol):
     """A bus that a UART can be connected to."""
 
-    def attach(self, name: str, receive: Callable[[bytes], None]) -> Drop: ...
+    def attach(self, name: str, receive: Callable[[bytes], None]) -> Drop:
+        """Return a new end of the bus; `receive` gets the bytes that others send."""
 
 
 class NodeMachine:

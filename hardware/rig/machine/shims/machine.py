@@ -1,8 +1,9 @@
 # The ESP32 port's `machine`, on the rig's peripherals (host.mjs). Times are the rig's.
 
+from binascii import hexlify, unhexlify
+
 import js
 import uctypes
-from binascii import hexlify, unhexlify
 
 _ports = js.rig_ports
 _addressof = uctypes.addressof

@@ -4,12 +4,12 @@ import asyncio
 import builtins
 import gc
 import io
-import micropython
 import os
 import sys
+from asyncio import core
 
 import js
-from asyncio import core
+import micropython
 
 _ports = js.rig_ports
 
