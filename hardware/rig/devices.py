@@ -6,12 +6,13 @@ request and 500 ms after the end of its answer, as a product that finishes answe
 image holds, and from which millisecond, goes to the truth.
 
 To try it: `SimulatedDevice(load_profile("eastron-sdm120"), 1, "mains", clock=clock).connect(bus)`, `set`, `refresh`.
-Where it hurts: polled without a pause of half a second, a device changes its image only every few seconds.
+Where it hurts: polled without ever a pause of half a second, a device measures only every three seconds, and then
+150 ms after an answer; a lamp's read-back does so where the profile's `settle_ms` leaves no more time.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from gateway_agent.clock import Clock
 from gateway_agent.profiles.model import Profile
@@ -71,21 +72,18 @@ class SimulatedDevice:
         self.on_action: Callable[[str], None] = lambda name: None
         self.drop: Drop | None = None
         self._loop = asyncio.get_running_loop()
-        self._values: dict[str, int | None] = {point: self.image.get(point) for point in self.points}
+        self._values: dict[str, int | None] = {}
         self._sharing = {point: self.image.sharing_registers(point) for point in self.points}
         self._staged: dict[str, int | None] = {}
         self._qualities: dict[str, int] = {}
         self._staged_qualities: dict[str, int] = {}
         self._staged_codes: dict[str, tuple[int | None, int | None]] = {}
         self._refresh: asyncio.TimerHandle | None = None
-        self._deadline_s = 0.0
         self._answered_s = -1e9
         self._read_s = -1e9
         if self.lamp is not None:
             self.image.put(self.lamp.driver.read_back, self.lamp.raw)
-            self._values[self.lamp.driver.read_back] = self.lamp.raw
-        for name in self.points:
-            self._tell(name, clock.unix_ms())
+        self._note(self.points)
 
     def connect(self, bus: Bus) -> Drop:
         """Attach to a bus, with the bus's own line settings where the product has them, else as from the factory."""
@@ -132,7 +130,8 @@ class SimulatedDevice:
 
     def refresh(self) -> None:
         """Take over what was set, now or as soon as the device is quiet."""
-        self._take_over_by(self._loop.time() + _PATIENCE_S)
+        if self._refresh is None:
+            self._take_over(self._loop.time() + _PATIENCE_S)
 
     def restart(self, warm_up_s: float | None = None) -> None:
         """Switch the power off and on: points with a status warm up for the profile's time, or for `warm_up_s`."""
@@ -154,24 +153,18 @@ class SimulatedDevice:
             raise KeyError(f"{self.name} has no register point {point}")
         self._staged[point] = value
 
-    def _take_over_by(self, deadline_s: float) -> None:
-        if self._refresh is not None:
-            self._deadline_s = min(self._deadline_s, deadline_s)
-            return
-        self._deadline_s = deadline_s
-        self._take_over()
+    def _free_s(self, deadline_s: float) -> float:
+        """Until when a change must wait: half a second after the last read answer, less where the deadline is near."""
+        free_s = self._read_s + QUIET_AFTER_ANSWER_S
+        return free_s if free_s <= deadline_s else max(deadline_s, self._read_s + _HURRIED_QUIET_S)
 
-    def _take_over(self) -> None:
-        self._refresh = None
-        now = self._loop.time()
-        free = self._read_s + QUIET_AFTER_ANSWER_S
-        if free > self._deadline_s:
-            free = max(self._deadline_s, self._read_s + _HURRIED_QUIET_S)
-        if now < free:
+    def _take_over(self, deadline_s: float) -> None:
+        free_s = self._free_s(deadline_s)
+        if self._loop.time() < free_s:
             self.counts["put-off"] += 1
-            self._refresh = self._loop.call_at(free, self._take_over)
+            self._refresh = self._loop.call_at(free_s, self._take_over, deadline_s)
             return
-        at_ms = self.clock.unix_ms()
+        self._refresh = None
         changed = dict.fromkeys(self._staged_qualities)
         for point, wanted in self._staged_qualities.items():
             self.image.put_quality(point, wanted)
@@ -190,6 +183,23 @@ class SimulatedDevice:
         self._staged.clear()
         self._staged_qualities.clear()
         self._staged_codes.clear()
+        self._note(changed)
+
+    def _fade_ends(self, lamp: LampOutput, raw: int, deadline_s: float) -> None:
+        lamp.arrive(raw)
+        self._read_back(lamp, deadline_s)
+
+    def _read_back(self, lamp: LampOutput, deadline_s: float) -> None:
+        free_s = self._free_s(deadline_s)
+        if self._loop.time() < free_s:
+            self._loop.call_at(free_s, self._read_back, lamp, deadline_s)
+            return
+        self.image.put(lamp.driver.read_back, lamp.raw)
+        self._note(self._sharing[lamp.driver.read_back])
+
+    def _note(self, changed: Iterable[str]) -> None:
+        """Remember what the registers of the changed points hold from now on."""
+        at_ms = self.clock.unix_ms()
         for point in changed:
             self._values[point] = self.image.get(point)
             self._tell(point, at_ms)
@@ -263,17 +273,12 @@ class SimulatedDevice:
         if lamp is not None and takes_lamp:
             if not lamp.write(write.values[0]):
                 return modbus.exception(pdu[0], modbus.ILLEGAL_VALUE)
-            self._loop.call_later(lamp.fade_s, self._faded, self._loop.time() + lamp.settle_s)
+            deadline_s = self._loop.time() + lamp.settle_s
+            self._loop.call_later(lamp.fade_s, self._fade_ends, lamp, write.values[0], deadline_s)
         else:
             self.settings.write(offset, write.address, write.values)
             self._loop.call_later(QUIET_AFTER_ANSWER_S, self._take_settings)
         return modbus.write_answer(write)
-
-    def _faded(self, deadline_s: float) -> None:
-        if self.lamp is not None:
-            self.lamp.arrive()
-            self._stage(self.lamp.driver.read_back, self.lamp.raw)
-            self._take_over_by(deadline_s)
 
     def _take_settings(self) -> None:
         unit, baud = self.settings.unit_id, self.settings.baud

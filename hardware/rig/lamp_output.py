@@ -10,7 +10,7 @@ _FADE_SHARE = 0.6
 
 
 class LampOutput:
-    """`raw` is the driver's present value, `wanted` the one it fades to.
+    """`raw` is the driver's present value, `wanted` the one that was written last.
 
     It begins with full light, the power-on level of a DALI gear.
     """
@@ -41,9 +41,9 @@ class LampOutput:
         self._image.write(self.driver.unit_offset, HOLDING, self.driver.address, value)
         return True
 
-    def arrive(self) -> None:
-        """End the fade."""
-        self.raw = self.wanted
+    def arrive(self, value: int) -> None:
+        """End the fade to `value`."""
+        self.raw = value
 
 
 def _level(curve: tuple[int, ...], raw: int) -> float:

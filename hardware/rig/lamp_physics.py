@@ -29,8 +29,8 @@ class Lamp:
         "bus_load": "dali_load",
     }
 
-    def __init__(self, seed: int, level_pct: Callable[[], float], mains: Mains, air: Air) -> None:
-        random = Random(f"{seed}/lamp")
+    def __init__(self, seed: str, level_pct: Callable[[], float], mains: Mains, air: Air) -> None:
+        random = Random(seed)
         self._level_pct = level_pct
         self._mains = mains
         self._air = air

@@ -24,6 +24,8 @@ from hardware.rig.quantities import Feed
 
 _BETWEEN_POLLS_MS = 1500
 """When, within a refresh period of 2 s, nobody polls: a moment for things to happen."""
+_CUT_MS = 0.5
+"""How much later timers are set, so that a clock cut to whole milliseconds shows the wanted one."""
 
 
 class Scene(Protocol):
@@ -81,7 +83,7 @@ class World:
         output = driver.lamp
         if output is None:
             raise ValueError(f"{driver.name} drives no lamp")
-        lamp = Lamp(self.seed, lambda: output.level_pct, self.mains, self.air)
+        lamp = Lamp(f"{self.seed}/{driver.name}", lambda: output.level_pct, self.mains, self.air)
         self._scenes.append(lamp)
         self.mains.advance(self._seconds(self.clock.unix_ms()))
         return lamp
@@ -125,7 +127,7 @@ class World:
             self._moments.discard(timer)
             happen()
 
-        timer = self.clock.loop.call_at(self.clock.loop_time(unix_ms), due)
+        timer = self.clock.loop.call_at(self.clock.loop_time(unix_ms + _CUT_MS), due)
         self._moments.add(timer)
 
     def _seconds(self, unix_ms: int) -> float:
@@ -135,8 +137,7 @@ class World:
         """Until the next multiple of the period; those that a busy computer missed are left out."""
         now_ms = self.clock.unix_ms()
         self._next_ms += self.period_ms * max(1, -(-(now_ms - self._next_ms) // self.period_ms))
-        # Half a millisecond later, so that the clock, cut to whole milliseconds, shows the multiple itself.
-        self._timer = self.clock.loop.call_at(self.clock.loop_time(self._next_ms + 0.5), self._refresh)
+        self._timer = self.clock.loop.call_at(self.clock.loop_time(self._next_ms + _CUT_MS), self._refresh)
 
     def _refresh(self) -> None:
         self.refreshes += 1

@@ -211,6 +211,24 @@ def test_a_lamp_reads_back_its_value_after_the_fade_and_the_truth_says_when(prof
     with_a_master(profile, play)
 
 
+def test_a_lamp_that_is_written_twice_ends_where_it_was_sent_last(profile: Profile) -> None:
+    async def play(_clock: RigClock, device: SimulatedDevice, client: AsyncModbusSerialClient) -> None:
+        device.set("temperature", 9)
+        await client.read_holding_registers(40, device_id=5)
+        device.refresh()
+        await asyncio.sleep(0.03)
+        for value in (200, 0):
+            await client.write_register(36, value, device_id=5)
+            await asyncio.sleep(0.3)
+        await asyncio.sleep(1)
+        assert (await client.read_holding_registers(40, device_id=5)).registers == [0]
+        assert device.lamp is not None
+        assert device.lamp.level_pct == 0
+        assert device.value("temperature") == 9
+
+    with_a_master(profile, play)
+
+
 def test_an_image_never_changes_within_half_a_second_after_an_answer(profile: Profile) -> None:
     async def play(clock: RigClock, device: SimulatedDevice, client: AsyncModbusSerialClient) -> None:
         await refreshed(device, temperature=1)
@@ -410,3 +428,38 @@ def test_wrong_answers_are_well_formed(profile: Profile, kind: str, unit: int, p
 def test_an_unknown_kind_of_wrong_answer_is_refused() -> None:
     with pytest.raises(ValueError, match="rude"):
         WrongAnswers(3, "rude")
+
+
+def test_a_setting_of_two_registers_is_taken_when_both_are_written() -> None:
+    seen: list[SimulatedDevice] = []
+    meter = load_profile("eastron-sdm120")
+    unit_id = b"\x10" + struct.pack(">HHBf", 0x0014, 2, 4, 9.0)
+    baud = b"\x10" + struct.pack(">HHBf", 0x001C, 2, 4, 2.0)
+
+    async def main(clock: RigClock) -> list[bytes]:
+        bus = Bus("mains", baud=2400, chunk_bytes=255)
+        device = SimulatedDevice(meter, 1, "mains", clock=clock)
+        device.connect(bus)
+        seen.append(device)
+        answers: list[bytes] = []
+        master = bus.attach("master", answers.append)
+        for pdu in (unit_id, baud):
+            master.send(pack(device.unit, pdu))
+            await asyncio.sleep(1)
+        return answers
+
+    answers = run_virtual(main)
+    assert [unpack(answer) for answer in answers] == [(1, unit_id[:5]), (9, baud[:5])]
+    assert seen[0].unit == 9
+    assert seen[0].drop is not None
+    assert seen[0].drop.settings.baud == 9600
+
+
+def test_a_device_that_cannot_take_the_bus_settings_keeps_its_own() -> None:
+    async def main(clock: RigClock) -> tuple[int, int]:
+        bus = Bus("sensors", baud=2400)
+        housing = SimulatedDevice(load_profile("xy-md02"), 1, "housing", clock=clock).connect(bus)
+        air = SimulatedDevice(load_profile("renke-rs-fsxcs"), 2, "air", clock=clock).connect(bus)
+        return housing.settings.baud, air.settings.baud
+
+    assert run_virtual(main) == (9600, 2400)

@@ -77,7 +77,7 @@ class Pole:
         output = self.devices["lamp"].lamp
         assert output is not None
         output.write(raw)
-        output.arrive()
+        output.arrive(raw)
 
 
 def run_of(seed: int, seconds: float, seconds_per_hour: float = 60.0) -> Truth:
