@@ -20,7 +20,7 @@ class LineCounters:
     probes: int = 0
     bytes_sent: int = 0
     bytes_heard: int = 0
-    reopened: int = 0
+    opened: int = 0
     busy_s: float = 0.0
 
     def as_dict(self) -> dict[str, int | float]:

@@ -172,7 +172,7 @@ class NodeReader:
         try:
             for address, count in self._book.reads():
                 answer = await self._read(address, count, Urgency.POLL)
-                fresh = self._book.take(address, answer.registers, answer.time_ms - answer.transmission_ms)
+                fresh = self._book.take(address, answer.registers, answer.time_ms)
                 samples.extend((sample.point.partition("/")[0], sample) for sample in fresh)
         finally:
             for device, group in groupby(samples, key=lambda pair: pair[0]):

@@ -49,7 +49,10 @@ class SlotBook:
         ]
 
     def take(self, address: int, registers: Sequence[int], answered_ms: int) -> list[Reading]:
-        """The new good samples in an answer. `answered_ms` is when the node began to answer (unix milliseconds)."""
+        """The new good samples in an answer that was complete at `answered_ms` (unix milliseconds).
+
+        A stamp may be late by the time that the answer took, never early (docs/decisions/0103).
+        """
         samples = []
         first = (address - node_map.SLOTS) // node_map.SLOT_REGISTERS
         for offset in range(len(registers) // node_map.SLOT_REGISTERS):

@@ -108,7 +108,7 @@ class BusOwner:
             self._on_change(True)
         self.problem = None
         self._settings = self.bus.line
-        self.line.counters.reopened += 1
+        self.line.counters.opened += 1
         return True
 
     async def _serve(self) -> None:
