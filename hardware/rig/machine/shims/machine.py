@@ -58,17 +58,17 @@ class Pin:
 
     def value(self, x=None):
         if x is None:
-            return _ports.pin_read(self._id)
-        _ports.pin_write(self._id, 1 if x else 0)
+            return _pin_read(self._id)
+        _pin_write(self._id, 1 if x else 0)
 
     def __call__(self, x=None):
         return self.value(x)
 
     def on(self):
-        _ports.pin_write(self._id, 1)
+        _pin_write(self._id, 1)
 
     def off(self):
-        _ports.pin_write(self._id, 0)
+        _pin_write(self._id, 0)
 
     def irq(self, handler=None, trigger=IRQ_FALLING | IRQ_RISING, *, wake=None, hard=False):
         self._handler = handler
@@ -188,6 +188,9 @@ class UART:
             self._handler(self)
 
 
+# Kept, for each look at a name of `_ports` would take heap that an ESP32 does not.
+_pin_read = _ports.pin_read
+_pin_write = _ports.pin_write
 _any = _ports.uart_any
 _read = _ports.uart_read
 _write = _ports.uart_write
