@@ -108,6 +108,8 @@ def _holds(value: Any, part: str | int) -> bool:
 def _wrong_type(loc: Loc, group: list[ErrorDetails], model: type[pydantic.BaseModel]) -> Wording:
     kinds = list(dict.fromkeys(_WANTED[details["type"]] for details in group))
     wanted = " or ".join(kind for kind, _ in kinds)
+    if group[0]["loc"][-1] == "[key]":
+        return loc, f"{key_path(loc)}: a key there must be {wanted}", f"write for example {kinds[0][1]} = ..."
     field = _field_at(model, loc)
     example = _toml_text(field.examples[0]) if field and field.examples else " or ".join(text for _, text in kinds)
     name = loc[-1] if loc and isinstance(loc[-1], str) else "it"

@@ -8,8 +8,6 @@ register (MODBUS Application Protocol V1.1b3, section 4.2); the order of the reg
 MAX_F32_DIGITS = 6
 """Decimal digits after the point that `f32_to_scaled` can keep."""
 
-S32_MAX = 0x7FFFFFFF
-
 _POWERS = (1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000)
 
 
@@ -85,9 +83,8 @@ def f32_to_scaled(high: int, low: int, digits: int) -> int | None:
         magnitude = _scale_fraction(mantissa, shift, digits)
     else:
         magnitude = _scale_small(mantissa, shift, digits)
-    if high & 0x8000:
-        return -magnitude if 0 <= magnitude <= S32_MAX + 1 else None
-    return magnitude if 0 <= magnitude <= S32_MAX else None
+    value = -magnitude if high & 0x8000 else magnitude
+    return value if magnitude >= 0 and fits_s32(value) else None
 
 
 def _scale_whole(mantissa: int, shift: int, digits: int) -> int:
@@ -95,8 +92,11 @@ def _scale_whole(mantissa: int, shift: int, digits: int) -> int:
     if shift > 8:
         return -1
     value = mantissa << shift
-    factor = _POWERS[digits]
-    return value * factor if value <= (S32_MAX + 1) // factor else -1
+    for _ in range(digits):
+        if value > 214748364:
+            return -1
+        value *= 10
+    return value
 
 
 def _scale_fraction(mantissa: int, shift: int, digits: int) -> int:

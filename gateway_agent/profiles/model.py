@@ -105,6 +105,11 @@ class OptionSection(TomlModel):
     range: Annotated[tuple[int, int], Strict(False)] | None = None
     shift: ShiftSection | None = None
 
+    @property
+    def bounds_or_choices(self) -> tuple[OptionValue, ...]:
+        """Both ends of the range, or all choices."""
+        return self.choices if self.range is None else self.range
+
     def allows(self, value: object) -> bool:
         """Whether the option may have this value."""
         if isinstance(value, bool) or not isinstance(value, (int, str)):

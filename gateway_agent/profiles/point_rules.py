@@ -84,7 +84,7 @@ def _scales(options: Mapping[str, OptionSection], scale: int | str) -> list[int]
         values: list[object] = [scale]
     else:
         option = options.get(scale)
-        values = [] if option is None else list(option.range or option.choices)
+        values = [] if option is None else list(option.bounds_or_choices)
     numbers = [value for value in values if isinstance(value, int) and abs(value) <= MAX_SCALE]
     return numbers if values and len(numbers) == len(values) else None
 
@@ -100,7 +100,7 @@ def _check_pin_point(profile: Profile, loc: Loc, point: PointSection, pin: PinSe
         yield Finding((*loc, "unit"), "the point of a pin is 0 or 1", 'write unit = "bool"')
     if isinstance(pin.number, str):
         option = profile.options.get(pin.number)
-        values = () if option is None else (option.range or option.choices)
+        values = () if option is None else option.bounds_or_choices
         if not values or any(not isinstance(value, int) or not 0 <= value <= 48 for value in values):
             what = f"{pin.number} is no option with GPIO numbers from 0 to 48"
             yield Finding((*loc, "pin", "number"), what, "give a number, or the name of an option that holds one")

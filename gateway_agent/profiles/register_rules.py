@@ -128,7 +128,7 @@ def _check_addresses(profile: Profile, loc: Loc, point: PointSection, register: 
             mend = "name an option that has one"
             yield Finding((*loc, "register", "shift"), f"{register.shift} is no option with a shift", mend)
             return
-        values = [value for value in (option.range or option.choices) if isinstance(value, int)]
+        values = [value for value in option.bounds_or_choices if isinstance(value, int)]
         moves = [(value - option.shift.origin) * option.shift.step for value in values]
     if first + min(moves) < 0 or last + max(moves) > 0xFFFF:
         what = f"the registers reach from {first + min(moves)} to {last + max(moves)}"

@@ -6,7 +6,7 @@ Each check gives findings by key path; `check_profile` gives them all. Points ha
 from collections.abc import Iterator
 
 from gateway_agent.profiles.block_rules import check_blocks
-from gateway_agent.profiles.model import OptionSection, Profile
+from gateway_agent.profiles.model import Profile
 from gateway_agent.profiles.point_rules import check_points
 from gateway_agent.profiles.sources import REGISTER_COUNTS
 from gateway_agent.profiles.writes import ActionSection, ConfigurationSection
@@ -20,6 +20,7 @@ def check_profile(profile: Profile) -> Iterator[Finding]:
     """Everything wrong with a profile of the right shape."""
     option_findings = [finding for name in profile.options for finding in _check_option(profile, name)]
     yield from option_findings
+    yield from _check_unused_options(profile)
     yield from _check_device(profile)
     if not option_findings:
         yield from check_points(profile)
@@ -58,19 +59,16 @@ def _check_option(profile: Profile, name: str) -> Iterator[Finding]:
     elif not option.allows(option.default):
         what = f"the default of option {name}, {option.default!r}, is not among its values"
         yield Finding((*loc, "default"), what, "choose a default that the option allows")
-    if option.shift is not None and not all(isinstance(value, int) for value in option_values(option)):
-        yield Finding(
-            (*loc, "shift"), f"option {name} moves addresses, but has values that are no numbers", "use numbers"
-        )
-    if not _is_used(profile, name):
-        yield Finding(
-            loc, f"no point uses option {name}", "name it in a scale, shift, pin number or when, or remove it"
-        )
+    if option.shift is not None and not all(isinstance(value, int) for value in option.bounds_or_choices):
+        what = f"option {name} moves addresses, but has values that are no numbers"
+        yield Finding((*loc, "shift"), what, "use whole numbers")
 
 
-def option_values(option: OptionSection) -> tuple[int | str, ...]:
-    """The choices of an option, or both ends of its range."""
-    return option.choices if option.range is None else option.range
+def _check_unused_options(profile: Profile) -> Iterator[Finding]:
+    for name in profile.options:
+        if not _is_used(profile, name):
+            mend = "name it in a scale, shift, pin number or when, or remove it"
+            yield Finding(("options", name), f"no point uses option {name}", mend)
 
 
 def _is_used(profile: Profile, name: str) -> bool:

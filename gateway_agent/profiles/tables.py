@@ -48,12 +48,12 @@ def stale_files(root: Path) -> list[Path]:
     ]
 
 
-def main(arguments: list[str]) -> int:
-    """Write the stale files, or with `--check` only name them; returns the exit code."""
+def main(arguments: list[str], root: Path | None = None) -> int:
+    """Write the stale files below `root` (this repository), or with `--check` only name them; the exit code."""
     if arguments not in ([], ["--check"]):
         print("usage: python -m gateway_agent.profiles.tables [--check]", file=sys.stderr)
         return 2
-    root = profile_directory().parents[1]
+    root = root or profile_directory().parents[1]
     texts = generated_files(root)
     stale = stale_files(root)
     for path in stale:

@@ -1,0 +1,62 @@
+"""What is made from the profiles is fresh, and staleness is told."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway_agent.profiles import load_profile, tables
+from gateway_agent.profiles.load import profile_directory
+from protocols import node_map, node_table_layout
+
+ROOT = profile_directory().parents[1]
+
+
+def copy_of_generated_files(folder: Path) -> None:
+    for path in tables.generated_files(ROOT):
+        copy = folder / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+
+
+def test_the_generated_files_are_fresh(capsys: pytest.CaptureFixture[str]) -> None:
+    assert tables.main(["--check"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_a_stale_file_is_named_and_not_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    copy_of_generated_files(tmp_path)
+    stale = tmp_path / "protocols" / "node_map.py"
+    stale.write_text("IDENTITY = 1\n", encoding="utf-8")
+    assert tables.main(["--check"], tmp_path) == 1
+    assert "stale: protocols/node_map.py" in capsys.readouterr().out
+    assert stale.read_text(encoding="utf-8") == "IDENTITY = 1\n"
+
+
+def test_what_people_wrote_above_the_mark_is_kept(tmp_path: Path) -> None:
+    copy_of_generated_files(tmp_path)
+    document = tmp_path / "docs" / "devices.md"
+    document.write_text("# Mine\n\n" + document.read_text(encoding="utf-8") + "\nstale", encoding="utf-8")
+    (tmp_path / "docs" / "node-map.md").unlink()
+    assert tables.main([], tmp_path) == 0
+    assert tables.main(["--check"], tmp_path) == 0
+    assert document.read_text(encoding="utf-8").startswith("# Mine\n\n# Devices\n")
+    assert not document.read_text(encoding="utf-8").endswith("stale")
+
+
+def test_other_words_are_refused() -> None:
+    assert tables.main(["--chekc"]) == 2
+
+
+def test_the_node_map_has_the_addresses_of_the_profile() -> None:
+    blocks = load_profile("gatepost-node").blocks
+    for name, block in blocks.items():
+        assert getattr(node_map, name.upper()) == block.address
+        assert getattr(node_map, f"{name.upper()}_REGISTERS") == block.registers
+        at = block.address
+        for field in block.fields:
+            assert getattr(node_map, f"{name}_{field.name}".upper()) == at
+            at += field.registers
+    assert node_map.EVENT == 0x0108
+    assert node_map.EVENT_REGISTERS == 10
+    assert node_map.SLOT == 0x0200
+    assert node_map.SLOT_COUNT == node_table_layout.MAX_SLOTS
