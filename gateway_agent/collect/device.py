@@ -12,7 +12,7 @@ from gateway_agent.collect.owner import BusOwner, Urgency
 from gateway_agent.collect.request import Answer, Fault, NoAnswerError, Read
 from gateway_agent.collect.sink import Sink
 from gateway_agent.collect.slots import Slots
-from gateway_agent.collect.unit import Timing, UnitLink
+from gateway_agent.collect.unit import Pace, Timing, UnitLink
 from gateway_agent.config import BusDeviceConfig, Device, line_of
 from gateway_agent.profiles import Request
 from gateway_agent.profiles.decode import asks_again, decode
@@ -42,6 +42,7 @@ class DevicePoller:
         self._attendance = Attendance(config.every_ms)
         self._warm_from_ms: int | None = None
         self._requests: Mapping[int, Sequence[Request]] = _by_offset(device.profile.requests())
+        pace = Pace()
         self._links = {
             offset: UnitLink(
                 owner,
@@ -49,6 +50,7 @@ class DevicePoller:
                 line_of(config, device.profile, owner.bus.line),
                 Timing(timing.reply_timeout_ms, timing.gap_ms, timing.retries),
                 {request.count for request in requests},
+                pace,
             )
             for offset, requests in self._requests.items()
         }

@@ -21,8 +21,15 @@ class Timing:
     retries: int = 0
 
 
+class Pace:
+    """When a product may be asked next (loop seconds): the units of one product share it."""
+
+    def __init__(self) -> None:
+        self.free_at_s = 0.0
+
+
 class UnitLink:
-    """Asks one unit. One link per unit and bus, used by one task at a time."""
+    """Asks one unit. One link per unit and bus; the links of one product share its `pace`."""
 
     def __init__(
         self,
@@ -31,13 +38,14 @@ class UnitLink:
         settings: LineSettings,
         timing: Timing,
         planned_counts: Collection[int],
+        pace: Pace | None = None,
     ) -> None:
         self.owner = owner
         self.unit = unit
         self.settings = settings
         self.timing = timing
         self._step = Step(planned_counts)
-        self._free_at_s = 0.0
+        self._pace = pace or Pace()
         self._turn = asyncio.Lock()
 
     async def read(
@@ -107,9 +115,9 @@ class UnitLink:
 
     async def _exchange(self, ask: Read | Write, urgency: Urgency) -> Answer:
         loop = asyncio.get_running_loop()
-        if (wait_s := self._free_at_s - loop.time()) > 0:
+        if (wait_s := self._pace.free_at_s - loop.time()) > 0:
             await asyncio.sleep(wait_s)
         try:
             return await self.owner.ask(ask, self.settings, self.timing.reply_timeout_ms, urgency)
         finally:
-            self._free_at_s = loop.time() + self.timing.gap_ms / 1000
+            self._pace.free_at_s = loop.time() + self.timing.gap_ms / 1000
