@@ -72,14 +72,15 @@ CREATE TABLE command (
 """
 
 
-def open_database(path: Path, *, may_create: bool) -> apsw.Connection:
+def open_database(path: Path, *, may_create: bool, vfs: str | None = None) -> apsw.Connection:
     """Open the journal at `path`; where there is none and `may_create`, make a new one with a new epoch.
 
+    `vfs` names an SQLite file system other than the usual one, for tests that make the disk fail.
     Raises apsw.Error when the disk or another program prevents it, JournalError when the file is no journal of this
     format.
     """
     flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if may_create else 0)
-    connection = apsw.Connection(str(path), flags=flags)
+    connection = apsw.Connection(str(path), flags=flags, vfs=vfs)
     try:
         _prepare(connection, path)
     except BaseException:

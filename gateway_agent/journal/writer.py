@@ -6,6 +6,7 @@ reached: it is never written twice.
 """
 
 import fcntl
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,8 @@ from gateway_agent.journal.codec import TELEMETRY, Record, decode_record
 from gateway_agent.journal.errors import JournalError, JournalUnavailable
 from gateway_agent.journal.schema import WAITING, describe, open_database
 from gateway_agent.journal.transaction import Transaction, Waiting
+
+log = logging.getLogger("gatepost.journal")
 
 
 class Entry(Protocol):
@@ -38,10 +41,10 @@ class Writer:
 
     `epoch` names the file; `waiting` counts what is not acknowledged; `committed_readings` is the total since the file
     was made; `last_sample_ms` is the newest committed sample of each point; `acknowledged` is the highest sequence
-    that the platform has acknowledged.
+    that the platform has acknowledged. `vfs` is as in `open_database`.
     """
 
-    def __init__(self, path: Path, keep_acknowledged: bool) -> None:
+    def __init__(self, path: Path, keep_acknowledged: bool = False, *, vfs: str | None = None) -> None:
         self.path = path
         self.keep_acknowledged = keep_acknowledged
         self.epoch = 0
@@ -54,6 +57,7 @@ class Writer:
         self._doubtful_end: int | None = None
         self._telemetry_floor = 0
         self._connection: apsw.Connection | None = None
+        self._vfs = vfs
         self._lock = _take_lock(path)
         try:
             self._connect(may_create=True)
@@ -119,8 +123,14 @@ class Writer:
 
     def close(self) -> None:
         """Close the file and give up its lock; what was committed stays."""
-        self._disconnect()
-        os.close(self._lock)
+        connection, self._connection = self._connection, None
+        try:
+            if connection is not None:
+                connection.close()
+        except apsw.Error as error:
+            log.warning("%s: closing the journal: %s; what was committed is in its log", self.path, describe(error))
+        finally:
+            os.close(self._lock)
 
     def _take_over(self, transaction: Transaction) -> None:
         self._next_sequence = transaction.next_sequence
@@ -136,7 +146,7 @@ class Writer:
 
     def _connect(self, may_create: bool) -> apsw.Connection:
         try:
-            connection = open_database(self.path, may_create=may_create)
+            connection = open_database(self.path, may_create=may_create, vfs=self._vfs)
             try:
                 self._load(connection)
             except BaseException:
@@ -168,9 +178,14 @@ class Writer:
         self._telemetry_floor = 0
 
     def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.close(True)
-            self._connection = None
+        """Close the connection after an error, without moving the log into the file: the disk has just failed."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+                connection.close(True)
+            except apsw.Error as error:
+                log.debug("closing %s after an error: %s", self.path, error)
 
 
 def _pairs(connection: apsw.Connection, query: str) -> list[tuple[Any, Any]]:
