@@ -4,10 +4,14 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from pymodbus import FramerType
+from pymodbus.datastore import ModbusDeviceContext, ModbusSequentialDataBlock, ModbusServerContext
+from pymodbus.server import ModbusSerialServer
 
 from hardware.rig.clock import DEMO_START_UNIX_MS
 from hardware.rig.line_faults import BitFlips, LineFaults, NoiseBefore
 from hardware.rig.modbus_side import pack
+from hardware.rig.serial_url import SerialPort
 from protocols import event_codes, node_map, quality
 from protocols.node_table_writer import NodeTableWriter
 from tests.firmware.workbench import NODE, Device, Workbench, on_bench, table_of
@@ -270,3 +274,27 @@ def test_a_zero_that_means_retry_is_asked_for_again(tmp_path: Path) -> None:
         assert (slot.value, slot.quality, len(device.asked)) == (0, quality.INVALID, 4)
 
     on_bench(tmp_path, writer.table(), body)
+
+
+def test_pymodbus_as_device_is_read_right(tmp_path: Path) -> None:
+    async def body(bench: Workbench) -> None:
+        port = SerialPort("device", bench.sensors)
+        values = [(7919 * register) & 0xFFFF for register in range(100)]
+        block = ModbusSequentialDataBlock(1, values)
+        context = ModbusServerContext(devices={1: ModbusDeviceContext(hr=block, ir=block)}, single=False)
+        server = ModbusSerialServer(context, framer=FramerType.RTU, port=port.path, baudrate=9600)
+        serving = asyncio.create_task(server.serve_forever())
+        try:
+            await asyncio.sleep(0.1)
+            await bench.power_on()
+            await asyncio.sleep(3)
+            for number in range(100):
+                slot = await bench.master.slot(number)
+                assert (slot.value, slot.quality) == (values[number], quality.GOOD)
+            assert await bench.master.health(node_map.HEALTH_POLLS_FAILED) == 0
+        finally:
+            await server.shutdown()
+            await asyncio.gather(serving, return_exceptions=True)
+            port.close()
+
+    on_bench(tmp_path, table_of((1, 100)), body)
