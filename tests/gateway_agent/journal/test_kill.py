@@ -21,7 +21,7 @@ def run_and_kill(path: Path, first_event: int, random: Random) -> tuple[int, int
     with subprocess.Popen([sys.executable, CHILD, path, str(first_event)], stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         lines = [child.stdout.readline() for _ in range(random.randrange(1, 60))]
-        for _ in range(random.randrange(20_000)):
+        for _ in range(random.randrange(200_000)):
             pass
         child.kill()
         # Reports that were on their way when it died count as well; the last line may be cut.
