@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway_agent.profiles import UnknownProfileError, load_profile
+from gateway_agent.profiles import UnknownProfileError, load_profile, resolve
 from gateway_agent.profiles.load import profile_of
 from gateway_agent.toml_source import ConfigError, parse_toml
 
@@ -242,3 +242,22 @@ def test_a_profile_can_be_a_file_of_ones_own(tmp_path: Path) -> None:
     path = tmp_path / "t1.toml"
     path.write_text(GOOD, encoding="utf-8")
     assert load_profile(path) == load_profile(str(path)) == profile_of(parse_toml(GOOD, path))
+
+
+def test_the_smallest_profile_needs_no_more_than_the_style_guide_shows() -> None:
+    text = """# Source: ESPHome pzemac component and Wiren Board config-pzem-016, read 2026-11.
+[device]
+model = "Peacefair PZEM-016"
+kind = "electrical meter"
+serial = { baud = 9600, parity = "N", stop_bits = 1, unit_id = 1 }
+timing = { reply_timeout_ms = 200, gap_ms = 20, retries = 2 }
+
+[points.voltage]
+register = { function = 4, address = 0, type = "u16" }
+scale = -1                       # tenths of a volt
+unit = "V"
+range = [80, 260]
+report = { every_s = 60, change = 2.0 }   # volts, as in `range`; only the register table is in counts
+"""
+    voltage = resolve(profile_of(parse_toml(text, Path("t1.toml")))).point("voltage")
+    assert (voltage.low, voltage.high, voltage.exponent, voltage.title) == (800, 2600, -1, "voltage")
