@@ -7,8 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from gateway_agent.cli import main
-from gateway_agent.config import LineSettings, PoleConfig, advice, check_source, devices_of, load_pole
-from gateway_agent.config import schema
+from gateway_agent.config import LineSettings, PoleConfig, advice, check_source, devices_of, load_pole, schema
 from gateway_agent.config.devices import line_of
 from gateway_agent.config.forecast import forecast
 from gateway_agent.reporting import limits, report_rules, units
