@@ -14,6 +14,8 @@ LAMP_FAILED = 6
 """The lamp's driver did not take or keep the commanded level; the value is the reason in the lamp's state."""
 EVENTS_LOST = 7
 """The event ring was full; the value is the number of events lost since the start."""
+FLASH_FAILED = 8
+"""The flash could not be written; the value is the error number. The node runs on, with an epoch by chance."""
 
 NO_SLOT = 0xFFFF
 """The slot of an event that belongs to no point."""
@@ -27,5 +29,6 @@ NAMES = (
     "device-back",
     "lamp-failed",
     "events-lost",
+    "flash-failed",
 )
 """Name of each code, by number."""

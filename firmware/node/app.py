@@ -12,7 +12,8 @@ from protocols import node_table_layout as layout
 
 _TABLE_FILE = "node.tab"
 _HOUSEKEEPING_MS = const(60000)
-_RESTART_MS = const(1000)
+_UNKNOWN_ERROR = const(-1)
+_RESTART_MS = const(5000)
 _IDLE_BAUD = const(9600)
 
 
@@ -62,7 +63,16 @@ class Node:
 async def _run_until_error() -> None:
     table = store.read_table(_TABLE_FILE)
     node_table.check(table)
-    await Node(table, store.next_epoch()).run()
+    flash_error = 0
+    try:
+        epoch = store.next_epoch()
+    except OSError as error:
+        epoch = store.random_epoch()
+        flash_error = error.errno or _UNKNOWN_ERROR
+    node = Node(table, epoch)
+    if flash_error:
+        node.events.add(event_codes.FLASH_FAILED, event_codes.NO_SLOT, flash_error)
+    await node.run()
 
 
 async def _live() -> None:
@@ -75,5 +85,5 @@ async def _live() -> None:
 
 
 def main() -> None:
-    """Start the node. An error is printed on the console and the board starts again a second later."""
+    """Start the node. An error is printed on the console and the board starts again five seconds later."""
     asyncio.run(_live())

@@ -163,13 +163,17 @@ class Lamp:
         return reason
 
     async def _take_turn(self, unit: int) -> None:
-        held_ms = self._units.held_ms(unit)
-        if held_ms:
-            await asyncio.sleep_ms(held_ms)
-        self._bus.is_wanted = True
-        while self._bus.is_busy:
-            await asyncio.sleep_ms(_TURN_MS)
-        self._bus.is_wanted = False
+        """Wait until the bus is free and no late answer of the unit can come any more."""
+        while True:
+            held_ms = self._units.held_ms(unit)
+            if held_ms:
+                await asyncio.sleep_ms(held_ms)
+            self._bus.is_wanted = True
+            while self._bus.is_busy:
+                await asyncio.sleep_ms(_TURN_MS)
+            self._bus.is_wanted = False
+            if not self._units.held_ms(unit):
+                return
 
     async def _finish(self, wait: int, unit: int) -> bool:
         """Go through the exchange; True when the device has answered, be it with an exception."""
@@ -177,6 +181,7 @@ class Lamp:
             await asyncio.sleep_ms(wait)
             wait = self._bus.step()
         if self._bus.result == quality.GOOD or self._bus.exception:
+            self._units.wake_unit_id(unit)
             return True
         self._units.hold_unit_id(unit, self._timeout_ms + client.LATE_MS)
         return False

@@ -18,7 +18,7 @@ _EPOCH_BYTES = 4
 def next_epoch() -> int:
     """The epoch of this start, 32 bits, already safe on the flash. Raises OSError when the flash cannot be written."""
     last = _read_epoch()
-    epoch = _random_epoch() if last is None or last & 0xFFFF == 0xFFFF else last + 1
+    epoch = random.getrandbits(16) << 16 | 1 if last is None or last & 0xFFFF == 0xFFFF else last + 1
     record = bytearray(epoch.to_bytes(_EPOCH_BYTES, "big"))
     record.extend(crc.crc16(record, 0, _EPOCH_BYTES).to_bytes(2, "little"))
     with open(_NEW_EPOCH_FILE, "wb") as file:
@@ -27,8 +27,9 @@ def next_epoch() -> int:
     return epoch
 
 
-def _random_epoch() -> int:
-    return random.getrandbits(16) << 16 | 1
+def random_epoch() -> int:
+    """An epoch for a start whose flash cannot be written: 32 bits by chance, the top one set, kept nowhere."""
+    return random.getrandbits(15) << 16 | random.getrandbits(16) | 1 << 31
 
 
 def _read_epoch() -> "int | None":

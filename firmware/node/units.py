@@ -76,6 +76,12 @@ class Units:
             if self.unit_ids[unit] == unit_id:
                 self.hold_for(unit, wait_ms)
 
+    def wake_unit_id(self, unit_id: int) -> None:
+        """Somebody else has had an answer from `unit_id`: if it is on the slow list, poll it at once."""
+        for unit in range(self.count):
+            if self.unit_ids[unit] == unit_id and self.lost[unit]:
+                self.hold_for(unit, 0)
+
     def held_ms(self, unit_id: int) -> int:
         """Milliseconds for which `unit_id` is still not to be asked, 0 if it may be; no more than a late answer takes,
         for a unit on the slow list may be asked by others."""  # fmt: skip

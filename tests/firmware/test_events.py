@@ -203,9 +203,45 @@ def test_a_broken_table_is_told_on_the_console_and_the_node_tries_again(tmp_path
     async def body(bench: Workbench) -> None:
         (tmp_path / "node.tab").write_bytes(table_of((1, 1))[:-1])
         await bench.power_on()
-        await asyncio.sleep(5)
+        await asyncio.sleep(20)
         assert bench.machine.starts > 2
         assert bench.machine.printed[-1].startswith("WireError")
         bench.machine.printed.clear()
+
+    on_bench(tmp_path, table_of((1, 1)), body)
+
+
+def test_a_crash_in_one_task_starts_the_whole_node_again(tmp_path: Path) -> None:
+    program = """
+from node import app, inputs
+def fail(self):
+    raise ValueError("as if")
+inputs.Inputs._look = fail
+app.main()
+"""
+
+    async def body(bench: Workbench) -> None:
+        (tmp_path / "main.py").write_text(program)
+        await bench.power_on()
+        epoch = await bench.epoch()
+        bench.machine.set_pin(COVER, 0)
+        await asyncio.sleep(7)
+        assert bench.machine.starts == 2
+        assert bench.machine.printed[-1] == "ValueError: as if"
+        assert await bench.epoch() == epoch + 1
+        bench.machine.printed.clear()
+
+    on_bench(tmp_path, door_table(), body)
+
+
+def test_a_flash_that_cannot_be_written_does_not_stop_the_node(tmp_path: Path) -> None:
+    async def body(bench: Workbench) -> None:
+        (tmp_path / "epoch.new").mkdir()
+        await bench.power_on()
+        assert await bench.epoch() >> 31 == 1
+        assert [event.code for event in await bench.master.events()] == [
+            event_codes.NODE_STARTED,
+            event_codes.FLASH_FAILED,
+        ]
 
     on_bench(tmp_path, table_of((1, 1)), body)

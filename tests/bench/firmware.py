@@ -1,0 +1,118 @@
+"""The node's firmware in the machine: heap that a poll takes, and Modbus requests a second.
+
+Cases are the two nodes of hardware/poles/demo.toml with all their devices. Arguments: the number of requests
+(default 3000).
+"""
+
+import asyncio
+import struct
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from string import Template
+
+from gateway_agent.config import PoleConfig, devices_of, load_pole
+from gateway_agent.provision import node_table, slots
+from hardware.rig.bus import WireFrame
+from hardware.rig.devices import SimulatedDevice
+from protocols import modbus, node_map
+from tests.firmware import heap_probe
+from tests.firmware.workbench import Workbench, on_bench
+
+Row = dict[str, str | int | float]
+
+_DEMO = Path(__file__).parents[2] / "hardware" / "poles" / "demo.toml"
+_CASES = {"lamp-air": "lamp_node", "manhole": "manhole_node"}
+_POLLS_LEFT_OUT, _POLLS = 40, 200
+
+
+def run(arguments: list[str]) -> Iterator[Row]:
+    """Yield the rows of the group."""
+    requests = int(arguments[0]) if arguments else 3000
+    with tempfile.TemporaryDirectory() as folder:
+        pole = _pole(Path(folder))
+        for case, node in _CASES.items():
+            yield _row(case, "heap_per_poll_bytes", _heap_per_poll(Path(folder), pole, node), "bytes")
+            seconds, turnaround_ms = _serve(Path(folder), pole, node, requests)
+            yield _row(case, "served_requests", round(requests / seconds), "requests/s")
+            yield _row(case, "turnaround", round(turnaround_ms, 2), "ms")
+
+
+def _row(case: str, metric: str, value: float, unit: str) -> Row:
+    return {"case": case, "metric": metric, "value": value, "unit": unit}
+
+
+def _pole(folder: Path) -> PoleConfig:
+    filled = folder / "pole.toml"
+    names = {"port_pole": "rig://pole", "port_mains": "rig://mains", "platform": "coap://127.0.0.1"}
+    filled.write_text(Template(_DEMO.read_text()).substitute(names, journal=folder / "journal.sqlite"))
+    return load_pole(filled)
+
+
+def _connect_devices(bench: Workbench, pole: PoleConfig, node: str) -> None:
+    for device in devices_of(pole):
+        if device.node is not None and device.node.name == node and device.is_on_bus:
+            unit = device.config.unit or device.units()[0]
+            simulated = SimulatedDevice(
+                device.profile.profile, unit, device.name, device.config.options, clock=bench.clock
+            )
+            for point in simulated.points.values():
+                simulated.set(point.name, min(max(point.low, 7), point.high))
+            simulated.refresh()
+            simulated.connect(bench.sensors)
+
+
+def _on_bench(folder: Path, pole: PoleConfig, node: str, body: Callable[[Workbench], Awaitable[None]]) -> None:
+    async def with_devices(bench: Workbench) -> None:
+        _connect_devices(bench, pole, node)
+        await body(bench)
+
+    on_bench(folder / node, node_table(pole, node), with_devices)
+
+
+def _heap_per_poll(folder: Path, pole: PoleConfig, node: str) -> float:
+    found = []
+
+    async def body(bench: Workbench) -> None:
+        heap_probe.install(folder / node, _POLLS_LEFT_OUT, _POLLS)
+        await bench.power_on()
+        while not bench.machine.printed:
+            await asyncio.sleep(1)
+        found.append(heap_probe.read(bench.machine.printed))
+        bench.machine.printed.clear()
+
+    _on_bench(folder, pole, node, body)
+    taken, _good, failed = found[0]
+    if failed:
+        raise RuntimeError(f"{node}: {failed} polls failed on a clean line")
+    return taken / _POLLS
+
+
+def _serve(folder: Path, pole: PoleConfig, node: str, requests: int) -> tuple[float, float]:
+    """Wall seconds for reading up to 31 slots `requests` times, and milliseconds until the node begins to answer."""
+    begun = ended = asked_s = 0.0
+    unit = pole.node(node).unit
+    registers = min(node_map.SLOT_REGISTERS * len(slots(pole, node)), modbus.MAX_READ_REGISTERS)
+    question = struct.pack(">BHH", modbus.READ_HOLDING_REGISTERS, node_map.SLOTS, registers)
+    turnarounds: list[float] = []
+
+    async def body(bench: Workbench) -> None:
+        nonlocal begun, ended, asked_s
+
+        def heard(frame: WireFrame) -> None:
+            nonlocal asked_s
+            if frame.drop == "master":
+                asked_s = frame.end_s
+            else:
+                turnarounds.append(frame.start_s - asked_s)
+
+        await bench.power_on()
+        bench.pole.tap(heard)
+        begun = time.perf_counter()
+        for _ in range(requests):
+            await bench.master.ask(question, unit)
+        ended = time.perf_counter()
+
+    _on_bench(folder, pole, node, body)
+    return ended - begun, 1000 * sum(turnarounds) / len(turnarounds)
