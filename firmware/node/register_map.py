@@ -163,7 +163,7 @@ class RegisterMap:
         _put(image, 2, now.unix_ms(now.millis))
 
     def _fill_lamp_command(self, image: bytearray) -> None:
-        for index in range(len(self._command)):
+        for index in range(2 * (node_map.LAMP_COMMAND_AUTH_COUNTER - node_map.LAMP_COMMAND)):
             image[index] = self._command[index]
 
     def _fill_lamp_state(self, image: bytearray) -> None:
