@@ -19,7 +19,7 @@ class AgentProcess:
     """`gatepost run` on one pole.toml. `latest` is its newest status line, `starts` how often it was started."""
 
     def __init__(self, pole_toml: Path, folder: Path) -> None:
-        self.latest: dict[str, Any] = {}
+        self._latest: dict[str, Any] = {}
         self.finished: list[dict[str, Any]] = []
         self.starts = 0
         self._pole_toml = pole_toml
@@ -41,6 +41,11 @@ class AgentProcess:
             )
         self.starts += 1
         self._reader = asyncio.create_task(self._follow())
+
+    @property
+    def latest(self) -> dict[str, Any]:
+        """The newest status, empty until there is one."""
+        return self._latest
 
     @property
     def running(self) -> bool:
@@ -80,9 +85,9 @@ class AgentProcess:
             if self._reader is not None:
                 await asyncio.wait([self._reader], timeout=1)
                 self._reader.cancel()
-            if self.latest:
-                self.finished.append(self.latest)
-            self.latest = {}
+            if self._latest:
+                self.finished.append(self._latest)
+            self._latest = {}
 
     async def _follow(self) -> None:
         while self.running:
@@ -93,4 +98,4 @@ class AgentProcess:
                 continue
             with contextlib.closing(writer):
                 async for line in reader:
-                    self.latest = json.loads(line)
+                    self._latest = json.loads(line)

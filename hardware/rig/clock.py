@@ -6,7 +6,9 @@ waiting costs nothing. Jobs in an executor hold time still until they are done.
 """
 
 import asyncio
+import os
 import selectors
+import socket
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
@@ -49,29 +51,55 @@ class _JumpingSelector(selectors.DefaultSelector):
         self.now = 0.0
         self.held = 0
         self._busy = False
+        self._datagram_sockets: set[int] = set()
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        """Watch a file, and note whether it is a datagram socket."""
+        key = super().register(fileobj, events, data)
+        if _is_datagram_socket(key.fd):
+            self._datagram_sockets.add(key.fd)
+        return key
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        """Stop to watch a file."""
+        key = super().unregister(fileobj)
+        self._datagram_sockets.discard(key.fd)
+        return key
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Ready events, or an empty list after `now` has moved by `timeout` seconds."""
-        ready = super().select(0)
+        ready = self._ready(0)
         if ready:
-            self._busy = True
             return ready
         if timeout is not None and timeout <= 0:
             return []
         if self._busy and not self.held:
             # A datagram sent in this instant may still be on its way through the kernel.
             self._busy = False
-            ready = super().select(_SETTLE_S)
+            ready = self._ready(_SETTLE_S)
             if ready:
-                self._busy = True
                 return ready
         if self.held or timeout is None:
-            ready = super().select(_STUCK_AFTER_S)
+            ready = self._ready(_STUCK_AFTER_S)
             if not ready:
                 raise RuntimeError("the virtual run waits for something outside that never came")
             return ready
         self.now += timeout
         return []
+
+    def _ready(self, timeout: float) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(timeout)
+        if any(key.fd in self._datagram_sockets for key, _ in ready):
+            self._busy = True
+        return ready
+
+
+def _is_datagram_socket(descriptor: int) -> bool:
+    try:
+        with socket.socket(fileno=os.dup(descriptor)) as probe:
+            return probe.type == socket.SOCK_DGRAM
+    except OSError:
+        return False
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway_agent.journal.codec import TELEMETRY, decode_record
 from hardware.rig.truth import Truth
 
 EDGE_MS = 250
@@ -61,6 +62,16 @@ def platform_rows(path: Path, gateway: str) -> Iterator[Row]:
         yield from database.execute(
             "SELECT point, time_ms, value, exponent, kind FROM readings WHERE gateway = ?", (gateway,)
         )
+
+
+def journal_rows(path: Path) -> Iterator[Row]:
+    """Yield every reading that a journal has committed; it must have kept what was acknowledged."""
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
+        found = database.execute("SELECT sequence, class, crc32, body FROM record WHERE class = ?", (TELEMETRY,))
+        for sequence, record_class, crc32, body in found:
+            content = decode_record(sequence, record_class, crc32, body).content
+            if isinstance(content, tuple):
+                yield from ((item.point, item.time_ms, item.value, item.exponent, item.kind) for item in content)
 
 
 def _by_identity(rows: Counter[Row]) -> Counter[tuple[str, int, str]]:

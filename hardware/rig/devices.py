@@ -79,6 +79,7 @@ class SimulatedDevice:
         self._staged_qualities: dict[str, int] = {}
         self._staged_codes: dict[str, tuple[int | None, int | None]] = {}
         self._refresh: asyncio.TimerHandle | None = None
+        self._noted_ms = 0
         self._answered_s = -1e9
         self._read_s = -1e9
         if self.lamp is not None:
@@ -128,10 +129,14 @@ class SimulatedDevice:
         """What the registers hold now as a valid value of the point, or None; KeyError for an unknown point."""
         return self._values[point] if self._qualities.get(point, quality.GOOD) == quality.GOOD else None
 
-    def refresh(self) -> None:
-        """Take over what was set, now or as soon as the device is quiet."""
+    def refresh(self, planned_ms: int | None = None) -> None:
+        """Take over what was set, now or as soon as the device is quiet.
+
+        `planned_ms` is the moment that this was planned for: the truth takes it instead of the few milliseconds later
+        at which a busy computer comes to it, unless the device has answered in between.
+        """
         if self._refresh is None:
-            self._take_over(self._loop.time() + _PATIENCE_S)
+            self._take_over(self._loop.time() + _PATIENCE_S, planned_ms)
 
     def restart(self, warm_up_s: float | None = None) -> None:
         """Switch the power off and on: points with a status warm up for the profile's time, or for `warm_up_s`."""
@@ -158,7 +163,7 @@ class SimulatedDevice:
         free_s = self._read_s + QUIET_AFTER_ANSWER_S
         return free_s if free_s <= deadline_s else max(deadline_s, self._read_s + _HURRIED_QUIET_S)
 
-    def _take_over(self, deadline_s: float) -> None:
+    def _take_over(self, deadline_s: float, planned_ms: int | None = None) -> None:
         free_s = self._free_s(deadline_s)
         if self._loop.time() < free_s:
             self.counts["put-off"] += 1
@@ -183,7 +188,7 @@ class SimulatedDevice:
         self._staged.clear()
         self._staged_qualities.clear()
         self._staged_codes.clear()
-        self._note(changed)
+        self._note(changed, planned_ms)
 
     def _fade_ends(self, lamp: LampOutput, raw: int, deadline_s: float) -> None:
         lamp.arrive(raw)
@@ -197,9 +202,15 @@ class SimulatedDevice:
         self.image.put(lamp.driver.read_back, lamp.raw)
         self._note(self._sharing[lamp.driver.read_back])
 
-    def _note(self, changed: Iterable[str]) -> None:
-        """Remember what the registers of the changed points hold from now on."""
+    def _note(self, changed: Iterable[str], planned_ms: int | None = None) -> None:
+        """Remember what the registers of the changed points hold from now on, or from the planned moment."""
         at_ms = self.clock.unix_ms()
+        if planned_ms is not None:
+            late_s = (at_ms - planned_ms) / 1000
+            nobody_asked = self._read_s < self._loop.time() - late_s
+            if nobody_asked and self._noted_ms <= planned_ms:
+                at_ms = planned_ms
+        self._noted_ms = at_ms
         for point in changed:
             self._values[point] = self.image.get(point)
             self._tell(point, at_ms)

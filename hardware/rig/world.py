@@ -145,13 +145,13 @@ class World:
         for scene in self._scenes:
             scene.advance(seconds)
         for device, scene, feeds in self._placed:
-            self._move(device, scene, feeds)
+            self._move(device, scene, feeds, self._next_ms)
         self._wait()
 
-    def _move(self, device: SimulatedDevice, scene: Scene, feeds: list[Feed]) -> None:
+    def _move(self, device: SimulatedDevice, scene: Scene, feeds: list[Feed], planned_ms: int | None = None) -> None:
         for feed in feeds:
             device.set(feed.point.name, feed.counts(scene.quantities[feed.quantity]))
-        device.refresh()
+        device.refresh(planned_ms)
 
 
 def _still(point: Point) -> int:
