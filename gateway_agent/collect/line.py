@@ -76,6 +76,7 @@ class SerialLine:
         self._unused = 0
         self._found_s = 0.0
         self._found_ms = 0
+        self._limit_s: float | None = None
         self._last_heard_s = 0.0
         self._is_noisy = False
 
@@ -155,6 +156,7 @@ class SerialLine:
         client = cast(AsyncModbusSerialClient, self._client)
         self._found, self._heard, self._unused = None, b"", 0
         self._found_event.clear()
+        self._limit_s = None
         self._ask = ask
         self.counters.requests += 1
         if isinstance(ask, Read):
@@ -187,6 +189,7 @@ class SerialLine:
             return b""
         self._found = find_answer(self._heard, self._ask)
         if self._found is None:
+            self._give_up_early(loop_s)
             return b""
         self._found_s, self._found_ms = loop_s, self._clock.unix_ms()
         self._found_event.set()
@@ -200,6 +203,20 @@ class SerialLine:
     def _on_connect(self, connected: bool) -> None:
         if not connected and self._waiting is not None and not self._waiting.expired():
             self._waiting.reschedule(asyncio.get_running_loop().time())
+
+    def _give_up_early(self, now_s: float) -> None:
+        """Do not wait out the timeout for an answer that has come whole and damaged: silence then ends it."""
+        waiting = self._waiting
+        if waiting is None or waiting.expired() or not self._damaged_whole():
+            return
+        silence_s = self._silence_s() + self._bus.latency_ms / 1000
+        self._limit_s = self._limit_s or waiting.when() or now_s
+        waiting.reschedule(min(self._limit_s, now_s + silence_s))
+
+    def _damaged_whole(self) -> bool:
+        """Whether what was heard is as long as the answer and has its unit and function, so that it was the answer."""
+        ask = self._ask
+        return ask is not None and len(self._heard) >= ask.answer_bytes and ask.answer_head[:2] in self._heard
 
     def _port(self) -> serial.Serial:
         client = cast(AsyncModbusSerialClient, self._client)
@@ -272,7 +289,7 @@ class SerialLine:
         loop = asyncio.get_running_loop()
         gave_up_s = loop.time()
         fault, detail = diagnose(self._heard, ask)
-        settle_s = min(reply_timeout_ms / 1000, _SETTLE_LIMIT_S)
+        settle_s = 0.0 if self._damaged_whole() else min(reply_timeout_ms / 1000, _SETTLE_LIMIT_S)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._found_event.wait(), settle_s)
         if self._found is not None:

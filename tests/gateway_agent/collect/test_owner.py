@@ -100,6 +100,27 @@ def test_devices_of_other_settings_on_one_bus_are_read_in_groups() -> None:
     run_virtual(main)
 
 
+def test_an_answer_that_came_whole_and_damaged_is_not_waited_for_any_longer() -> None:
+    async def body(bench: Bench) -> None:
+        await bench.read()
+        damage = iter([True, False, False, False])
+
+        def reply(request: bytes) -> list[tuple[float, bytes]]:
+            answer = bytearray(good_answer(request))
+            if next(damage):
+                answer[5] ^= 0x10
+            return [(0.002, bytes(answer))]
+
+        bench.unit.reply = reply
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        assert (await bench.read(20)).registers[0] == value_at(20)
+        assert loop.time() - started < 0.15
+        assert bench.line.counters.damaged == 1
+
+    on_bench(at_once, body, retries=1)
+
+
 def test_a_missing_port_is_told_once_and_taken_when_it_comes(caplog: pytest.LogCaptureFixture) -> None:
     async def body(bench: Bench) -> None:
         await bench.read()
