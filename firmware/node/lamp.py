@@ -14,6 +14,7 @@ from protocols import event_codes, lamp_codes, node_table, quality, rtu
 _TRIES = const(2)
 _TURN_MS = const(2)
 _FADE_STEP_MS = const(1000)
+_LOOK_EVERY_MS = const(500)
 
 
 class Lamp:
@@ -82,6 +83,7 @@ class Lamp:
             await self._carry_out(self._wanted, self.commanded_pct)
 
     async def _carry_out(self, sequence: int, level_pct: int) -> None:
+        await self._read_back(0)
         await self._fade(sequence, level_pct)
         for _ in range(_TRIES):
             if self._wanted != sequence:
@@ -108,20 +110,25 @@ class Lamp:
             await asyncio.sleep_ms(_FADE_STEP_MS)
 
     async def _set_level(self, level_pct: int) -> int:
-        """Write a level and read it back; returns a reason, NO_REASON when the driver has it."""
-        table = self._table
+        """Write a level and read it back; returns a reason, NO_REASON when the driver has it.
+
+        The driver may show its old value for the profile's settle time. A new value is believed as soon as it shows;
+        one that was there before the write says nothing until that time has passed.
+        """
+        value = node_table.lamp_value(self._table, level_pct)
+        is_old = self.actual_pct == lamp_codes.LEVEL_UNKNOWN or self.driver_raw == value
         reason = await self._write(level_pct)
-        if reason:
-            return reason
-        await asyncio.sleep_ms(node_table.lamp_settle_ms(table))
-        reason = await self._read_back()
-        if reason:
-            self.actual_pct = lamp_codes.LEVEL_UNKNOWN
-            return reason
-        self.actual_pct = node_table.lamp_level(table, self.driver_raw, level_pct)
-        return (
-            lamp_codes.NO_REASON if self.driver_raw == node_table.lamp_value(table, level_pct) else lamp_codes.NOT_KEPT
-        )
+        left_ms = node_table.lamp_settle_ms(self._table)
+        while not reason:
+            pause_ms = left_ms if is_old else min(left_ms, _LOOK_EVERY_MS)
+            await asyncio.sleep_ms(pause_ms)
+            left_ms -= pause_ms
+            reason = await self._read_back(self._retries)
+            if not reason and self.driver_raw == value:
+                return lamp_codes.NO_REASON
+            if left_ms == 0:
+                return reason or lamp_codes.NOT_KEPT
+        return reason
 
     async def _write(self, level_pct: int) -> int:
         table = self._table
@@ -140,11 +147,11 @@ class Lamp:
                 break
         return self._reason()
 
-    async def _read_back(self) -> int:
-        """Read the driver's present value into `driver_raw`; returns a reason."""
+    async def _read_back(self, retries: int) -> int:
+        """Read the driver's present value into `driver_raw` and `actual_pct`; returns a reason."""
         table = self._table
         unit = node_table.lamp_read_unit(table)
-        for _ in range(self._retries + 1):
+        for _ in range(retries + 1):
             await self._take_turn(unit)
             wait = self._bus.begin_read(
                 unit,
@@ -158,8 +165,10 @@ class Lamp:
             if await self._finish(wait, unit):
                 break
         reason = self._reason()
+        self.actual_pct = lamp_codes.LEVEL_UNKNOWN
         if not reason:
             self.driver_raw = rtu.get_u16(self._bus.answer, self._bus.start + rtu.ANSWER_DATA_AT)
+            self.actual_pct = node_table.lamp_level(table, self.driver_raw, self.commanded_pct)
         return reason
 
     async def _take_turn(self, unit: int) -> None:
