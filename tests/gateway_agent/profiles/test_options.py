@@ -48,9 +48,9 @@ def test_a_short_address_moves_a_lamp_by_five_registers() -> None:
 
 
 def test_an_option_chooses_the_gpio() -> None:
-    pin = resolve(load_profile("generic-door-switch"), {"pin": 25}).point("open").pin
+    pin = resolve(load_profile("generic-door-switch"), {"pin": 33}).point("open").pin
     assert pin is not None
-    assert pin.number == 25
+    assert pin.number == 33
 
 
 @pytest.mark.parametrize(
