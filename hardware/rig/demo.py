@@ -183,7 +183,7 @@ def _snapshot(run: DemoRun, running_s: float) -> Snapshot:
         running_s=running_s,
         points=[_point_line(point) for point in status.get("points", ())],
         buses=[
-            BusLine(bus["name"], run.box.buses[bus["name"]].load(), bus["good"], bus["failed"])
+            BusLine(bus["name"], bus["load"], bus["answers"], bus["silent"] + bus["damaged"])
             for bus in status.get("buses", ())
         ],
         machines=[

@@ -206,6 +206,7 @@ const ports = {
   rtc_store(hex) {
     put(OUT_RTC, text(hex));
   },
+  heap_bytes: () => options.heap_bytes,
   reset_cause: () => options.reset_cause ?? 1,
   unique_id: () => options.unique_id ?? "a0b1c2d3e4f5",
 };
@@ -288,6 +289,7 @@ async function start() {
   } else FS.mkdir(FLASH);
   FS.chdir(FLASH);
   guarded(() => machine.runPython(`import sys\nsys.path.append("/rig")\nimport rig_boot\nrig_boot.prepare(${options.hide ? "True" : "False"})`));
+  guarded(() => machine.runPython("import rig_boot\nrig_boot.measure()"));
 }
 
 function boot() {

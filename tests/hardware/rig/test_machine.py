@@ -254,3 +254,10 @@ asyncio.run(asyncio.sleep(1000))
 def test_pins_that_an_esp32_cannot_use_so_are_refused(pin, mode):
     with pytest.raises(MachineError, match="ValueError"):
         run_script({}, f"import machine\nmachine.Pin({pin}, machine.Pin.{mode})")
+
+
+def test_free_heap_is_what_a_board_of_that_size_would_have():
+    script = "import gc\ngc.collect()\nfree = gc.mem_free()\nkept = bytearray(20000)\nprint(free, free - gc.mem_free())"
+    free, taken = map(int, run_script({}, script, heap_bytes=150_000).split())
+    assert 100_000 < free <= 150_000
+    assert 20_000 <= taken < 21_000

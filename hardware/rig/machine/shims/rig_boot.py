@@ -72,6 +72,21 @@ def _parked():
     return waiter
 
 
+class _Gc:
+    # The WebAssembly heap may grow, so its own mem_free tells of room that no board has.
+    collect = staticmethod(gc.collect)
+    mem_alloc = staticmethod(gc.mem_alloc)
+    enable = staticmethod(gc.enable)
+    disable = staticmethod(gc.disable)
+    isenabled = staticmethod(gc.isenabled)
+
+    def __init__(self, heap_bytes, ours):
+        self._board_bytes = heap_bytes + ours
+
+    def mem_free(self):
+        return self._board_bytes - gc.mem_alloc()
+
+
 async def _guard(task):
     try:
         await task
@@ -129,6 +144,11 @@ def prepare(hide):
     if hide:
         builtins.__import__ = _looks_like_esp32
     gc.collect()
+
+
+def measure():
+    # Only now has the collection that prepare() asked for been done.
+    sys.modules["gc"] = _Gc(_ports.heap_bytes(), gc.mem_alloc())
 
 
 def run(name):
