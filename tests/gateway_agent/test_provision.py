@@ -70,7 +70,7 @@ every_s = 2
 name = "cover"
 profile = "generic-door-switch"
 every_s = 2
-options = { pin = 25 }
+options = { pin = 33 }
 [[nodes.devices]]
 name = "level"
 profile = "qdy30a"
@@ -133,7 +133,7 @@ def test_the_table_asks_what_the_profiles_say() -> None:
         for request in range(reader.request_count(table))
     ]
     assert asked == [(1, 3, 0, 6), (2, 3, 0, 6), (3, 3, 0, 6), (4, 3, 0, 6), (9, 3, 2, 3)]
-    assert reader.slot_pin(table, 4) == 25
+    assert reader.slot_pin(table, 4) == 33
     assert (reader.device_request_count(table, 1), reader.device_slot_count(table, 1)) == (0, 1)
 
 
