@@ -73,11 +73,17 @@ class Control:
     async def run(self) -> None:
         """First what an earlier run left unfinished, then whatever is offered, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for stored in await self._left_over():
-                self._in_hand.add(stored.command.id)
-                tasks.create_task(self._finish_left_over(stored))
+            left_over = await self._left_over()
+            # The platform may have offered some of these again before we knew of them.
+            begun = {stored.command.id for stored in left_over}
+            self._in_hand |= begun
+            for stored in left_over:
+                tasks.create_task(self._finish_left_over(stored), name=f"command {stored.command.id}")
             while True:
                 command = await self._offered.get()
+                if command.id in begun:
+                    begun.discard(command.id)
+                    continue
                 tasks.create_task(self._accept(command), name=f"command {command.id}")
 
     async def _left_over(self) -> list[StoredCommand]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import apsw
 
 from gateway_agent.journal import codec
+from gateway_agent.journal.errors import JournalError
 from gateway_agent.journal.schema import WAITING
 from gateway_agent.journal.transaction import Transaction
 from gateway_agent.records import Command, CommandResult
@@ -45,8 +46,8 @@ class ReceiveEntry:
             "INSERT INTO command (id, state, expires_ms, crc32, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (self.command.id, RECEIVED, self.command.expires_ms, _checksum(RECEIVED, body), body),
         )
-        self.stored = find_command(connection, self.command.id) or StoredCommand(self.command, RECEIVED)
-        if self.stored.result is not None:
+        self.stored = find_command(connection, self.command.id)
+        if self.stored is not None and self.stored.result is not None:
             _repeat_result(transaction, self.stored.result)
 
 
@@ -102,10 +103,18 @@ def unfinished_commands(connection: apsw.Connection) -> list[StoredCommand]:
 
 
 def _stored(command_id: str, state: str, crc32: int, body: bytes, result: bytes | None) -> StoredCommand:
-    ended = None if result is None else codec.decode_result(result)
+    ended = None if result is None else _read_result(command_id, result)
     if _checksum(state, body) != crc32:
         return StoredCommand(Command(command_id, "", ""), DAMAGED, ended)
     return StoredCommand(codec.decode_command(body), state, ended)
+
+
+def _read_result(command_id: str, body: bytes) -> CommandResult:
+    try:
+        return codec.decode_result(body)
+    except JournalError:
+        # It has ended, however it did: it must not be carried out again.
+        return CommandResult(command_id, "failed", "its outcome in the gateway's journal is damaged", 0)
 
 
 def _change_state(connection: apsw.Connection, command_id: str, state: str) -> None:

@@ -15,7 +15,6 @@ from gateway_agent.clock import Clock
 from gateway_agent.journal.codec import Record, is_storable, split_poll
 from gateway_agent.journal.commands import (
     FINAL_STATES,
-    RECEIVED,
     ActingEntry,
     FinishEntry,
     ReceiveEntry,
@@ -173,7 +172,9 @@ class Journal:
         result is queued again for the platform. Raises JournalUnavailable."""
         entry = ReceiveEntry(command)
         await self._committer.commit(entry)
-        return entry.stored or StoredCommand(command, RECEIVED)
+        if entry.stored is None:
+            raise JournalUnavailable(f"command {command.id} could not be stored")
+        return entry.stored
 
     async def begin_command(self, command_id: str) -> None:
         """Note that the command acts from now on. Raises JournalUnavailable: it must not act then."""

@@ -1,0 +1,60 @@
+"""`gatepost platform` as an integrator runs it: a process, a port, a database, an end."""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import apsw
+from aiocoap import POST, Context, Message
+
+from gateway_agent.journal import TELEMETRY, Record
+from gateway_agent.records import Reading
+from gateway_agent.uplink.answer import Answer, decode_answer
+from gateway_agent.uplink.batches import build_batch
+
+GATEPOST = (sys.executable, "-m", "gateway_agent", "platform")
+
+
+async def post(url: str) -> Answer:
+    record = Record(1, TELEMETRY, (Reading("air/pm2_5", 1_781_740_800_000, 35, 0),))
+    payload = build_batch([record], "gp-1", {}).payload
+    context = await Context.create_client_context(transports=["simple6"])
+    request = Message(code=POST, payload=payload, uri=f"{url}/senml?g=gp-1&e=7", content_format=112)
+    try:
+        answer = await context.request(request).response
+    finally:
+        await context.shutdown()
+    return decode_answer(answer.payload)
+
+
+def test_it_stores_answers_with_its_command_and_ends_with_ctrl_c(tmp_path: Path) -> None:
+    words = (*GATEPOST, "--port", "0", "--database", tmp_path / "city.sqlite", "--lamp", "street_lamp=40/2", "--json")
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            answer = asyncio.run(post(json.loads(process.stdout.readline())["url"]))
+            told = json.loads(process.stdout.readline())
+        finally:
+            process.send_signal(signal.SIGINT)
+    assert process.returncode == 0
+    assert answer.acknowledged == ((1, 1),)
+    assert [(each.target, each.arguments) for each in answer.commands] == [
+        ("street_lamp", {"level_pct": 40, "fade_s": 2})
+    ]
+    assert (told["gateway"], told["records"], told["readings"]) == ("gp-1", [1], 1)
+    database = apsw.Connection(str(tmp_path / "city.sqlite"))
+    assert database.execute("SELECT point, value FROM readings").fetchall() == [("air/pm2_5", 35)]
+    database.close()
+
+
+def test_wrong_words_and_an_unusable_database_have_their_exit_codes(tmp_path: Path) -> None:
+    for words, code in (
+        (("--lamp", "street_lamp=140"), 2),
+        (("--database", tmp_path / "absent" / "city.sqlite", "--port", "0"), 1),
+    ):
+        ended = subprocess.run((*GATEPOST, *words), capture_output=True, text=True, timeout=60, check=False)
+        assert (ended.returncode, "Traceback" in ended.stderr) == (code, False)
+        assert ended.stderr
