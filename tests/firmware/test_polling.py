@@ -1,6 +1,7 @@
 """The node as client: what its slots hold when devices are well, dead, late, noisy or talk nonsense."""
 
 import asyncio
+import random
 from pathlib import Path
 
 import pytest
@@ -298,3 +299,22 @@ def test_pymodbus_as_device_is_read_right(tmp_path: Path) -> None:
             port.close()
 
     on_bench(tmp_path, table_of((1, 100)), body)
+
+
+def test_a_babbling_device_gives_no_numbers_and_is_outlived(tmp_path: Path) -> None:
+    async def body(bench: Workbench) -> None:
+        chance = random.Random(4)
+        Device(bench.sensors, 1, {0: 41, 1: 42})
+        babbler = bench.sensors.attach("babbler")
+        await bench.power_on()
+        for _ in range(400):
+            babbler.send(chance.randbytes(chance.randrange(1, 40)))
+            await asyncio.sleep(chance.random() / 20)
+            slot = await bench.master.slot(1)
+            assert slot.value == (42 if slot.quality == quality.GOOD else 0)
+        assert (await bench.master.slot(1)).quality != quality.GOOD
+        await asyncio.sleep(130)
+        slot = await bench.master.slot(1)
+        assert (slot.value, slot.quality) == (42, quality.GOOD)
+
+    on_bench(tmp_path, table_of((1, 2)), body)
