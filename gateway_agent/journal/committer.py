@@ -91,11 +91,11 @@ class Committer:
 
     async def close(self) -> None:
         """Close the file; what is still pending is not written."""
+        if self._task is not None:
+            await self._task
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._task is not None:
-            await self._task
         await self.in_thread(self._writer.close)
         self._executor.shutdown()
 

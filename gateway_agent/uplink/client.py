@@ -11,6 +11,7 @@ so does its answer. aiocoap offers no hook for counting; the three lines that re
 """
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -22,6 +23,8 @@ from aiocoap.transports.simple6 import MessageInterfaceSimple6  # type: ignore[i
 from gateway_agent.uplink.answer import CONTENT_FORMAT as CBOR
 from gateway_agent.uplink.errors import UplinkError
 from protocols.senml import CONTENT_FORMAT as SENML_CBOR
+
+log = logging.getLogger("gatepost.uplink")
 
 HEADER_BYTES = 28
 """IPv4 and UDP headers of a datagram; what a bearer bills beside the payload."""
@@ -106,6 +109,10 @@ class CoapClient:
                 is_over = True
             except (error.Error, OSError, TimeoutError) as problem:
                 raise ExchangeFailed(f"{self.url} does not answer: {_reason(problem)}") from problem
+            except Exception as problem:
+                # Whatever the library stumbles over, the readings are safe and the next exchange begins anew.
+                log.exception("aiocoap met an error of its own")
+                raise ExchangeFailed(f"{self.url}: aiocoap failed with {type(problem).__name__}") from problem
             finally:
                 if not is_over:
                     await self.close()

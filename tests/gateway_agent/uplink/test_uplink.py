@@ -321,6 +321,27 @@ def test_an_answer_that_means_nothing_acknowledges_nothing(tmp_path: Path, answe
     run_virtual(main)
 
 
+def test_an_error_inside_the_coap_library_is_a_failed_exchange(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main(clock: RigClock) -> None:
+        async with pole(clock, tmp_path) as this:
+
+            async def stumble(*_: object) -> None:
+                raise AttributeError("internals have moved")
+
+            with monkeypatch.context() as patch:
+                patch.setattr(this.uplink._client, "_exchange", stumble)
+                await this.measure_for(30)
+                assert this.uplink.counters.failures > 1
+                assert "AttributeError" in str(this.uplink.counters.problem)
+            await this.settle()
+            assert this.check() == (0, 0, 0)
+
+    run_virtual(main)
+    assert "internals have moved" in caplog.text
+
+
 def test_what_is_stored_goes_up_once_although_the_disk_is_full(tmp_path: Path) -> None:
     async def main(clock: RigClock) -> None:
         disk = FailingDisk()
