@@ -43,7 +43,8 @@ class Slots:
             self._hundredths[slot] = self._clock.millis // 10
 
     def sample(self, slot: int, value: int) -> None:
-        """Make a good sample of `value`, taken at the clock's present time."""
+        """Make a good sample of `value`, taken now."""
+        self._clock.update()
         self.staged_values[slot] = value
         self.staged_qualities[slot] = quality.GOOD
         self.commit(slot, 1)
