@@ -2,9 +2,10 @@
 
 A point is reported in one of two ways. On change: a sample travels when it differs from the last one that travelled by
 at least `change`, and the first sample of every stretch of `every_ms` of unix time travels in any case. Or by windows,
-aligned to unix time: when a window is whole, that is when each of its poll slots gave exactly one good sample, its
-figures travel in the samples' place; otherwise its samples travel as samples, so that no figure claims more than was
-measured. A point with neither reports every sample.
+aligned to unix time: when a window is whole, its figures travel in the samples' place; otherwise its samples travel as
+samples, so that no figure claims more than was measured. Whole means that each poll slot of the window gave exactly one
+good sample, all at the same place in their slots give or take an eighth of the period: a node that has just started
+and is not in step with unix time yet has other gaps. A point with neither reports every sample.
 
 Equal input gives equal output: there is no clock in here, `tick` is told the time.
 """
@@ -16,6 +17,7 @@ from gateway_agent.records import Reading
 
 WINDOW_GRACE_MS = 3_000
 """How long after its end a window is kept open: a sample may be older than the exchange that brought it."""
+_EVENNESS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +138,15 @@ class _Window:
         self._rule = rule
 
     def is_whole(self) -> bool:
-        """Whether each poll slot of the window has given exactly one sample."""
-        expected = (self.end_ms - self.start_ms) // self._rule.period_ms
+        """Whether each poll slot of the window has given exactly one sample, at even distances."""
+        period_ms = self._rule.period_ms
+        expected = (self.end_ms - self.start_ms) // period_ms
         if len(self.samples) != expected:
             return False
-        return len({sample.time_ms // self._rule.period_ms for sample in self.samples}) == expected
+        if len({sample.time_ms // period_ms for sample in self.samples}) != expected:
+            return False
+        places = [sample.time_ms % period_ms for sample in self.samples]
+        return max(places) - min(places) <= period_ms // _EVENNESS
 
     def figures(self) -> list[Reading]:
         """The figures of the window, in the order of the rule."""

@@ -51,6 +51,13 @@ def test_two_samples_in_one_slot_and_none_in_another_give_no_figure() -> None:
     assert through(WINDOW, samples) == samples
 
 
+def test_samples_at_uneven_distances_give_no_figure() -> None:
+    uneven = [sample(5, at) for at in (120, 2_500, 4_510, 6_500, 8_490)]
+    assert through(WINDOW, uneven) == uneven
+    even = [sample(5, at) for at in (450, 2_500, 4_690, 6_500, 8_490)]
+    assert len(through(WINDOW, even)) == 3
+
+
 def test_a_late_sample_of_a_closed_window_travels_as_a_sample() -> None:
     whole = [sample(5, 400 + PERIOD_MS * slot) for slot in range(5)]
     late = sample(9, 3_000)
