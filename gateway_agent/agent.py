@@ -7,7 +7,7 @@ dead device, a missing port, a full disk, a platform that is away) is met by the
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,12 @@ from gateway_agent.control import Control
 from gateway_agent.errors import GatepostError
 from gateway_agent.journal import Journal, JournalUnavailable
 from gateway_agent.pipeline import Pipeline
+from gateway_agent.records import LampOutcome
 from gateway_agent.reporting import limits, report_rules, units
 from gateway_agent.status import StatusServer, status_of
 from gateway_agent.uplink.uplink import Uplink, UplinkSettings
 from gateway_agent.watch import Watch
+from protocols import event_codes
 
 _LOG = logging.getLogger(__name__)
 _DRAIN_S = 5.0
@@ -50,10 +52,13 @@ class Agent:
             commit_readings=pole.journal.commit_readings,
             keep_acknowledged=pole.journal.keep_acknowledged,
         )
+        rules = limits(pole)
+        standing = self.journal.standing_alarms()
         condenser = Condenser(report_rules(pole), self.journal.last_sample_ms())
-        self.pipeline = Pipeline(self.journal, condenser, Watch(limits(pole)), clock)
+        self.pipeline = Pipeline(self.journal, condenser, Watch(rules, standing), clock)
+        self._clear_without_rule(standing, {(rule.point, rule.code) for rule in rules})
         self.collector = Collector(pole, clock, self.pipeline, make_line)
-        self.control = Control(self.journal, self.collector, clock)
+        self.control = Control(self.journal, self, clock)
         self.uplink = Uplink(
             UplinkSettings(
                 gateway=pole.pole.gateway,
@@ -95,6 +100,19 @@ class Agent:
             await self.journal.close()
         if failure is not None:
             raise failure
+
+    async def lamp(self, target: str, level_pct: int, fade_s: int, expires_ms: int) -> LampOutcome:
+        """Set a lamp as `Collector.lamp` does; a lamp that takes its level again is no longer an alarm."""
+        outcome = await self.collector.lamp(target, level_pct, fade_s, expires_ms)
+        if outcome.state == "confirmed":
+            self.pipeline.clear(target, event_codes.NAMES[event_codes.LAMP_FAILED])
+        return outcome
+
+    def _clear_without_rule(self, standing: Iterable[tuple[str, str]], rules: Collection[tuple[str, str]]) -> None:
+        """Clear alarms of rules that the configuration no longer has: nobody else ever would."""
+        for name, code in standing:
+            if code in ("above", "below") and (name, code) not in rules:
+                self.pipeline.clear(name, code)
 
     async def _drain(self) -> None:
         """Store everything and give the platform a moment to take it; what it does not take waits on the disk."""

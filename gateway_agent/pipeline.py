@@ -20,6 +20,7 @@ class Pipeline:
 
     def __init__(self, journal: Journal, condenser: Condenser, watch: Watch, clock: Clock) -> None:
         self.measured = 0
+        self._standing = set(journal.standing_alarms())
         self._journal = journal
         self._condenser = condenser
         self._watch = watch
@@ -40,8 +41,14 @@ class Pipeline:
         """Store a node's event before it is acknowledged to the node. Raises JournalUnavailable."""
         is_new = await self._journal.add_event(event)
         if is_new:
+            self._note_alarm(event)
             _LOG.info("%s %s %s", event.name, event.code, "" if event.state is None else event.state)
         return is_new
+
+    def clear(self, name: str, code: str) -> None:
+        """Clear an alarm of that name and code, if it stands."""
+        if (name, code) in self._standing:
+            self.noticed(Event(name, "alarm", code, self._clock.unix_ms(), state=False))
 
     async def run(self) -> None:
         """Store the gateway's own events and close windows in time, until cancelled."""
@@ -60,10 +67,15 @@ class Pipeline:
             await self._store(await self._own_events.get())
 
     async def _store(self, event: Event) -> None:
+        self._note_alarm(event)
         try:
             await self._journal.add_event(event)
         except JournalUnavailable as error:
             _LOG.error("%s %s waits in memory: %s", event.name, event.code, error)
+
+    def _note_alarm(self, event: Event) -> None:
+        if event.kind == "alarm":
+            (self._standing.add if event.state else self._standing.discard)((event.name, event.code))
 
     async def _close_windows(self) -> None:
         while True:

@@ -54,6 +54,11 @@ class EventEntry:
         if self.is_new:
             record_class = codec.ALARM if event.kind == "alarm" else codec.EVENT
             transaction.append(record_class, self.body)
+            if event.kind == "alarm" and event.state is not None:
+                transaction.connection.execute(
+                    "INSERT INTO alarm VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET stands = excluded.stands",
+                    (event.name, event.code, event.state),
+                )
 
     def _note_origin(self, transaction: Transaction, source: str, epoch: int, sequence: int) -> bool:
         execute = transaction.connection.execute

@@ -89,6 +89,10 @@ class Journal:
         """For each point the time of its newest committed sample, so that it is not taken again after a restart."""
         return dict(self._writer.last_sample_ms)
 
+    def standing_alarms(self) -> list[tuple[str, str]]:
+        """(name, code) of the alarms that stood when the journal was opened, so that they can be cleared."""
+        return list(self._writer.standing_alarms)
+
     @property
     def pending_readings(self) -> int:
         """Readings that were taken and are not yet committed."""

@@ -58,6 +58,14 @@ CREATE TABLE origin (
     PRIMARY KEY (source, epoch, sequence)
 ) WITHOUT ROWID;
 
+-- Which alarms stand, as last stored: a restarted agent must be able to clear what it raised.
+CREATE TABLE alarm (
+    name TEXT NOT NULL,
+    code TEXT NOT NULL,
+    stands INTEGER NOT NULL,
+    PRIMARY KEY (name, code)
+) WITHOUT ROWID;
+
 -- Every command from the platform: state is written before it acts. body is the command, result its outcome.
 CREATE TABLE command (
     number INTEGER PRIMARY KEY,

@@ -51,6 +51,7 @@ class Writer:
         self.waiting = Waiting()
         self.committed_readings = 0
         self.last_sample_ms: dict[str, int] = {}
+        self.standing_alarms: list[tuple[str, str]] = []
         self.acknowledged = 0
         self.set_aside = 0
         self._next_sequence = 1
@@ -175,6 +176,7 @@ class Writer:
                 self.waiting.add(record_class, records, readings)
         self.committed_readings = connection.execute("SELECT coalesce(sum(committed), 0) FROM point").get
         self.last_sample_ms = dict(_pairs(connection, "SELECT name, last_ms FROM point WHERE kind = 'sample'"))
+        self.standing_alarms = _pairs(connection, "SELECT name, code FROM alarm WHERE stands")
         self._telemetry_floor = 0
 
     def _disconnect(self) -> None:

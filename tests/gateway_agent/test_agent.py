@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from gateway_agent.agent import AgentFailedError
+from gateway_agent.records import Event, LampOutcome
 from gateway_agent.status import StatusError, StatusServer, status_of
 from tests.gateway_agent.small_pole import GATEWAY, SmallPole, with_small_pole
 
@@ -60,6 +61,46 @@ def test_a_rule_raises_and_clears_its_alarm_at_the_platform(tmp_path: Path) -> N
     told = [dict(zip(columns, row, strict=True)) for row in rows(tmp_path, "SELECT * FROM alarms ORDER BY time_ms")]
     assert [row["gateway"] for row in told] == [GATEWAY, GATEWAY]
     assert [bool(row["state"]) for row in told] == [True, False]
+
+
+def test_an_alarm_that_stood_when_the_agent_ended_is_cleared_by_the_next(tmp_path: Path) -> None:
+    async def body(pole: SmallPole) -> None:
+        pole.start()
+        await asyncio.sleep(5)
+        pole.heat(650)
+        await asyncio.sleep(20)
+        await pole.end()
+        pole.heat(500)
+        pole.start()
+        await asyncio.sleep(20)
+        await pole.end()
+        pole.start()
+        await asyncio.sleep(20)
+        await pole.end()
+
+    with_small_pole(tmp_path, body)
+    assert [bool(state) for (state,) in rows(tmp_path, "SELECT state FROM alarms ORDER BY time_ms")] == [True, False]
+
+
+def test_a_lamp_that_takes_its_level_again_is_no_alarm_any_more(tmp_path: Path) -> None:
+    async def body(pole: SmallPole) -> None:
+        agent = pole.start()
+        outcomes = iter([LampOutcome("failed", None, "no"), LampOutcome("confirmed", 40, "yes")])
+
+        async def lamp(*_: object) -> LampOutcome:
+            return next(outcomes)
+
+        agent.collector.lamp = lamp  # type: ignore[method-assign]
+        await agent.pipeline.happened(
+            Event("lamp", "alarm", "lamp-failed", pole.clock.unix_ms(), True, 4, "node", (1, 1))
+        )
+        for _ in range(2):
+            await agent.lamp("lamp", 40, 0, 0)
+        await asyncio.sleep(1)
+        await pole.end()
+
+    with_small_pole(tmp_path, body)
+    assert [bool(state) for (state,) in rows(tmp_path, "SELECT state FROM alarms ORDER BY time_ms")] == [True, False]
 
 
 def test_a_second_agent_goes_on_where_the_first_ended(tmp_path: Path) -> None:

@@ -127,6 +127,8 @@ def test_what_a_node_tells_is_named_for_people() -> None:
         named = [(event.name, event.kind, event.code, event.state) for event in bench.sink.node_events]
         assert named == list(told.values())
         assert {event.value for event in bench.sink.node_events} == {-3}
+        (cleared,) = bench.sink.noticed_events
+        assert (cleared.name, cleared.code, cleared.state) == ("lamp_node", "events-lost", False)
 
     on_node_bench(body)
 
