@@ -122,6 +122,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._release)
         return future
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        """As in asyncio, and time stands still until the threads have ended."""
+        self._jumping.held += 1
+        try:
+            await super().shutdown_default_executor()
+        finally:
+            self._jumping.held -= 1
+
     def _release(self, _future: asyncio.Future[Any]) -> None:
         self._jumping.held -= 1
 

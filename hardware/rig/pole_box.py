@@ -14,7 +14,7 @@ from typing import Literal
 
 from gateway_agent.config import Device, PoleConfig, devices_of, load_pole
 from gateway_agent.provision import node_table
-from hardware.rig.bus import Bus
+from hardware.rig.bus import Bus, Drop
 from hardware.rig.clock import RigClock
 from hardware.rig.count import Period
 from hardware.rig.devices import SimulatedDevice
@@ -61,7 +61,10 @@ class PoleBox:
         self.buses: dict[str, Bus] = {}
         self.devices: dict[str, SimulatedDevice] = {}
         self.inputs: dict[str, Inputs] = {}
+        self.ports: dict[str, PtyDrop | SerialPort] = {}
         self.machines: dict[str, NodeMachine] = {}
+        self.drops: dict[str, Drop] = {}
+        """The nodes' ends of their lines, `<node>/pole` and `<node>/sensors`; devices have their own `drop`."""
         self.platform: Platform
         self.relay: Relay
         self.pole: PoleConfig
@@ -133,10 +136,10 @@ class PoleBox:
 
     def _port(self, bus: Bus, ports: Ports) -> str:
         if ports == "pty":
-            drop = PtyDrop(bus, self.folder / f"serial-{bus.name}")
+            drop = self.ports[bus.name] = PtyDrop(bus, self.folder / f"serial-{bus.name}")
             self._open.callback(drop.close)
             return str(drop.path)
-        port = SerialPort(f"{self.folder.name}-{bus.name}", bus)
+        port = self.ports[bus.name] = SerialPort(f"{self.folder.name}-{bus.name}", bus)
         self._open.callback(port.close)
         return port.path
 
@@ -157,12 +160,14 @@ class PoleBox:
             if sensor is not None:
                 name = f"{node.name}/sensors"
                 self.buses[name] = Bus(name, sensor.baud, sensor.parity, sensor.stop_bits)
-            machine = await NodeMachine.start(node.name, self._flash(node.name), clock=self.clock)
+            machine = await NodeMachine.start(node.name, self._flash(node.name), clock=self.clock, seed=self.seed)
             self._open.push_async_callback(machine.stop)
             self.machines[node.name] = machine
-            machine.connect_uart(POLE_UART, self.buses[node.bus])
+            self.drops[f"{node.name}/pole"] = machine.connect_uart(POLE_UART, self.buses[node.bus])
             if sensor is not None:
-                machine.connect_uart(SENSOR_UART, self.buses[f"{node.name}/sensors"])
+                self.drops[f"{node.name}/sensors"] = machine.connect_uart(
+                    SENSOR_UART, self.buses[f"{node.name}/sensors"]
+                )
         for device in devices_of(self.pole):
             self._switch_on_device(device)
         self._place_devices()

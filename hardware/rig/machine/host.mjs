@@ -46,6 +46,19 @@ globalThis.clearTimeout = (id) => void timers.delete(id);
 Date.now = look;
 performance.now = look;
 
+// ---- chance: MicroPython seeds `random` from here; the rig's seed makes it the same again (xorshift32) -------------
+
+let chance = (options.random_seed >>> 0) || 1;
+globalThis.crypto.getRandomValues = (array) => {
+  for (let index = 0; index < array.length; index++) {
+    chance ^= chance << 13;
+    chance ^= chance >>> 17;
+    chance ^= chance << 5;
+    array[index] = chance;
+  }
+  return array;
+};
+
 function nextTimer() {
   let best = null;
   for (const [id, timer] of timers) if (best === null || timer.at < best.at) best = { id, at: timer.at };

@@ -3,10 +3,12 @@
 import asyncio
 import re
 import tempfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from hardware.rig.bus import Bus, Drop
 from hardware.rig.clock import RigClock
 from hardware.rig.machine.lockstep import Host, MachineError, Reply, adc_event, pin_event, uart_event
 
@@ -17,31 +19,12 @@ _RESET_TAKES_S = 0.3
 _HEAP_CHECK_EVERY_S = 10.0
 
 
-class Drop(Protocol):
-    """The end of a bus that a UART holds."""
-
-    def send(self, data: bytes) -> float:
-        """Put bytes on the line; return the loop time when the last bit is out."""
-
-    def configure(self, baud: int, parity: str, stop_bits: int) -> None:
-        """Take these line settings from the next byte on."""
-
-    def detach(self) -> None:
-        """Leave the bus."""
-
-
-class Line(Protocol):
-    """A bus that a UART can be connected to."""
-
-    def attach(self, name: str, receive: Callable[[bytes], None]) -> Drop:
-        """Return a new end of the bus; `receive` gets the bytes that others send."""
-
-
 class NodeMachine:
     """One node. `start`, then `connect_uart` and `set_pin`, then `power_on`; time is the running loop's."""
 
-    def __init__(self, name: str, flash: Path, clock: RigClock, heap_bytes: int) -> None:
+    def __init__(self, name: str, flash: Path, clock: RigClock, heap_bytes: int, seed: int) -> None:
         self.name = name
+        self.seed = seed
         self.flash = flash
         self.heap_bytes = heap_bytes
         self.printed: list[str] = []
@@ -64,12 +47,12 @@ class NodeMachine:
 
     @classmethod
     async def start(
-        cls, name: str, flash: Path, *, clock: RigClock, heap_bytes: int = STOCK_ESP32_HEAP_BYTES
+        cls, name: str, flash: Path, *, clock: RigClock, heap_bytes: int = STOCK_ESP32_HEAP_BYTES, seed: int = 0
     ) -> "NodeMachine":
         """A machine with power off; its flash is the folder `flash`."""
-        return cls(name, flash, clock, heap_bytes)
+        return cls(name, flash, clock, heap_bytes, seed)
 
-    def connect_uart(self, uart: int, bus: Line) -> Drop:
+    def connect_uart(self, uart: int, bus: Bus) -> Drop:
         """Wire UART `uart` to `bus`; what the bus carries is heard from now on."""
 
         def heard(data: bytes) -> None:
@@ -100,6 +83,7 @@ class NodeMachine:
             "reset_cause": cause,
             "unique_id": self.name.encode()[:6].ljust(6, b"\0").hex(),
             "rtc_memory": self._rtc_hex,
+            "random_seed": zlib.crc32(f"{self.seed}/{self.name}/{self.starts}".encode()),
         }
         loop = asyncio.get_running_loop()
         host = await loop.run_in_executor(None, Host, options)

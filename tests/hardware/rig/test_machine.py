@@ -261,3 +261,20 @@ def test_free_heap_is_what_a_board_of_that_size_would_have():
     free, taken = map(int, run_script({}, script, heap_bytes=150_000).split())
     assert 100_000 < free <= 150_000
     assert 20_000 <= taken < 21_000
+
+
+def test_chance_follows_the_seed(tmp_path):
+    def numbers(seed: int, folder: str) -> list[str]:
+        flash = tmp_path / folder
+        flash.mkdir()
+        (flash / "main.py").write_text("import random\nprint(random.getrandbits(30))")
+
+        async def main(clock: RigClock) -> list[str]:
+            machine = await NodeMachine.start("lamp", flash, clock=clock, seed=seed)
+            await machine.power_on()
+            await machine.stop()
+            return machine.printed
+
+        return run_virtual(main)
+
+    assert numbers(1, "a") == numbers(1, "b") != numbers(2, "c")
