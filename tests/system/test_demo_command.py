@@ -51,7 +51,7 @@ def count_again(kept) -> tuple[int, int]:
     [
         (["--seconds", "20", "--kill-agent-at", "30"], "must be less"),
         (["--fast"], "needs --seconds"),
-        (["--seconds", "soon"], "not a valid float"),
+        (["--seconds", "soon"], "unable to parse"),
     ],
 )
 def test_words_that_are_off_are_told_and_end_with_2(words, hint):
