@@ -15,7 +15,7 @@ MAX_BUSES = 4
 MAX_NODES = 32
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=32)]
-GatewayName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]+$", max_length=32)]
+GatewayName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=32)]
 PointPath = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*/[a-z][a-z0-9_]*$")]
 Unit = Annotated[int, Field(ge=1, le=247, examples=[1])]
 DeviceUnit = Annotated[int, Field(ge=1, le=255)]  # 248 to 255 are reserved by the standard, and sold all the same
