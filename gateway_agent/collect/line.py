@@ -295,7 +295,7 @@ class SerialLine:
         if self._found is not None:
             late_ms = max(1, round((self._found_s - gave_up_s) * 1000))
             fault = Fault.LATE
-            detail = f"{late_ms} ms after {reply_timeout_ms} ms; raise reply_timeout_ms of unit {ask.unit}'s profile"
+            detail = f"{late_ms} ms too late; raise reply_timeout_ms of unit {ask.unit}, now {reply_timeout_ms} ms"
         elif not self.is_open:
             return NoAnswerError(Fault.PORT_DOWN, "the serial port went away")
         self._count(fault)

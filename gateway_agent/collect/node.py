@@ -167,16 +167,28 @@ class NodeReader:
             await self._link.write(write, Urgency.SERVICE)
 
     async def _read_slots(self) -> None:
-        """Read all slots and hand on the new samples, grouped by device. Raises NoAnswerError, after what was read."""
-        samples: list[tuple[str, Reading]] = []
-        try:
-            for address, count in self._book.reads():
+        """Read all slots and hand on the new samples, grouped by device. Raises NoAnswerError when no read succeeded.
+
+        A node that gives no sound at all is not asked for the rest.
+        """
+        samples: list[Reading] = []
+        missed: NoAnswerError | None = None
+        answered = False
+        for address, count in self._book.reads():
+            try:
                 answer = await self._read(address, count, Urgency.POLL)
-                fresh = self._book.take(address, answer.registers, answer.time_ms)
-                samples.extend((sample.point.partition("/")[0], sample) for sample in fresh)
-        finally:
-            for device, group in groupby(samples, key=lambda pair: pair[0]):
-                self._sink.polled(device, [sample for _, sample in group])
+            except NoAnswerError as error:
+                missed = error
+                self._book.no_value(address, count, error.quality)
+                if not answered and error.fault in (Fault.SILENT, Fault.PORT_DOWN):
+                    break
+            else:
+                answered = True
+                samples += self._book.take(address, answer.registers, answer.time_ms)
+        for device, group in groupby(samples, key=lambda sample: sample.point.partition("/")[0]):
+            self._sink.polled(device, list(group))
+        if missed is not None and not answered:
+            raise missed
 
     async def _take_events(self) -> None:
         """Take the events that the node keeps, and acknowledge those that are safe here. Raises NoAnswerError."""

@@ -71,6 +71,12 @@ class SlotBook:
                 samples.append(Reading(point.name, time_ms, value, point.exponent))
         return samples
 
+    def no_value(self, address: int, count: int, number: int) -> None:
+        """Note that a read got no answer, with the quality that its points have now."""
+        first = (address - node_map.SLOTS) // node_map.SLOT_REGISTERS
+        points = self.points[first : first + count // node_map.SLOT_REGISTERS]
+        self._latest.bad((point.name for point in points), number)
+
     def _is_new(self, slot: int, counter: int, time_ms: int) -> bool:
         """Whether the sample differs from the last one: by its counter, or by its time when a counter came round."""
         seen = self._seen.get(slot)

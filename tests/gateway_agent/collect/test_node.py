@@ -6,7 +6,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from gateway_agent.collect.latest import LatestValues
 from gateway_agent.collect.node_service import CLOCK_TOLERANCE_MS, NodeClock
+from gateway_agent.collect.node_slots import NodePoint, SlotBook
 from gateway_agent.journal import JournalUnavailable
 from gateway_agent.records import LampOutcome
 from hardware.rig.clock import RigClock, run_virtual
@@ -276,3 +278,13 @@ def test_noise_before_every_answer_of_a_node_loses_no_sample() -> None:
         assert len(values) >= 18
 
     on_node_bench(body)
+
+
+def test_many_slots_are_read_in_few_requests_of_whole_slots_and_fail_apart() -> None:
+    latest = LatestValues()
+    points = [NodePoint(f"d/p{number}", "d", 0, "V", 2_000) for number in range(70)]
+    book = SlotBook(points, latest)
+    assert book.reads() == [(0x0200, 124), (0x0200 + 124, 124), (0x0200 + 248, 32)]
+    book.no_value(0x0200 + 124, 124, quality.BAD_ANSWER)
+    bad = [number for number, state in enumerate(latest.states()) if state.quality == quality.BAD_ANSWER]
+    assert bad == list(range(31, 62))
