@@ -36,9 +36,9 @@ class _Exchange:
         return length * self.line.byte_s + 2 * self.line.silence_s
 
 
-def forecast(pole: PoleConfig) -> list[BusForecast]:
-    """The forecast of every bus of a checked pole."""
-    devices = list(devices_of(pole, ProfileShelf()))
+def forecast(pole: PoleConfig, shelf: ProfileShelf | None = None) -> list[BusForecast]:
+    """The forecast of every bus of a pole, in order. Raises GatepostError or KeyError when it is not a right one."""
+    devices = list(devices_of(pole, shelf))
     found = []
     for bus in pole.buses:
         exchanges = [

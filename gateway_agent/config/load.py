@@ -1,6 +1,6 @@
 """Reading a pole.toml: shape, cross checks, advice."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,14 +16,32 @@ from gateway_agent.config.crosscheck import (
     check_units,
 )
 from gateway_agent.config.devices import ProfileShelf, devices_of, line_of
+from gateway_agent.config.forecast import forecast
 from gateway_agent.config.pointcheck import check_alarms, check_node_periods, check_reports
 from gateway_agent.config.schema import PoleConfig
+from gateway_agent.errors import GatepostError
 from gateway_agent.toml_source import Finding, Problem, TomlSource, load_toml, validate
 
-_CHECKS = (check_names, check_buses, check_phases, check_node_periods)
-_CHECKS_WITH_PROFILES = (check_profiles, check_units, check_lines, check_lamps, check_reports, check_alarms)
 _UNSTABLE_PORTS = ("/dev/ttyUSB", "/dev/ttyACM")
 _FASTEST_GPIO_BAUD = 19200
+_HIGH_LOAD = 0.7
+_LESS_LOAD = "ask less often (every_s, events_every_s), raise the baud rate, or share the load between two buses"
+
+
+def check_load(pole: PoleConfig, shelf: ProfileShelf) -> Iterable[Finding]:
+    """What is to be asked on a bus fits into the time."""
+    try:
+        forecasts = forecast(pole, shelf)
+    except (GatepostError, KeyError):
+        return  # another check tells what keeps it from being forecast
+    for index, bus in enumerate(forecasts):
+        if bus.load > 1:
+            what = f"bus {bus.name} would need {bus.load:.0%} of its time for what is to be asked"
+            yield Finding(("buses", index, "baud"), what, _LESS_LOAD)
+
+
+_CHECKS = (check_names, check_buses, check_phases, check_node_periods)
+_CHECKS_WITH_PROFILES = (check_profiles, check_units, check_lines, check_lamps, check_reports, check_alarms, check_load)
 
 
 def load_pole(path: Path | str) -> PoleConfig:
@@ -55,6 +73,10 @@ def _unwise(pole: PoleConfig) -> Iterator[Finding]:
         if bus.rs485 == "gpio" and bus.baud > _FASTEST_GPIO_BAUD:
             what = f"bus {bus.name}: direction by GPIO at {bus.baud} baud may cut off quick answers"
             yield Finding(("buses", index, "baud"), what, f"use {_FASTEST_GPIO_BAUD} baud or less, or rs485 = rts")
+    for index, one in enumerate(forecast(pole)):
+        if one.load > _HIGH_LOAD:
+            what = f"bus {one.name} will be busy {one.load:.0%} of the time, without waiting and repeating"
+            yield Finding(("buses", index, "baud"), what, _LESS_LOAD)
     places = {device.name: place for place, device in enumerate(pole.devices)}
     for device in devices_of(pole):
         if device.bus is None:

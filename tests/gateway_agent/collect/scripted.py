@@ -15,7 +15,6 @@ from hardware.rig.serial_url import SerialPort
 from protocols.crc import crc16
 
 TIMEOUT_MS = 100
-PROBE_COUNT = 1  # shorter than anything that the tests plan to ask
 
 
 def framed(*body: int) -> bytes:

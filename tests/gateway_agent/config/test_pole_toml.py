@@ -164,6 +164,14 @@ def test_a_device_takes_the_lines_settings_where_it_can_and_else_keeps_its_own()
     assert by_baud == {9600: 9600, 19200: 2400, 2400: 2400}
 
 
+def test_a_bus_that_cannot_carry_its_load_is_refused_and_a_full_one_advised_against() -> None:
+    slow = POLE.replace("baud = 19200", "baud = 1200")
+    assert any("bus pole would need" in told and "ask less often" in told for told in problems(slow))
+    seldom = slow.replace("every_s = 2\nsensor_bus", "every_s = 2\nevents_every_s = 1\nsensor_bus")
+    source = parse_toml(seldom, Path("pole.toml"))
+    assert any("bus pole will be busy" in str(problem) for problem in advice(check_source(source), source))
+
+
 def test_an_unstable_port_name_and_mixed_settings_are_advised_against() -> None:
     text = POLE.replace("/dev/serial/by-id/a", "/dev/ttyUSB0").replace('"peacefair-pzem-016"', '"xy-md02"')
     text = text.replace("report = { power = { window_s = 10 } }", "serial = { baud = 19200 }")
