@@ -26,6 +26,8 @@ class Lamp:
     names: Mapping[str, str] = {
         "driver_status": "lamp_status",
         "available": "lamp_available",
+        "gear_count": "lamp_available",
+        "bus_ok": "dali_powered",
         "bus_load": "dali_load",
     }
 
@@ -69,6 +71,7 @@ class Lamp:
             "lamp_status": float(_FAILED_BIT if self.failed else _ON_BIT if self._level_pct() > 0 else 0),
             "lamp_available": 1.0,
             "dali_load": 0.04,
+            "dali_powered": 1.0,
             "humidity": relative_humidity(self._temperature, self._air.quantities["dew_point"]),
         }
 
