@@ -49,6 +49,7 @@ UNITS = {
     "current_demand_max": "A",
     "lamp_status": "raw",
     "lamp_available": "bool",
+    "dali_powered": "bool",
     "dali_load": "/",
     "level": "m",
     "gas_ch4": "%LEL",
