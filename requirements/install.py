@@ -124,7 +124,7 @@ def set_up():
     """Do the steps whose inputs have changed since they were last done."""
     steps = [
         ("venv", venv_digest(), make_venv, "making .venv"),
-        ("packages", digest(LOCKS / "dev.lock"), install_packages, "installing Python packages, about a minute"),
+        ("packages", digest(LOCKS / "dev.lock"), install_packages, "installing Python packages, about half a minute"),
         ("project", digest(ROOT / "pyproject.toml"), install_project, "installing gatepost itself"),
         ("stubs", digest(LOCKS / "stubs.lock"), install_stubs, "installing the ESP32 type stubs"),
         ("machine", digest(MACHINE / "package-lock.json"), install_machine, "installing the MicroPython machine"),

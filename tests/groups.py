@@ -20,14 +20,15 @@ def run_group(package: str, keys: Sequence[str], group_key: str | None, words: S
     """Run the group that the first of `words` names, with the others as its arguments; return the exit code.
 
     `keys` must be in every dict, or ValueError comes out. `group_key` stands as "group" in each line; the group's
-    own name where it is None. Without a group, or with an unknown one, lists the groups on stderr and returns 2.
+    own name where it is None. Without a group lists the groups; with an unknown one lists them on stderr and returns 2.
     """
     groups = dict(find_groups(package))
     if not words or words[0] not in groups:
-        print(f"make {package.rpartition('.')[2]} ARGS=<group>, where <group> is one of:", file=sys.stderr)
+        to = sys.stderr if words else sys.stdout
+        print(f"make {package.rpartition('.')[2]} ARGS=<group>, where <group> is one of:", file=to)
         for name, purpose in groups.items():
-            print(f"  {name:12} {purpose}", file=sys.stderr)
-        return WORDS_WERE_OFF
+            print(f"  {name:12} {purpose}", file=to)
+        return WORDS_WERE_OFF if words else 0
     module = importlib.import_module(f"{package}.{words[0]}")
     for row in module.run(list(words[1:])):
         absent = [key for key in keys if key not in row]

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway_agent.journal.codec import TELEMETRY, decode_record
+from gateway_agent.journal.codec import ALARM, TELEMETRY, decode_record
+from gateway_agent.records import Event
 from hardware.rig.truth import Truth
 
-EDGE_MS = 250
+EDGE_MS = 50
 
 Row = tuple[str, int, int, int, str]
 """point, time_ms, value, exponent, kind: one reading as the platform stores it."""
@@ -72,6 +73,14 @@ def journal_rows(path: Path) -> Iterator[Row]:
             content = decode_record(sequence, record_class, crc32, body).content
             if isinstance(content, tuple):
                 yield from ((item.point, item.time_ms, item.value, item.exponent, item.kind) for item in content)
+
+
+def alarms_in_journal(path: Path) -> list[str]:
+    """Return the name of each alarm that a journal has committed as raised."""
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
+        found = database.execute("SELECT sequence, class, crc32, body FROM record WHERE class = ?", (ALARM,))
+        contents = [decode_record(*row).content for row in found]
+    return [content.name for content in contents if isinstance(content, Event) and content.state]
 
 
 def _by_identity(rows: Counter[Row]) -> Counter[tuple[str, int, str]]:

@@ -5,7 +5,9 @@ a platform stand-in takes what it sends. During the run a manhole cover opens on
 """
 
 import asyncio
+import contextlib
 import json
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +20,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from gateway_agent.errors import GatepostError
 from hardware.rig.agent_inside import AgentInside
 from hardware.rig.agent_process import AgentError, AgentProcess
 from hardware.rig.clock import RigClock, run_real, run_virtual
@@ -65,14 +68,16 @@ def command(
         wanted = Wanted(folder, seconds, seed, kill_agent_at, as_json, fast)
         try:
             run, counted = (run_virtual if fast else run_real)(lambda clock: _run(clock, console, wanted))
-        except (AgentError, MachineError) as error:
-            console.print(f"[red]{error}[/red]")
+        except (AgentError, MachineError, GatepostError, OSError) as error:
+            console.print(f"the demo could not go on: {error}", style="red", markup=False)
             raise typer.Exit(1) from error
     result = run.result(counted)
     _tell(console, result, counted, keep)
     if as_json:
         print(json.dumps(result), flush=True)
-    if counted.lost or counted.duplicated or counted.wrong:
+    alarms, commands = result["alarms"], result["commands"]
+    is_late = alarms["raised"] != alarms["delivered"] or commands["sent"] != commands["confirmed"]
+    if counted.lost or counted.duplicated or counted.wrong or is_late:
         raise typer.Exit(1)
 
 
@@ -98,43 +103,67 @@ def _folder(keep: Path | None) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="gatepost-") as folder:
             yield Path(folder)
         return
-    if keep.exists() and any(keep.iterdir()):
-        raise typer.BadParameter(f"{keep} is not empty; name a new folder", param_hint="--keep")
-    keep.mkdir(parents=True, exist_ok=True)
+    if keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
+        raise typer.BadParameter(f"{keep} is not an empty folder; name a new one", param_hint="--keep")
+    try:
+        keep.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise typer.BadParameter(f"{keep} cannot be made: {error.strerror}", param_hint="--keep") from error
     yield keep.absolute()
 
 
 async def _run(clock: RigClock, console: Console, wanted: Wanted) -> tuple[DemoRun, Tally]:
+    stop = _stop_at_signals(clock, console)
     run = DemoRun(wanted.folder, clock, wanted.seed, "socketpair" if wanted.fast else "pty")
     console.print("starting the pole: buses, devices, two node machines, the platform, the agent")
     await run.start(wanted.agent_for, wanted.seconds)
-    begun_s = clock.loop.time()
-    killer = None
-    if wanted.kill_agent_at is not None:
-        killer = asyncio.create_task(_kill_later(run, wanted.kill_agent_at))
-    seconds = wanted.seconds
-    frame_s = _FAST_FRAME_S if wanted.fast else _FRAME_S
     try:
-        with _display(console, run, begun_s, wanted) as show:
-            while seconds is None or clock.loop.time() - begun_s < seconds:
-                left_s = frame_s if seconds is None else min(frame_s, begun_s + seconds - clock.loop.time())
-                await run.wait(max(0.0, left_s))
-                show()
-    except asyncio.CancelledError:
-        console.print("Ctrl-C: the agent finishes, then the run is counted")
-        task = asyncio.current_task()
-        if task is not None:
-            task.uncancel()
-    finally:
+        killer = None
+        if wanted.kill_agent_at is not None:
+            killer = asyncio.create_task(_kill_later(run, wanted.kill_agent_at, stop))
+        await _watch(run, console, wanted, stop)
         if killer is not None:
-            killer.cancel()
+            await killer
+        await run.settle()
+    finally:
         counted = await run.finish()
     return run, counted
 
 
-async def _kill_later(run: DemoRun, seconds: float) -> None:
-    await asyncio.sleep(seconds)
-    await run.kill_and_restart_agent()
+def _stop_at_signals(clock: RigClock, console: Console) -> asyncio.Event:
+    """Ctrl-C or SIGTERM: the run ends in order and is counted; a second one ends the program at once."""
+    stop = asyncio.Event()
+
+    def stop_now() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            clock.loop.remove_signal_handler(number)
+        console.print("asked to stop: the agent finishes, then the run is counted")
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        clock.loop.add_signal_handler(number, stop_now)
+    return stop
+
+
+async def _watch(run: DemoRun, console: Console, wanted: Wanted, stop: asyncio.Event) -> None:
+    """Show the run until its time is over or it is asked to stop."""
+    loop, seconds = run.clock.loop, wanted.seconds
+    begun_s = loop.time()
+    frame_s = _FAST_FRAME_S if wanted.fast else _FRAME_S
+    with _display(console, run, begun_s, wanted) as show:
+        while not stop.is_set() and (seconds is None or loop.time() - begun_s < seconds):
+            left_s = frame_s if seconds is None else min(frame_s, begun_s + seconds - loop.time())
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), max(0.0, left_s))
+            run.agent.check()
+            show()
+
+
+async def _kill_later(run: DemoRun, seconds: float, stop: asyncio.Event) -> None:
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        await run.kill_and_restart_agent()
 
 
 @contextmanager
@@ -151,7 +180,7 @@ def _display(console: Console, run: DemoRun, begun_s: float, wanted: Wanted) -> 
         def log() -> None:
             if running_s() - last[0] >= every_s:
                 last[0] = running_s()
-                console.print(_one_line(run, running_s()))
+                console.print(_one_line(run, running_s()), soft_wrap=True)
 
         yield log
     elif wanted.as_json:
@@ -161,13 +190,13 @@ def _display(console: Console, run: DemoRun, begun_s: float, wanted: Wanted) -> 
             yield lambda: progress.update(bar, completed=running_s())
     else:
         with Live(console=console, screen=True, auto_refresh=False) as live:
-            yield lambda: live.update(draw(_snapshot(run, running_s()), console.width), refresh=True)
+            yield lambda: live.update(draw(_snapshot(run, running_s()), console.width, console.height), refresh=True)
 
 
 def _one_line(run: DemoRun, running_s: float) -> str:
     journal = run.agent.latest.get("journal", {})
     return (
-        f"{running_s:5.0f} s  measured {journal.get('measured', 0)}, committed {journal.get('committed', 0)}, "
+        f"{running_s:5.0f} s  measured {run.measured}, committed {journal.get('committed', 0)}, "
         f"waiting {journal.get('depth', 0)}, at the platform {run.box.platform.count('readings')}, "
         f"{run.box.relay.bytes_on_air} bytes on air"
     )
@@ -194,7 +223,10 @@ def _snapshot(run: DemoRun, running_s: float) -> Snapshot:
             )
             for name, machine in run.box.machines.items()
         ],
-        journal=[(name, str(journal.get(name, 0))) for name in ("measured", "committed", "pending", "depth")],
+        journal=[
+            ("measured", str(run.measured)),
+            *((name, str(journal.get(name, 0))) for name in ("committed", "pending", "depth")),
+        ],
         uplink=[
             ("at the platform", str(run.box.platform.count("readings"))),
             ("exchanges", str(uplink.get("batches", 0))),
@@ -221,11 +253,13 @@ def _tell(console: Console, result: dict[str, Any], counted: Tally, keep: Path |
     console.print(
         f"{result['points']} points: {readings['measured']} readings measured, {readings['journaled']} journaled, "
         f"{readings['delivered']} delivered, {readings['lost']} lost, {readings['duplicated']} duplicated, "
-        f"{readings['wrong']} wrong"
+        f"{readings['wrong']} wrong",
+        soft_wrap=True,
     )
     console.print(
         f"{alarms['raised']} alarm raised, {alarms['delivered']} delivered in {alarms['latency_ms']} ms; "
-        f"{commands['sent']} command sent, {commands['confirmed']} confirmed in {commands['latency_ms']} ms"
+        f"{commands['sent']} command sent, {commands['confirmed']} confirmed in {commands['latency_ms']} ms",
+        soft_wrap=True,
     )
     console.print(f"{result['bytes_on_air']} bytes on air, {result['bytes_per_reading']} a reading")
     for row in counted.wrong_rows:

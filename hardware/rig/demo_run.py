@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, Protocol
 from gateway_agent.config import devices_of
 from gateway_agent.records import Command
 from hardware.rig.clock import RigClock
-from hardware.rig.count import Tally, journal_rows, platform_rows, tally
+from hardware.rig.count import Tally, alarms_in_journal, journal_rows, platform_rows, tally
 from hardware.rig.platform import Arrival
 from hardware.rig.pole_box import PoleBox, Ports, Scenario
 from hardware.rig.world import cover_moments
@@ -33,11 +34,14 @@ SCENARIO = Scenario(
     },
 )
 COVER = "cover"
+COVER_POINT = "cover/open"
 ROUND_S = 60.0
 """An endless run repeats its events each minute."""
 
 _COMMAND_LASTS_MS = 60_000
 _NOTES = 6
+_SETTLE_S = 20.0
+_LOOK_S = 0.1
 
 
 class RunningAgent(Protocol):
@@ -73,7 +77,8 @@ class Happened:
     """What the run made happen and when it was answered, unix ms."""
 
     covers_opened: list[int] = field(default_factory=list)
-    alarms_at_platform: list[int] = field(default_factory=list)
+    alarms_at_platform: dict[str, list[int]] = field(default_factory=dict)
+    other_alarms: int = 0
     commands_sent: dict[str, int] = field(default_factory=dict)
     commands_confirmed: dict[str, int] = field(default_factory=dict)
     notes: deque[tuple[int, str, str]] = field(default_factory=lambda: deque(maxlen=_NOTES))
@@ -93,7 +98,6 @@ class DemoRun:
         self.started_ms = 0
         self._ports = ports
         self._random = Random(f"{seed}/commands")
-        self._delivered_alarms = 0
 
     async def start(self, agent_for: "AgentMaker", seconds: float | None) -> None:
         """Build the pole, start the agent, and plan the events of a run of `seconds` (None: without end)."""
@@ -115,26 +119,38 @@ class DemoRun:
         await self.agent.kill()
         await self.agent.start()
 
+    async def settle(self) -> None:
+        """Give what is under way time to end: alarms on their way up, commands that have no result yet."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SETTLE_S):
+                while self._is_under_way():
+                    self.agent.check()
+                    await asyncio.sleep(_LOOK_S)
+
     async def finish(self) -> Tally:
         """Let the agent finish, switch everything off and count."""
-        self.machines = [machine.info() for machine in self.box.machines.values()]
         try:
+            self.machines = [machine.info() for machine in self.box.machines.values() if machine.running]
             await self.agent.stop(within_s=20)
         finally:
             await self.box.stop()
-        gateway = self.box.pole.pole.gateway
+        self._read_alarms_raised()
         return tally(
             list(journal_rows(self.box.journal_path)),
-            list(platform_rows(self.box.platform_path, gateway)),
+            list(platform_rows(self.box.platform_path, self.box.pole.pole.gateway)),
             self.box.truth,
             self.box.periods(),
         )
 
     def result(self, counted: Tally) -> dict[str, Any]:
-        """Return the figures of the run, as `gatepost demo --json` prints them."""
-        happened, statuses = self.happened, [*self.agent.finished, self.agent.latest]
-        journals = [status["journal"] for status in statuses if status]
+        """Return the figures of the run, as `gatepost demo --json` prints them.
+
+        `measured` is what the agent told last. What it measures and commits in the few milliseconds between its last
+        word and a SIGKILL is in the journal's count alone, hence the larger of the two.
+        """
+        happened = self.happened
         bytes_on_air = self.box.relay.bytes_on_air
+        confirmed = happened.commands_confirmed
         return {
             "seed": self.seed,
             "agent_starts": self.agent.starts,
@@ -144,7 +160,7 @@ class DemoRun:
             ],
             "points": sum(len(device.profile.points) for device in devices_of(self.box.pole)),
             "readings": {
-                "measured": max(counted.journaled, sum(journal["measured"] for journal in journals)),
+                "measured": max(counted.journaled, self.measured),
                 "journaled": counted.journaled,
                 "delivered": counted.delivered,
                 "lost": counted.lost,
@@ -152,21 +168,34 @@ class DemoRun:
                 "wrong": counted.wrong,
             },
             "alarms": {
-                "raised": len(happened.covers_opened),
-                "delivered": len(happened.alarms_at_platform),
-                "latency_ms": _latency(happened.covers_opened, happened.alarms_at_platform),
+                "raised": len(happened.covers_opened) + happened.other_alarms,
+                "delivered": sum(map(len, happened.alarms_at_platform.values())),
+                "latency_ms": _latency(happened.covers_opened, happened.alarms_at_platform.get(COVER_POINT, [])),
             },
             "commands": {
                 "sent": len(happened.commands_sent),
-                "confirmed": len(happened.commands_confirmed),
-                "latency_ms": _latency(
-                    [happened.commands_sent[name] for name in happened.commands_confirmed],
-                    list(happened.commands_confirmed.values()),
-                ),
+                "confirmed": len(confirmed),
+                "latency_ms": _latency([happened.commands_sent[name] for name in confirmed], list(confirmed.values())),
             },
             "bytes_on_air": bytes_on_air,
             "bytes_per_reading": round(bytes_on_air / counted.delivered, 2) if counted.delivered else None,
         }
+
+    @property
+    def measured(self) -> int:
+        """Readings that were handed to the journal, by all agents of this run, as they told."""
+        told = [*self.agent.finished, self.agent.latest]
+        return sum(status["journal"]["measured"] for status in told if status)
+
+    def _is_under_way(self) -> bool:
+        happened = self.happened
+        alarms = len(happened.alarms_at_platform.get(COVER_POINT, ()))
+        return len(happened.commands_confirmed) < len(happened.commands_sent) or alarms < len(happened.covers_opened)
+
+    def _read_alarms_raised(self) -> None:
+        """Alarms other than the cover's, which the world counts itself, by the journal."""
+        names = alarms_in_journal(self.box.journal_path)
+        self.happened.other_alarms = sum(name != COVER_POINT for name in names)
 
     def note(self, style: str, words: str) -> None:
         """Add a line to what the view shows of alarms and commands."""
@@ -201,7 +230,7 @@ class DemoRun:
     def _arrived(self, arrival: Arrival) -> None:
         for alarm in arrival.alarms:
             if alarm.state:
-                self.happened.alarms_at_platform.append(arrival.time_ms)
+                self.happened.alarms_at_platform.setdefault(alarm.point, []).append(arrival.time_ms)
             self.note("red" if alarm.state else "green", f"the platform has: {alarm.point} {_raised(alarm.state)}")
         for result in arrival.results:
             sent_ms = self.happened.commands_sent.get(result.command_id)

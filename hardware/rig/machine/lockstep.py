@@ -79,6 +79,7 @@ class Host:
                 [str(find_node()), str(HERE / "host.mjs"), json.dumps(everything)],
                 pass_fds=(far.fileno(),),
                 stdin=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C at a terminal is for the rig, which then ends its machines in order
             )
         self.started = self._receive()
 
@@ -134,6 +135,8 @@ class Host:
                 chunk = self._socket.recv(count - len(data))
             except TimeoutError as error:
                 raise MachineError(f"the machine did not answer within {_ANSWER_WITHIN_S:.0f} s") from error
+            except OSError as error:
+                raise MachineError(f"the machine's host process {self.pid} is gone: {error}") from error
             if not chunk:
                 raise MachineError("the machine's host process ended by itself; its last words are on standard error")
             data += chunk

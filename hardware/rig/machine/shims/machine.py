@@ -1,4 +1,5 @@
 # The ESP32 port's `machine`, on the rig's peripherals (host.mjs). Times are the rig's.
+# Methods are as in the documentation of MicroPython's ESP32 port.
 
 from binascii import hexlify, unhexlify
 

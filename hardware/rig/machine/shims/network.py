@@ -1,4 +1,4 @@
-# The ESP32 port's `network`, with a radio that is off.
+# The ESP32 port's `network`, with a radio that is off. Methods are as in the documentation of MicroPython's ESP32 port.
 
 STA_IF = 0
 AP_IF = 1
