@@ -18,12 +18,13 @@ from gateway_agent.toml_wording import findings_of
 
 
 class TomlModel(pydantic.BaseModel):
-    """A table of a TOML file: unknown keys are refused, nothing is converted, the result cannot be changed.
+    """A table of a TOML file: unknown keys are refused, nothing is converted, nan and inf are no numbers, the result
+    cannot be changed.
 
     A field that takes an array as a tuple needs `Annotated[tuple[...], pydantic.Strict(False)]` (see `Pair`).
     """
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +38,23 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A finding with its place: `file` as it was named, `line` counted from 1."""
+    """A finding with its place: `file` as it was named, `line` counted from 1, None where it is the file itself."""
 
     file: str
-    line: int
+    line: int | None
     what: str
     mend: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.what}; {self.mend}"
+        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        return f"{place}: {self.what}; {self.mend}"
 
 
 class ConfigError(GatepostError):
     """A file that cannot be used; `problems` holds all that was found, in the order of the lines."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = sorted(problems, key=lambda problem: problem.line)
+        self.problems = sorted(problems, key=lambda problem: problem.line or 0)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
@@ -84,25 +86,34 @@ def parse_toml(text: str, path: Path) -> TomlSource:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         line, what = _syntax_place(error, text)
-        mend = "mend the TOML there (a value needs a key, text needs quotes, a key stands once in its table)"
-        raise ConfigError([Problem(str(path), line, f"not valid TOML: {what}", mend)]) from error
+        raise ConfigError([Problem(str(path), line, f"not valid TOML: {what}", _syntax_mend(text, line))]) from error
     return TomlSource(path, text, data, key_lines(text))
 
 
 def load_toml(path: Path | str) -> TomlSource:
-    """Read and parse a TOML file. Raises ConfigError when it is missing, unreadable, not UTF-8 or not TOML."""
+    """Read and parse a TOML file. Raises ConfigError when it is missing, unreadable, not UTF-8 or not TOML.
+
+    The mark with which editors of Windows begin a UTF-8 file is passed over.
+    """
     path = Path(path)
     try:
-        text = path.read_bytes().decode("utf-8")
+        content = path.read_bytes()
     except FileNotFoundError as error:
-        raise ConfigError([Problem(str(path), 1, "there is no such file", "check the path")]) from error
-    except UnicodeDecodeError as error:
-        what = f"byte {error.start} is not UTF-8"
-        raise ConfigError([Problem(str(path), 1, what, "save the file as UTF-8 text")]) from error
+        raise _unreadable(path, "there is no such file", "check the path, or write the file first") from error
+    except IsADirectoryError as error:
+        raise _unreadable(path, "this is a folder", "give the path of a file in it") from error
+    except PermissionError as error:
+        mend = "run as a user who may read it, or let all read it: chmod a+r on the file, a+x on its folders"
+        raise _unreadable(path, "this user may not read it", mend) from error
     except OSError as error:
-        what = f"cannot be read ({error.strerror})"
-        raise ConfigError([Problem(str(path), 1, what, "check the path and its permissions")]) from error
-    return parse_toml(text, path)
+        raise _unreadable(path, f"cannot be read ({error.strerror})", "check the path and the disk") from error
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        what = f"not UTF-8 text (byte {error.start}, on line {line})"
+        raise _unreadable(path, what, "save the file with the encoding UTF-8") from error
+    return parse_toml(text.removeprefix("\ufeff"), path)
 
 
 Model = TypeVar("Model", bound=pydantic.BaseModel)
@@ -124,6 +135,18 @@ def validate(
     if found:
         raise ConfigError([source.problem(finding) for finding in found])
     return instance
+
+
+def _unreadable(path: Path, what: str, mend: str) -> ConfigError:
+    return ConfigError([Problem(str(path), None, what, mend)])
+
+
+def _syntax_mend(text: str, line: int) -> str:
+    """The mend of a syntax error, by the kind of line on which it stands."""
+    lines = text.split("\n")
+    if line <= len(lines) and lines[line - 1].lstrip().startswith("["):
+        return "mend the header there: [table] for a table that stands once, [[table]] for each table of a list"
+    return "mend the TOML there (a value needs a key, text needs quotes, a key stands once in its table)"
 
 
 def _syntax_place(error: tomllib.TOMLDecodeError, text: str) -> tuple[int, str]:

@@ -33,7 +33,7 @@ def command(
         _tell_problems(error.problems, as_json)
         raise typer.Exit(1) from error
     except GatepostError as error:
-        _tell_problems([Problem(str(pole), 1, str(error), "mend the configuration")], as_json)
+        _tell_problems([Problem(str(pole), None, str(error), "mend the configuration")], as_json)
         raise typer.Exit(1) from error
     if as_json:
         print(json.dumps({"ok": True, "problems": [], "advice": [asdict(one) for one in unwise], **summary}))

@@ -175,7 +175,7 @@ def _twice(named: Iterable[tuple[Loc, str]]) -> Iterator[Finding]:
 
 def _profile_finding(loc: Loc, device: DeviceConfig, error: GatepostError) -> Finding:
     text = str(error).replace("\n", "; ")
-    what, _, mend = text.rpartition("; ")
+    what, _, mend = text.rpartition("; " if "; " in text else ": ")
     key = "profile" if getattr(error, "mend", None) or hasattr(error, "problems") else "options"
     return Finding((*loc, key), f"{device.name}: {what or text}", mend or "mend the profile")
 
@@ -189,11 +189,11 @@ def _units(device: DeviceConfig, resolved: ResolvedProfile) -> list[int]:
 
 def _claim(line: dict[int, str], units: Sequence[int], name: str, loc: Loc, where: str) -> Iterator[Finding]:
     taken: Mapping[int, str] = dict(line)
+    if units and max(units) > _HIGHEST_UNIT:
+        what = f"{name} answers under {len(units)} unit ids up to {max(units)}"
+        yield Finding((*loc, "unit"), what, f"the highest must not exceed {_HIGHEST_UNIT}")
     for unit in units:
-        if unit > _HIGHEST_UNIT:
-            what = f"{name} answers under {len(units)} unit ids up to {unit}"
-            yield Finding((*loc, "unit"), what, f"the highest must not exceed {_HIGHEST_UNIT}")
-        elif unit in taken:
+        if unit in taken:
             what = f"{name} has unit id {unit} on {where}, which is that of {taken[unit]}"
             yield Finding((*loc, "unit"), what, "give one of them another unit id, in the device and here")
         line.setdefault(unit, name)

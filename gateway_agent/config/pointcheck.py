@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from gateway_agent.config.crosscheck import Loc, resolved_devices
+from gateway_agent.config.crosscheck import Loc, all_devices, resolved_devices
 from gateway_agent.config.devices import ProfileShelf, seconds_in_ms
 from gateway_agent.config.schema import AlarmRule, DeviceConfig, PoleConfig, ReportConfig
 from gateway_agent.profiles import Point
@@ -40,14 +40,19 @@ def check_node_periods(pole: PoleConfig) -> Iterable[Finding]:
 def check_alarms(pole: PoleConfig, shelf: ProfileShelf) -> Iterable[Finding]:
     """Alarm rules name points that there are and have one limit with a way back."""
     points: dict[str, Point] = {}
+    unknown = {device.name for _, device in all_devices(pole)}  # those whose profile cannot be used: told elsewhere
     for _, device, resolved, _ in resolved_devices(pole, shelf):
+        if resolved.profile.blocks:
+            continue
+        unknown.discard(device.name)
         points.update({f"{device.name}/{point.name}": point for point in resolved.points})
     codes: set[tuple[str, str]] = set()
     for index, rule in enumerate(pole.alarms):
         loc: Loc = ("alarms", index)
-        if rule.point not in points:
+        if rule.point not in points and rule.point.partition("/")[0] not in unknown:
             guess = nearest(rule.point, list(points))
-            mend = f"did you mean {guess}?" if guess else "name it <device>/<point>"
+            own = [name for name in points if name.partition("/")[0] == rule.point.partition("/")[0]]
+            mend = f"did you mean {guess}?" if guess else f"choose {', '.join(own)}" if own else "name a device's point"
             yield Finding((*loc, "point"), f"there is no point {rule.point}", mend)
         yield from _limits(loc, rule)
         code = (rule.point, "above" if rule.above is not None else "below")

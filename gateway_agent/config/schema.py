@@ -7,16 +7,44 @@ that need more than one table stand in `crosscheck` and `pointcheck`.
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from gateway_agent.toml_source import TomlModel
+from gateway_agent.toml_spelling import Spelling
 
 MAX_BUSES = 4
 MAX_NODES = 32
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=32)]
-GatewayName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=32)]
-PointPath = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*/[a-z][a-z0-9_]*$")]
+Name = Annotated[
+    str,
+    Field(max_length=32),
+    Spelling("[a-z][a-z0-9_]*", "a name has small letters, digits and _, and begins with a letter", "air_2"),
+]
+GatewayName = Annotated[
+    str,
+    Field(max_length=32),
+    Spelling(
+        "[A-Za-z0-9][A-Za-z0-9._-]*",
+        "a gateway's name has letters, digits, '.', '_' and '-', and begins with a letter or a digit",
+        "gp-east-12",
+    ),
+]
+PointPath = Annotated[
+    str,
+    Spelling(
+        "[a-z][a-z0-9_]*/[a-z][a-z0-9_]*",
+        "a point is written <device>/<point>, both in small letters, digits and _",
+        "gas/ch4",
+    ),
+]
+PlatformUrl = Annotated[
+    str,
+    Spelling(
+        r"coap://[^/\s]+(/\S*)?",
+        "the platform's address is coap://, its host, and :port where it is not 5683",
+        "coap://platform.example:5683",
+    ),
+]
 Unit = Annotated[int, Field(ge=1, le=247, examples=[1])]
 DeviceUnit = Annotated[int, Field(ge=1, le=255)]  # 248 to 255 are reserved by the standard, and sold all the same
 Baud = Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200]
@@ -24,7 +52,7 @@ Parity = Literal["N", "E", "O"]
 Seconds = Annotated[float, Field(gt=0, le=86400, examples=[60])]
 Period = Annotated[float, Field(ge=0.1, le=86400, examples=[60])]
 Number = int | float
-OptionValue = bool | int | float | str
+OptionValue = Annotated[bool | int | float | str, Field(examples=[1])]
 
 
 def milliseconds(seconds: float) -> int:
@@ -62,16 +90,16 @@ class LineSettings(TomlModel):
 class PoleTable(TomlModel):
     """`[pole]`: who this gateway is."""
 
-    gateway: Annotated[GatewayName, Field(examples=["gp-east-12"])]
+    gateway: GatewayName
 
 
 class BusConfig(LineSettings):
     """`[[buses]]`: one RS-485 line on one serial port of the gateway."""
 
     name: Name
-    port: Annotated[str, StringConstraints(min_length=1)]
+    port: Annotated[str, Field(min_length=1, examples=["/dev/serial/by-id/usb-FTDI_FT232R_USB_UART_A5"])]
     rs485: Literal["auto", "rts", "gpio"] = "auto"
-    gpio_line: str | None = None
+    gpio_line: Annotated[str, Field(examples=["GPIO17"])] | None = None
     latency_ms: Annotated[int, Field(ge=0, le=500)] = 20
 
     @property
@@ -97,11 +125,11 @@ class DeviceConfig(TomlModel):
     """What any device says, on a node's sensor bus or on a bus of the gateway."""
 
     name: Name
-    profile: Annotated[str, StringConstraints(min_length=1)]
+    profile: Annotated[str, Field(min_length=1, examples=["xy-md02"])]
     unit: DeviceUnit | None = None
     every_s: Period
-    options: Mapping[str, OptionValue] = {}
-    report: Mapping[Name, ReportConfig] = {}
+    options: Annotated[Mapping[str, OptionValue], Field(examples=[{"wind_scale": -1}])] = {}
+    report: Annotated[Mapping[Name, ReportConfig], Field(examples=[{"power": {"every_s": 60}}])] = {}
     serial: LineSettings | None = None
 
     @property
@@ -174,7 +202,7 @@ class AlarmRule(TomlModel):
 class JournalConfig(TomlModel):
     """`[journal]`: the durable record on disk."""
 
-    path: Annotated[str, StringConstraints(min_length=1)]
+    path: Annotated[str, Field(min_length=1, examples=["/var/lib/gatepost/journal.sqlite"])]
     commit_s: Seconds = 30
     commit_readings: Annotated[int, Field(ge=1, le=10000)] = 64
     keep_acknowledged: bool = False
@@ -183,7 +211,7 @@ class JournalConfig(TomlModel):
 class UplinkConfig(TomlModel):
     """`[uplink]`: where the platform is and how often it hears from us."""
 
-    url: Annotated[str, StringConstraints(pattern=r"^coap://[^/\s]+(/[^\s]*)?$")]
+    url: PlatformUrl
     security: Literal["clear"]
     batch_s: Seconds = 900
     batch_readings: Annotated[int, Field(ge=1, le=10000)] = 200

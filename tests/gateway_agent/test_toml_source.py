@@ -1,8 +1,10 @@
 """TOML that is wrong is told with file, line, what is wrong and the mend."""
 
+import errno
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ from pydantic import Field, Strict
 
 from gateway_agent.toml_lines import key_lines
 from gateway_agent.toml_source import ConfigError, Finding, Problem, TomlModel, load_toml, parse_toml, validate
+from gateway_agent.toml_spelling import Spelling
 from gateway_agent.toml_wording import key_path, nearest
 
 TEXT = '''# a pole
@@ -129,6 +132,15 @@ class Thing(TomlModel):
     count: Annotated[int, Field(ge=1, le=9, examples=[3])] = 1
     scale: int | str = 0
     pair: Annotated[tuple[float, float], Strict(False)] = (0.0, 1.0)
+    speed: Literal[1200, 2400] = 2400
+    digits: Literal["1", "2"] | None = None
+    kinds: Annotated[tuple[Literal["meter", "lamp"], ...], Field(min_length=1, strict=False)] = ("lamp",)
+    code: Annotated[str, Field(pattern="^[A-Z]+$")] | None = None
+    bus: Annotated[str, Spelling("[a-z]+", "a bus has small letters", "pole")] | None = None
+    marks: dict[Annotated[str, Spelling("[a-z]+", "a mark has small letters", "red")], int] = Field(
+        default_factory=dict
+    )
+    amount: Annotated[int | float, Field(gt=0.5, le=90)] | None = None
 
 
 class Document(TomlModel):
@@ -149,27 +161,152 @@ def problems(text: str) -> list[tuple[int, str, str]]:
     ("text", "line", "what", "mend"),
     [
         ('[things.a]\nname = "x"\ncuont = 2', 3, "things.a has no key named cuont", "did you mean count?"),
-        ('[things.a]\nname = "x"\nzzzzzz = 2', 3, "no key named zzzzzz", "the keys it knows: count, kind, name"),
+        (
+            '[things.a]\nname = "x"\nzzzzzz = 2',
+            3,
+            "things.a has no key named zzzzzz",
+            "the keys it knows: amount, bus, code, count, digits, kind, kinds, marks, name, pair, scale, speed",
+        ),
         ("[things.a]\ncount = 2", 1, "things.a has no key name", 'add name = "air"'),
-        ('[things.a]\nname = "x"\ncount = "2"', 3, 'count is "2", but must be a whole number', "count = 3"),
-        ('[things.a]\nname = "x"\ncount = true', 3, "count is true, but must be a whole number", "count = "),
+        (
+            '[things.a]\nname = "x"\ncount = "2"',
+            3,
+            'things.a.count is "2", but must be a whole number',
+            "write count = 2 without quotes",
+        ),
+        (
+            '[things.a]\nname = "x"\ncount = true',
+            3,
+            "things.a.count is true, but must be a whole number",
+            "write for example count = 3",
+        ),
         ('[things.a]\nname = "x"\ncount = 0', 3, "things.a.count is 0", "it must be at least 1"),
         ('[things.a]\nname = "x"\ncount = 10', 3, "things.a.count is 10", "it must be at most 9"),
-        ('[things.a]\nname = "x"\nkind = "Lamp"', 3, 'not one of "meter" or "lamp"', 'did you mean "lamp"?'),
-        ('[things.a]\nname = "x"\nscale = 1.5', 3, "a whole number or text in quotes", 'scale = 9600 or "air"'),
-        ('[things.a]\nname = "x"\npair = [1]', 3, "pair has no element 2", "add it"),
+        (
+            '[things.a]\nname = "x"\nkind = "Lamp"',
+            3,
+            'things.a.kind is "Lamp", which is not one of "meter" or "lamp"',
+            'did you mean "lamp"?',
+        ),
+        (
+            '[things.a]\nname = "x"\nscale = 1.5',
+            3,
+            "things.a.scale is 1.5, but must be a whole number or text in quotes",
+            "write for example scale = 0",
+        ),
+        ('[things.a]\nname = "x"\npair = [1]', 3, "things.a.pair has no element 2", "add it"),
         ('[things.a]\nname = "x"\npair = [1, 2, 3]', 3, "things.a.pair has 3 elements", "it takes at most 2"),
-        ('[things.a]\nname = "x"\npair = 5', 3, "things.a.pair is 5, but must be an array", "pair = [1, 2]"),
+        (
+            '[things.a]\nname = "x"\npair = 5',
+            3,
+            "things.a.pair is 5, but must be an array",
+            "write for example pair = [0.0, 1.0]",
+        ),
         ('[things.a]\nname = "Ab"', 2, 'things.a.name may not be "Ab"', "it must match ^[a-z]+$"),
-        ("things = 4", 1, "things is 4, but must be a table", "things = { key = 1 }"),
-        ("[things]\na = 4", 2, "things.a is 4, but must be a table", "a = { key = 1 }"),
+        ("things = 4", 1, "things is 4, but must be a table", 'write for example things = { text = { name = "air" } }'),
+        ("[things]\na = 4", 2, "things.a is 4, but must be a table", 'write for example a = { name = "air" }'),
         ('[[more]]\nname = "x"\n[[more]]\nnam = "x"', 4, "more[2] has no key named nam", "did you mean name?"),
-        ("on = 1", 1, "on is 1, but must be true or false", "on = true"),
+        ("on = 1", 1, "on is 1, but must be true or false", "write for example on = true"),
+        (
+            '[things.a]\nname = "x"\ncount = nan',
+            3,
+            "things.a.count is nan, which is not a number that can be used",
+            "write for example count = 3",
+        ),
+        (
+            '[things.a]\nname = "x"\ncount = inf',
+            3,
+            "things.a.count is inf, which is not a number that can be used",
+            "write for example count = 3",
+        ),
+        (
+            '[things.a]\nname = "x"\nkind = 5',
+            3,
+            'things.a.kind is 5, which is not one of "meter" or "lamp"',
+            'choose "meter" or "lamp"',
+        ),
+        (
+            '[things.a]\nname = "x"\nspeed = "2400"',
+            3,
+            'things.a.speed is "2400", which is not one of 1200 or 2400',
+            "write speed = 2400 without quotes",
+        ),
+        (
+            '[things.a]\nname = "x"\nspeed = "24O0"',
+            3,
+            'things.a.speed is "24O0", which is not one of 1200 or 2400',
+            "write speed = 2400 without quotes",
+        ),
+        (
+            '[things.a]\nname = "x"\ndigits = 1',
+            3,
+            'things.a.digits is 1, which is not one of "1" or "2"',
+            'write digits = "1" in quotes',
+        ),
+        (
+            '[things.a]\nname = "x"\npair = ["x", 1]',
+            3,
+            'things.a.pair[1] is "x", but must be a number',
+            "write for example 1 in its place",
+        ),
+        (
+            'more = []\n[things]\na = { name = "x", kinds = ["metre"] }',
+            3,
+            'things.a.kinds[1] is "metre", which is not one of "meter" or "lamp"',
+            'did you mean "meter"?',
+        ),
+        (
+            '[more]\nname = "x"',
+            1,
+            "more is one table, but must be a list of tables",
+            "write [[more]] with two brackets",
+        ),
+        ("more = 5", 1, "more is 5, but must be an array", "write it as a table [[more]] with the key name"),
+        ("more = [5]", 1, "more[1] is 5, but must be a table", 'write for example { name = "air" } in its place'),
+        (
+            '[[things.a]]\nname = "x"',
+            1,
+            "things.a is a list, but must be one table",
+            "write [things.a] with one bracket",
+        ),
+        ('[things.a]\nname = "x"\ncode = "X-1"', 3, 'things.a.code may not be "X-1"', "it must match ^[A-Z]+$"),
+        (
+            '[things.a]\nname = "x"\n[things.a.marks]\nX = 1',
+            4,
+            'things.a.marks has a key "X", but a mark has small letters',
+            "write for example red = ...",
+        ),
+        ('[things.a]\nname = "x"\nkinds = []', 3, "things.a.kinds has 0 elements", "it takes at least 1"),
+        (
+            '[things.a]\nname = "x"\nmarks = 3',
+            3,
+            "things.a.marks is 3, but must be a table",
+            "write for example marks = { red = 1 }",
+        ),
+        ('[things.a]\nname = "x"\namount = 0.0', 3, "things.a.amount is 0.0", "it must be greater than 0.5"),
+        ('[things.a]\nname = "x"\namount = 90.5', 3, "things.a.amount is 90.5", "it must be at most 90"),
+        (
+            '[things.a]\nname = "x"\namount = true',
+            3,
+            "things.a.amount is true, but must be a number",
+            "write for example amount = 1.5",
+        ),
+        (
+            '[things.a]\nname = "x"\nbus = "a b"',
+            3,
+            'things.a.bus is "a b", but a bus has small letters',
+            'write for example bus = "pole"',
+        ),
+        (
+            '[things.a]\nname = "x"\nbus = 1',
+            3,
+            "things.a.bus is 1, but must be text in quotes",
+            'write for example bus = "pole"',
+        ),
     ],
 )
-def test_a_wrong_key_names_line_fault_and_mend(text: str, line: int, what: str, mend: str) -> None:
-    found = problems(text)
-    assert [entry for entry in found if entry[0] == line and what in entry[1] and mend in entry[2]], found
+def test_a_wrong_key_names_line_fault_and_mend_and_nothing_else(text: str, line: int, what: str, mend: str) -> None:
+    assert problems(text) == [(line, what, mend)]
 
 
 def test_all_problems_are_told_at_once_in_the_order_of_their_lines() -> None:
@@ -204,14 +341,39 @@ def test_a_syntax_error_names_its_line(text: str, line: int) -> None:
     assert [problem.line for problem in caught.value.problems] == [line]
 
 
-def test_files_that_cannot_be_read_are_told_apart(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="there is no such file"):
-        load_toml(tmp_path / "none.toml")
-    (tmp_path / "latin.toml").write_bytes('name = "Straße"'.encode("latin-1"))
-    with pytest.raises(ConfigError, match="byte 12 is not UTF-8"):
-        load_toml(tmp_path / "latin.toml")
-    with pytest.raises(ConfigError, match="cannot be read"):
-        load_toml(tmp_path)
+def told_of(path: Path) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_toml(path)
+    return str(caught.value)
+
+
+def test_files_that_cannot_be_read_are_told_apart_and_without_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    none, latin = tmp_path / "none.toml", tmp_path / "latin.toml"
+    latin.write_bytes('a = 1\nname = "Straße"'.encode("latin-1"))
+    assert told_of(none) == f"{none}: there is no such file; check the path, or write the file first"
+    assert told_of(tmp_path) == f"{tmp_path}: this is a folder; give the path of a file in it"
+    assert told_of(latin) == f"{latin}: not UTF-8 text (byte 18, on line 2); save the file with the encoding UTF-8"
+    for error, told in (
+        (PermissionError(errno.EACCES, "no"), "this user may not read it; run as a user who may read it, or let all "),
+        (OSError(errno.EIO, "Input/output error"), "cannot be read (Input/output error); check the path and the disk"),
+    ):
+        monkeypatch.setattr(Path, "read_bytes", Mock(side_effect=error))
+        assert told_of(none).startswith(f"{none}: {told}")
+
+
+def test_the_mark_with_which_windows_begins_a_file_is_passed_over(tmp_path: Path) -> None:
+    file = tmp_path / "x.toml"
+    file.write_bytes(b"\xef\xbb\xbfon = true\r\n[things.a]\r\n")
+    source = load_toml(file)
+    assert source.data == {"on": True, "things": {"a": {}}}
+    assert source.line_of(("things", "a")) == 2
+
+
+def test_a_header_with_the_wrong_brackets_is_told_as_one() -> None:
+    with pytest.raises(ConfigError, match=r":3: .*; mend the header there: .* \[\[table\]\] for each table of a list$"):
+        parse_toml("[[a]]\nb = 1\n[a]\n", Path("x.toml"))
 
 
 def test_paths_and_suggestions_read_as_people_write_them() -> None:

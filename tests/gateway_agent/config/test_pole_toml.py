@@ -1,17 +1,19 @@
 """pole.toml: what is right is understood, what is wrong is told with line and mend."""
 
 import json
+import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from gateway_agent.cli import main
 from gateway_agent.config import LineSettings, PoleConfig, advice, check_source, devices_of, load_pole, schema
 from gateway_agent.config.devices import line_of
 from gateway_agent.config.forecast import forecast
 from gateway_agent.reporting import limits, report_rules, units
-from gateway_agent.toml_source import ConfigError, parse_toml
+from gateway_agent.toml_source import ConfigError, parse_toml, validate
 
 EXAMPLE = Path(__file__).parents[3] / "hardware" / "poles" / "example.toml"
 POLE = """
@@ -61,6 +63,13 @@ url = "coap://127.0.0.1:5683"
 security = "clear"
 """
 
+CASES = tomllib.loads((Path(__file__).parent / "wrong_poles.toml").read_text())["cases"]
+MODELS: list[type[BaseModel]] = [
+    model
+    for model in vars(schema).values()
+    if isinstance(model, type) and issubclass(model, BaseModel) and model.__module__ == schema.__name__
+]
+
 
 def pole(text: str = POLE) -> PoleConfig:
     return check_source(parse_toml(text, Path("/etc/gatepost/pole.toml")))
@@ -88,64 +97,71 @@ def test_relative_paths_are_taken_from_the_folder_of_the_file() -> None:
     assert pole().journal.path == "/etc/gatepost/journal.sqlite"
 
 
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["new"].replace("\n", " "))
+def test_all_that_is_told_is_what_is_wrong_with_its_line_and_the_mend(case: dict[str, str]) -> None:
+    assert POLE.count(case["old"]) >= 1
+    told = problems(POLE.replace(case["old"], case["new"], 1))
+    assert told == [f"/etc/gatepost/pole.toml:{line}" for line in case["told"].splitlines()]
+
+
 @pytest.mark.parametrize(
-    ("old", "new", "what", "mend"),
+    ("buses", "told"),
     [
-        ('gateway = "gp-1"', 'gatewy = "gp-1"', "has no key named gatewy", "did you mean gateway?"),
-        ("baud = 19200", 'baud = "19200"', "buses[1].baud", "19200"),
-        ("baud = 19200", "baud = 19201", "buses[1].baud", "19200"),
-        ("unit = 17", "unit = 0", "nodes[1].unit is 0", "at least 1"),
-        ('name = "meter"', 'name = "Meter"', '"Meter"', "must match"),
-        ('name = "meter"', 'name = "lamp"', "the name lamp is used twice", "its own name"),
-        ('bus = "cabinet"', 'bus = "cabinets"', "bus cabinets, which does not exist", "did you mean cabinet?"),
-        ("/dev/serial/by-id/b", "/dev/serial/by-id/a", "uses the port of bus pole", "a port of its own"),
-        ('"peacefair-pzem-016"', '"peacefair-pzem-16"', "no device profile", "did you mean peacefair-pzem-016?"),
-        ("unit = 10", "unit = 254", "up to 257", "must not exceed 255"),
-        ('profile = "4mz-hh4"\nunit = 10', 'profile = "4mz-hh4"\nunit = 1', "is that of lamp", "another unit id"),
-        ('profile = "ecodim-dali-gw2"\nunit = 1', 'profile = "ecodim-dali-gw2"', "has no unit id", "add unit = 1"),
-        ("{ power = { window_s = 10 } }", "{ powr = { window_s = 10 } }", "no point powr", "did you mean power?"),
-        ("window_s = 10 } }", "window_s = 9 } }", "the window of meter/power", "a multiple of every_s"),
-        ("window_s = 10 } }", "window_s = 10, change = 1 } }", "by window and on change", "choose window_s"),
-        ("window_s = 10 } }", "} }", "says nothing", "change and every_s"),
-        ('point = "gas/ch4"', 'point = "gas/ch5"', "there is no point gas/ch5", "did you mean gas/ch4?"),
-        ("above = 20", "above = 20\nbelow = 3", "two limits", "make two rules"),
-        ("above = 20", "hold_s = 3", "no limit", "give it above or below"),
-        ("above = 20", "above = 20\nclear_below = 21", "clear_below 21", "clear itself"),
-        ("above = 20", "above = 20\nclear_above = 21", "goes with below", "write clear_below"),
-        ('security = "clear"', "", "has no key security", 'add security = "clear"'),
-        ('security = "clear"', 'security = "none"', "security", '"clear"'),
-        ("every_s = 2\nsensor_bus", "every_s = 30\nsensor_bus", "is read every 30 s", "to 2 or less"),
-        ("every_s = 2\nsensor_bus", "every_s = 2\nphase_s = 2\nsensor_bus", "phase_s 2", "shorter than the period"),
-        ("sensor_bus = { baud = 9600 }", "", "has no sensor_bus", "add sensor_bus"),
-        ("sensor_bus = { baud = 9600 }", "sensor_bus = { baud = 2400 }", "talks at 9600 8N1", "one setting"),
-        ("baud = 19200", 'baud = 19200\nrs485 = "gpio"', "no gpio_line", 'add gpio_line = "GPIO17"'),
-        ("baud = 19200", 'baud = 19200\ngpio_line = "GPIO4"', "has a gpio_line", 'rs485 = "gpio"'),
-        ('profile = "4mz-hh4"', 'profile = "ecodim-dali-gw2"', "two lamps", "a node drives one lamp"),
-        ('profile = "4mz-hh4"', 'profile = "gatepost-node"', "the profile of a node", "[[nodes]]"),
-        ('profile = "generic-door-switch"', 'profile = "generic-door-switch"\nunit = 3', "has no unit id", "remove"),
-        ("every_s = 2\n[[devices]]", "every_s = 2\noptions = { pin = 99 }\n[[devices]]", "pin cannot be 99", "takes"),
         (
-            "every_s = 2\nreport",
-            "every_s = 2\nserial = { baud = 2400 }\nreport",
-            "the line has baud 2400",
-            "really has",
+            '[buses]\nname = "pole"\nport = "/dev/a"\n',
+            "1: buses is one table, but must be a list of tables; write [[buses]] with two brackets",
+        ),
+        ("buses = []\n", "1: buses has 0 elements; add a table [[buses]] with the keys name and port"),
+        (
+            "buses = 5\n",
+            "1: buses is 5, but must be an array; write it as a table [[buses]] with the keys name and port",
+        ),
+        ("", "1: the file has no table buses; add a table [[buses]] with the keys name and port"),
+        (
+            '[[buses]]\nname = "pole"\nport = "/dev/a"\nlatency_ms = 501\n',
+            "4: buses[1].latency_ms is 501; it must be at most 500",
+        ),
+        (
+            '[[buses]]\nname = "pole"\n',
+            '1: buses[1] has no key port; add port = "/dev/serial/by-id/usb-FTDI_FT232R_USB_UART_A5"',
         ),
     ],
 )
-def test_what_is_wrong_is_told_with_its_line_and_the_mend(old: str, new: str, what: str, mend: str) -> None:
-    assert POLE.count(old) >= 1
-    text = POLE.replace(old, new, 1)
-    (told, *_) = [problem for problem in problems(text) if what in problem]
-    place, words = told.split(": ", 1)
-    assert place.startswith("/etc/gatepost/pole.toml:")
-    assert 1 < int(place.rsplit(":", 1)[1]) <= text.count("\n")
-    assert mend in words.split("; ", 1)[1]
+def test_buses_that_are_not_a_list_of_tables_are_told_once(buses: str, told: str) -> None:
+    rest = POLE[: POLE.index("[[buses]]")] + POLE[POLE.index("[[nodes]]") :]
+    assert problems(buses + rest) == [f"/etc/gatepost/pole.toml:{told}"]
+
+
+def test_every_example_of_a_mend_is_one_that_the_key_accepts() -> None:
+    tried = 0
+    for model in MODELS:
+        for wrong in (float("nan"), [], {}):
+            for key, field in model.model_fields.items():
+                source = parse_toml("", Path("x.toml"))
+                with pytest.raises(ConfigError) as caught:
+                    validate(model, replace(source, data={key: wrong}))
+                mends = [one.mend for one in caught.value.problems if one.what.startswith(f"{key} is")]
+                for mend in mends:
+                    if not mend.startswith("write for example "):
+                        continue
+                    data = tomllib.loads(mend.removeprefix("write for example "))
+                    tried += 1
+                    assert errors_at(model, data, key) == [], (model, field, mend)
+    assert tried > 60
+
+
+def errors_at(model: type[BaseModel], data: dict[str, object], key: str) -> list[object]:
+    try:
+        model.model_validate(data)
+    except ValidationError as error:
+        return [details for details in error.errors() if details["loc"][0] == key and details["type"] != "missing"]
+    return []
 
 
 def test_the_line_that_is_named_is_the_line_that_is_wrong() -> None:
     text = POLE.replace("unit = 17", "unti = 17")
     wrong = f"/etc/gatepost/pole.toml:{line_number(text, 'unti')}: nodes[1] has no key named unti; did you mean unit?"
-    assert wrong in problems(text)
+    assert problems(text) == [wrong]
 
 
 def test_all_problems_of_a_file_are_told_at_once() -> None:
@@ -207,7 +223,7 @@ def test_check_prints_each_problem_and_ends_with_1(tmp_path: Path, capsys: pytes
     with pytest.raises(SystemExit) as ended:
         main(["check", str(file)])
     assert ended.value.code == 1
-    assert f"{file}:14: nodes[1] has no key named unti; did you mean unit?" in capsys.readouterr().out
+    assert capsys.readouterr().out == f"{file}:14: nodes[1] has no key named unti; did you mean unit?\n"
 
 
 def test_check_tells_a_program_in_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -232,17 +248,16 @@ def test_a_missing_file_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[st
     with pytest.raises(SystemExit) as ended:
         main(["check", str(tmp_path / "none.toml")])
     assert ended.value.code == 1
-    assert "there is no such file" in capsys.readouterr().out
+    told = f"{tmp_path}/none.toml: there is no such file; check the path, or write the file first\n"
+    assert capsys.readouterr().out == told
+    with pytest.raises(SystemExit):
+        main(["check", "--json", str(tmp_path)])
+    (problem,) = json.loads(capsys.readouterr().out)["problems"]
+    assert problem["line"] is None
 
 
 def test_the_page_about_pole_toml_tells_every_key() -> None:
     page = (EXAMPLE.parents[2] / "docs" / "pole-toml.md").read_text()
-    models: list[type[BaseModel]] = [getattr(schema, name) for name in dir(schema)]
-    keys = {
-        key
-        for model in models
-        if isinstance(model, type) and issubclass(model, BaseModel) and model.__module__ == schema.__name__
-        for key in model.model_fields
-    }
+    keys = {key for model in MODELS for key in model.model_fields}
     assert len(keys) > 30
     assert [key for key in sorted(keys) if f"`{key}`" not in page and f"[{key}]" not in page] == []
