@@ -3,14 +3,16 @@
 import asyncio
 import logging
 import signal
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gateway_agent.agent import run_agent
+from gateway_agent.agent import Agent
 from gateway_agent.clock import SystemClock
 from gateway_agent.config import PoleConfig, advice, check_source
+from gateway_agent.status import StatusServer, status_of
 from gateway_agent.toml_source import load_toml
 
 _LOG = logging.getLogger("gatepost.run")
@@ -45,6 +47,10 @@ async def _run(pole: PoleConfig, status: Path | None) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    _LOG.info("gateway %s: started", pole.pole.gateway)
-    await run_agent(pole, SystemClock(), stop=stop, status=status)
+    agent = Agent(pole, SystemClock())
+    async with AsyncExitStack() as open_things:
+        if status is not None:
+            await open_things.enter_async_context(StatusServer(status, lambda: status_of(agent)))
+        _LOG.info("gateway %s: started", pole.pole.gateway)
+        await agent.run(stop)
     _LOG.info("gateway %s: ended as asked", pole.pole.gateway)
