@@ -8,7 +8,6 @@ dead device, a missing port, a full disk, a platform that is away) is met by the
 import asyncio
 import logging
 from collections.abc import Collection, Iterable
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,6 @@ from gateway_agent.journal import Journal, JournalUnavailable
 from gateway_agent.pipeline import Pipeline
 from gateway_agent.records import LampOutcome
 from gateway_agent.reporting import limits, report_rules, units
-from gateway_agent.status import StatusServer, status_of
 from gateway_agent.uplink.uplink import Uplink, UplinkSettings
 from gateway_agent.watch import Watch
 from protocols import event_codes
@@ -126,18 +124,6 @@ class Agent:
             _LOG.info("%d records wait on the disk for the platform", self.journal.depth)
         except JournalUnavailable as error:
             _LOG.error("at the end: %s", error)
-
-
-async def run_agent(pole: PoleConfig, clock: Clock, *, stop: asyncio.Event, status: Path | None = None) -> None:
-    """Run the agent of a pole until `stop` is set; with `status`, tell it each second on that unix socket.
-
-    Raises what making an `Agent` raises, OSError when the socket cannot be made, and AgentFailedError.
-    """
-    agent = Agent(pole, clock)
-    async with AsyncExitStack() as open_things:
-        if status is not None:
-            await open_things.enter_async_context(StatusServer(status, lambda: status_of(agent)))
-        await agent.run(stop)
 
 
 def _failure(parts: Iterable["asyncio.Task[None]"]) -> AgentFailedError | None:

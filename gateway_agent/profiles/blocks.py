@@ -6,8 +6,15 @@ from pydantic import Field, Strict
 
 from gateway_agent.profiles.sources import REGISTER_COUNTS, Address
 from gateway_agent.toml_source import TomlModel
+from gateway_agent.toml_spelling import Spelling
 
-FieldName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=32)]
+FieldName = Annotated[
+    str,
+    Field(max_length=32),
+    Spelling(
+        "[a-z][a-z0-9_]*", "the name of a field has small letters, digits and _, and begins with a letter", "unix_s"
+    ),
+]
 
 
 class FieldSection(TomlModel):

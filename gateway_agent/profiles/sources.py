@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, Strict
 
 from gateway_agent.toml_source import TomlModel
+from gateway_agent.toml_spelling import Spelling
 
 RegisterType = Literal["u16", "s16", "u32", "s32", "u48", "u64", "f32", "bool", "bits"]
 REGISTER_COUNTS = {"u16": 1, "s16": 1, "bool": 1, "u32": 2, "s32": 2, "f32": 2, "u48": 3, "u64": 4}
@@ -17,7 +18,15 @@ ReadFunction = Literal[3, 4]
 WriteFunction = Literal[6, 16]
 Bit = Annotated[int, Field(ge=0, le=15)]
 BitRange = Annotated[tuple[Bit, Bit], Strict(False)]
-OptionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=32)]
+OptionName = Annotated[
+    str,
+    Field(max_length=32),
+    Spelling(
+        "[a-z][a-z0-9_]*",
+        "the name of an option has small letters, digits and _, and begins with a letter",
+        "wind_scale",
+    ),
+]
 QualityWord = Literal["good", "warming-up", "fault", "invalid"]
 
 
