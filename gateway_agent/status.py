@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from gateway_agent.agent import Agent
 
 EVERY_S = 1.0
+_MAX_PATH_BYTES = 107
+"""unix(7): sun_path has 108 bytes, the last of them zero."""
 
 
 class StatusError(GatepostError):
@@ -40,13 +42,17 @@ class StatusServer:
 
     async def __aenter__(self) -> Self:
         """Make the socket, in the place of one that a killed agent has left. Raises StatusError."""
+        if len(os.fsencode(self._path)) > _MAX_PATH_BYTES:
+            raise StatusError(
+                f"status socket {self._path}: the path is longer than {_MAX_PATH_BYTES} bytes; choose a shorter one"
+            )
         try:
             self._path.unlink(missing_ok=True)
             self._server = await asyncio.start_unix_server(self._serve, str(self._path))
             os.chmod(self._path, 0o660)
         except OSError as error:
             raise StatusError(
-                f"status socket {self._path}: {error.strerror}; check the folder and its permissions"
+                f"status socket {self._path}: {error.strerror or error}; check the folder and its permissions"
             ) from error
         return self
 

@@ -27,6 +27,11 @@ class Attendance:
         self._pause_ms = period_ms
         self._not_before_ms = 0
 
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether the last poll failed."""
+        return self._failed > 0
+
     def wants(self, slot_ms: int) -> bool:
         """Whether the poll of this slot is to be made."""
         return not self.is_lost or slot_ms >= self._not_before_ms or slot_ms < self._not_before_ms - self._pause_ms

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from gateway_agent.clock import Clock
 from gateway_agent.collect.attendance import Attendance, Change
+from gateway_agent.collect.complaints import Complaints
 from gateway_agent.collect.latest import LatestValues
 from gateway_agent.collect.owner import BusOwner, Urgency
 from gateway_agent.collect.request import Answer, Fault, NoAnswerError, Read
@@ -40,6 +41,7 @@ class DevicePoller:
         self._sink = sink
         self._slots = Slots(clock, config.every_ms, config.phase_ms)
         self._attendance = Attendance(config.every_ms)
+        self._complaints = Complaints()
         self._warm_from_ms: int | None = None
         self._requests: Mapping[int, Sequence[Request]] = _by_offset(device.profile.requests())
         pace = Pace()
@@ -65,22 +67,24 @@ class DevicePoller:
                 await self._poll(slot_ms)
 
     async def _poll(self, slot_ms: int) -> None:
+        """Ask for everything; a unit that has given nothing that counts is not asked for the rest, whatever it gave."""
         samples: list[Reading] = []
         errors: list[NoAnswerError] = []
         answered = False
         for offset, requests in self._requests.items():
-            unit_answered = False
+            unit_is_there = False
             for index, request in enumerate(requests):
                 try:
                     answer = await self._ask(offset, request)
                 except NoAnswerError as error:
                     errors.append(error)
-                    is_dead = error.fault in (Fault.SILENT, Fault.PORT_DOWN) and not unit_answered
-                    self._no_value(requests[index:] if is_dead else [request], error)
-                    if is_dead:
+                    self._complain(error)
+                    unit_is_there |= error.fault is Fault.EXCEPTION
+                    self._no_value([request] if unit_is_there else requests[index:], error)
+                    if not unit_is_there:
                         break
                 else:
-                    unit_answered = answered = True
+                    unit_is_there = answered = True
                     samples.extend(self._decoded(request, answer))
         self._note(answered, errors, slot_ms)
         self._sink.polled(self._device.name, samples)
@@ -89,10 +93,12 @@ class DevicePoller:
         """Read one request, again while the device wants a zero to be asked for again."""
         lost = self._attendance.is_lost
         read = Read(self._links[offset].unit, request.function, request.address, request.count)
-        urgency = Urgency.SLOW if lost else Urgency.POLL
+        urgency = Urgency.SLOW if self._attendance.is_in_doubt else Urgency.POLL
         tries = 1 if lost else None
         prefixes = _prefixes(request)
-        answer = await self._links[offset].read(read, urgency, tries=tries, prefixes=prefixes)
+        answer = await self._links[offset].read(
+            read, urgency, tries=tries, prefixes=prefixes, on_miss=self._complain_of_the_line
+        )
         for _ in range(self._timing.zero_tries):
             if not any(asks_again(point, answer.registers, request.address) for point in request.points):
                 break
@@ -125,24 +131,34 @@ class DevicePoller:
         for request in requests:
             self._latest.bad((self._device.point_name(point) for point in request.points), error.quality)
 
+    def _complain(self, error: NoAnswerError) -> None:
+        """Say at once what is wrong, and log it once per change. A port that is down is told by its bus."""
+        if error.fault is Fault.PORT_DOWN:
+            return
+        self.problem = f"{self._device.name}: {error.advice()}"
+        if self._complaints.is_news(error.fault, self._clock.monotonic_ms()):
+            _LOG.warning("%s", self.problem)
+
+    def _complain_of_the_line(self, error: NoAnswerError) -> None:
+        """A line without silence is told at the first try: it was waited for, and the next tries wait as long."""
+        if error.fault is Fault.BUSY_LINE:
+            self._complain(error)
+
     def _note(self, answered: bool, errors: Sequence[NoAnswerError], slot_ms: int) -> None:
         """Keep the attendance and tell when the device is lost or back. A port that is down is not its fault."""
-        if answered:
-            change = self._attendance.answered()
-            self.problem = f"{self._device.name}: {errors[0]}" if errors else None
-        elif all(error.fault is Fault.PORT_DOWN for error in errors):
+        if all(error.fault is Fault.PORT_DOWN for error in errors):
             self.problem = None
-            return
-        else:
-            change = self._attendance.failed(slot_ms)
-            self.problem = f"{self._device.name}: {errors[-1]}"
+            if not answered:
+                return
+        change = self._attendance.answered() if answered else self._attendance.failed(slot_ms)
         if change is Change.LOST:
             _LOG.warning("%s; asking more seldom until it answers", self.problem)
             self._warm_from_ms = None
             self._tell("device-lost")
         elif change is Change.BACK:
-            _LOG.info("%s answers again", self._device.name)
             self._tell("device-back")
+        if (not errors and self._complaints.is_over()) or change is Change.BACK:
+            _LOG.info("%s answers again", self._device.name)
 
     def _tell(self, code: str) -> None:
         self._sink.noticed(Event(self._device.name, "event", code, self._clock.unix_ms()))

@@ -235,7 +235,7 @@ class SerialLine:
         while (wait_s := self._last_heard_s + self._silence_s() - loop.time()) > 0:
             if loop.time() >= limit_s:
                 self.counters.unquiet += 1
-                raise NoAnswerError(Fault.BUSY_LINE, "something sends all the time; find it by unplugging one by one")
+                raise NoAnswerError(Fault.BUSY_LINE, f"no silence for {_BUSY_LIMIT_S:g} s")
             await asyncio.sleep(wait_s)
         self._is_noisy = False
         if not self.is_open:
@@ -295,7 +295,7 @@ class SerialLine:
         if self._found is not None:
             late_ms = max(1, round((self._found_s - gave_up_s) * 1000))
             fault = Fault.LATE
-            detail = f"{late_ms} ms too late; raise reply_timeout_ms of unit {ask.unit}, now {reply_timeout_ms} ms"
+            detail = f"{late_ms} ms too late, reply_timeout_ms of unit {ask.unit} is {reply_timeout_ms}"
         elif not self.is_open:
             return NoAnswerError(Fault.PORT_DOWN, "the serial port went away")
         self._count(fault)

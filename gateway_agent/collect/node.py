@@ -12,6 +12,7 @@ from itertools import groupby
 
 from gateway_agent.clock import Clock
 from gateway_agent.collect.attendance import Attendance, Change
+from gateway_agent.collect.complaints import Complaints
 from gateway_agent.collect.lamp import LampDialog
 from gateway_agent.collect.latest import LatestValues
 from gateway_agent.collect.node_events import NodeEvent, as_record, read_events, read_head, u32
@@ -63,6 +64,7 @@ class NodeReader:
         self._names = [point.name for point in points]
         self._book = SlotBook(points, latest)
         self._attendance = Attendance(node.every_ms)
+        self._complaints = Complaints()
         self._epoch: int | None = None
         self._is_fit = False
         self._node_clock = NodeClock()
@@ -123,15 +125,19 @@ class NodeReader:
         else:
             if self._is_fit:
                 self.problem = None
-            if self._attendance.answered() is Change.BACK:
+            is_back = self._attendance.answered() is Change.BACK
+            if self._complaints.is_over() or is_back:
                 _LOG.info("%s answers again", self.config.name)
+            if is_back:
                 self._tell("device-back")
 
     def _missed(self, error: NoAnswerError, slot_ms: int) -> None:
         self._latest.bad(self._names, error.quality)
         if error.fault is Fault.PORT_DOWN:
             return
-        self.problem = f"{self.config.name}: {error}"
+        self.problem = f"{self.config.name}: {error.advice()}"
+        if self._complaints.is_news(error.fault, self._clock.monotonic_ms()):
+            _LOG.warning("%s", self.problem)
         if self._attendance.failed(slot_ms) is Change.LOST:
             _LOG.warning("%s; asking more seldom until it answers", self.problem)
             self._tell("device-lost")
@@ -224,8 +230,6 @@ class NodeReader:
             except GatepostError as error:
                 _LOG.warning("%s: an event stays in the node: %s", self.config.name, error)
                 break
-            except ValueError as error:
-                _LOG.error("%s: an event cannot be stored and is given up: %s", self.config.name, error)
             stored = event.sequence
         return stored
 

@@ -16,6 +16,8 @@ def port_problem(bus: BusConfig, error: Exception, by_id: Path = Path("/dev/seri
     """Say why the port of `bus` cannot be opened, and the mend. `by_id` is where the stable names are listed."""
     place = f"bus {bus.name}: serial port {bus.port}"
     number = getattr(error, "errno", None)
+    # pyserial puts the system's whole text, path and all, once more into its own.
+    reason = str(error) if number is None else os.strerror(number)
     if number in (errno.EBUSY, errno.EAGAIN):
         holder = _holder(bus.port)
         return f"{place} is busy{holder}; stop the other program, the port is tried again by itself"
@@ -26,8 +28,8 @@ def port_problem(bus: BusConfig, error: Exception, by_id: Path = Path("/dev/seri
     if number in (errno.EACCES, errno.EPERM):
         return f"{place} is not permitted to this user; add it to the group dialout (or uucp) and log in again"
     if number in (errno.ENXIO, errno.ENODEV, errno.EIO):
-        return f"{place} does not respond ({error}); unplug the adapter and plug it in again"
-    return f"{place} cannot be opened ({error}); check that it is a serial port and takes {bus.line}"
+        return f"{place} does not respond ({reason}); unplug the adapter and plug it in again"
+    return f"{place} cannot be opened ({reason}); check that it is a serial port and takes {bus.line}"
 
 
 def _holder(port: str) -> str:

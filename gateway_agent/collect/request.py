@@ -24,6 +24,20 @@ class Fault(Enum):
     PORT_DOWN = "the serial port is not open"
 
 
+_MENDS = {
+    Fault.SILENT: "check power, A/B, unit id",
+    Fault.DAMAGED: "check baud and parity, A/B, a second device with this unit id",
+    Fault.WRONG_UNIT: "check the unit ids on this bus, a second master",
+    Fault.WRONG_FUNCTION: "check a second device with this unit id, a second master",
+    Fault.WRONG_COUNT: "check the profile, a second device with this unit id",
+    Fault.EXCEPTION: "check that the profile is the one of this model",
+    Fault.TWO_ANSWERS: "check for a second device with this unit id",
+    Fault.LATE: "raise the reply timeout",
+    Fault.OUT_OF_STEP: "raise the reply timeout, check for a second master",
+    Fault.BUSY_LINE: "something sends all the time, find it by unplugging one by one",
+}
+
+
 class NoAnswerError(GatepostError):
     """An exchange failed: `fault` says how, `detail` says what was seen (for people), `exception_code` what the device
     gave as its reason (0 if none)."""
@@ -33,6 +47,13 @@ class NoAnswerError(GatepostError):
         self.fault = fault
         self.detail = detail
         self.exception_code = exception_code
+
+    def advice(self) -> str:
+        """The sentence for who stands at the pole: what happened, what to do, and what was seen."""
+        mend = _MENDS.get(self.fault)
+        if mend is None:
+            return str(self)
+        return f"{self.fault.value}: {mend}" + (f" ({self.detail})" if self.detail else "")
 
     @property
     def quality(self) -> int:

@@ -16,7 +16,8 @@ class Sink(Protocol):
         """Take an event of the gateway's own, such as a device that is lost. Returns at once; stored in order."""
 
     async def happened(self, event: Event) -> bool:
-        """Take a node's event; it is safe on the disk when this returns. False when its origin was known before.
+        """Take a node's event; it is safe on the disk when this returns. False when nothing was stored: its origin was
+        known before, or it can never be stored, which has been logged.
 
         Raises JournalUnavailable when it could not be stored: the node then keeps it.
         """

@@ -1,7 +1,7 @@
 """The conversation with one unit on a bus: gaps, retries, and staying in step (see `step`)."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from gateway_agent.collect.owner import BusOwner, Urgency
@@ -49,11 +49,18 @@ class UnitLink:
         self._turn = asyncio.Lock()
 
     async def read(
-        self, ask: Read, urgency: Urgency, *, tries: int | None = None, prefixes: Sequence[int] = ()
+        self,
+        ask: Read,
+        urgency: Urgency,
+        *,
+        tries: int | None = None,
+        prefixes: Sequence[int] = (),
+        on_miss: Callable[[NoAnswerError], None] = lambda error: None,
     ) -> Answer:
         """Read registers, with the unit's retries (or `tries` in all). Raises the NoAnswerError of the last try.
 
-        `prefixes` are register counts from the beginning of `ask` at which a value ends.
+        `prefixes` are register counts from the beginning of `ask` at which a value ends. `on_miss` is told of each try
+        that failed.
         """
         error = NoAnswerError(Fault.SILENT)
         for _ in range(self.timing.retries + 1 if tries is None else tries):
@@ -62,6 +69,10 @@ class UnitLink:
                     return await self._read_once(ask, urgency, prefixes)
             except NoAnswerError as failed:
                 error = failed
+                on_miss(failed)
+                if urgency is Urgency.POLL:
+                    # Whoever has not missed goes first.
+                    urgency = Urgency.SLOW
                 if failed.fault in _NO_USE_TO_RETRY:
                     break
         raise error

@@ -125,13 +125,17 @@ class Journal:
             self._committer.take(PollEntry(tuple(split_poll(good))))
 
     async def add_event(self, event: Event) -> bool:
-        """Store an alarm or event; it is on the disk when this returns. False when its origin was stored before.
+        """Store an alarm or event; it is on the disk when this returns. False when its origin was stored before, and
+        for what can never be stored: that is logged and given up, so that nobody offers it for ever.
 
         Raises JournalUnavailable when the disk cannot be written: the gateway's own event is then kept in memory and
-        stored later, a node's is not, for the node has it until it is acknowledged. Raises ValueError for what can
-        never be stored.
+        stored later, a node's is not, for the node has it until it is acknowledged.
         """
-        entry = EventEntry(event)
+        try:
+            entry = EventEntry(event)
+        except ValueError as error:
+            log.error("%s: an event cannot be stored and is given up: %s", event.source or event.name, error)
+            return False
         if self.trouble is not None and event.origin is None:
             self._committer.take(entry)
         await self._committer.commit(entry)

@@ -5,7 +5,6 @@ commit whose success is unknown (the disk failed while it was synced) is looked 
 reached: it is never written twice.
 """
 
-import fcntl
 import logging
 import os
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ import apsw
 from gateway_agent.journal import commands
 from gateway_agent.journal.codec import TELEMETRY, Record, decode_record
 from gateway_agent.journal.errors import JournalError, JournalUnavailable
+from gateway_agent.journal.file_lock import take_lock
 from gateway_agent.journal.schema import WAITING, describe, open_database
 from gateway_agent.journal.transaction import Transaction, Waiting
 
@@ -205,16 +205,16 @@ def _decode_rows(rows: list[Any]) -> tuple[list[Record], list[int]]:
 
 
 def _take_lock(path: Path) -> int:
-    """Lock `<path>.lock` for this process and return its descriptor; raises JournalError when another holds it."""
+    """Lock the journal for this process and return the lock's descriptor. Raises JournalError with the mend."""
     try:
-        descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        return take_lock(path)
+    except BlockingIOError as error:
+        raise JournalError(f"{path}: another gateway agent is using this journal; stop it first") from error
+    except FileNotFoundError as error:
+        raise JournalError(
+            f"{path}: the journal's folder {path.parent} does not exist; make it: mkdir -p {path.parent}"
+        ) from error
     except OSError as error:
         raise JournalError(
-            f"{path}: the journal cannot be opened: {error.strerror}; see that its folder exists and may be written"
+            f"{path}: the journal cannot be opened: {error.strerror}; see that its folder may be written"
         ) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        raise JournalError(f"{path}: another gateway agent is using this journal; stop it first") from error
-    return descriptor

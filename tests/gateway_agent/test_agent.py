@@ -206,6 +206,34 @@ def test_a_status_socket_that_cannot_be_made_is_told(tmp_path: Path) -> None:
         asyncio.run(main())
 
 
+def test_a_socket_path_that_is_too_long_is_told_with_its_limit(tmp_path: Path) -> None:
+    async def main(path: Path) -> None:
+        async with StatusServer(path, dict):
+            raise AssertionError("the kernel takes 107 bytes")
+
+    with pytest.raises(StatusError, match="longer than 107 bytes; choose a shorter one"):
+        asyncio.run(main(tmp_path / ("s" * 107)))
+
+
+def test_an_event_that_can_never_be_stored_does_not_end_the_agent(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def body(pole: SmallPole) -> None:
+        agent = pole.start()
+        await asyncio.sleep(5)
+        now_ms = pole.clock.unix_ms()
+        agent.pipeline.noticed(Event("cabinet", "event", "too-large", now_ms, value=1 << 64))
+        agent.pipeline.noticed(Event("cabinet", "event", "after-it", now_ms))
+        assert not await agent.pipeline.happened(Event("cabinet", "event", "x", 1 << 64, source="n", origin=(1, 1)))
+        await asyncio.sleep(10)
+        assert not pole.running.done()
+        await pole.end()
+
+    with_small_pole(tmp_path, body)
+    assert [row[0] for row in rows(tmp_path, "SELECT code FROM events")] == ["after-it"]
+    assert len([record for record in caplog.records if "is given up" in record.message]) == 2
+
+
 def test_the_command_runs_until_sigterm_and_closes_cleanly(tmp_path: Path) -> None:
     """A real process on a real terminal: the port is there, nothing answers, the platform is away."""
     master, slave = os.openpty()

@@ -1,7 +1,12 @@
 """Polling devices on a bus of the gateway: simulated devices made from their profiles, and faults on their line."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from random import Random
+
+import pytest
 
 from gateway_agent.collect.device import DevicePoller
 from gateway_agent.collect.direction import AutoDirection
@@ -13,7 +18,7 @@ from gateway_agent.profiles import load_profile, resolve
 from hardware.rig.bus import Bus
 from hardware.rig.clock import RigClock, run_virtual
 from hardware.rig.devices import SimulatedDevice
-from hardware.rig.line_faults import BitFlips, LineFaults, LostBytes, NoiseBefore, Truncated
+from hardware.rig.line_faults import BitFlips, LineFaults, LostBytes, NoiseBefore, Outgoing, Truncated
 from hardware.rig.serial_url import SerialPort
 from protocols import quality
 from tests.gateway_agent.collect.model_node import Sink
@@ -178,3 +183,95 @@ def test_a_port_that_goes_away_loses_no_device() -> None:
         assert {state.quality for state in bench.latest.states()} == {quality.GOOD}
 
     on_device_bench(body)
+
+
+def random_answers(bench: DeviceBench, name: str) -> None:
+    """Let a device answer with bytes that mean nothing."""
+    drop = bench.devices[name].drop
+    assert drop is not None
+    drop.faults = LineFaults(5, Garbage())
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """Every frame becomes random bytes of the same length."""
+
+    def damage(self, frame: Outgoing, random: Random) -> Outgoing:
+        return Outgoing(random.randbytes(len(frame.data)), frame.delay_s)
+
+
+SDM_AND_OTHERS = ("eastron-sdm120", "peacefair-pzem-016", "xy-md02", "qdy30a")
+SAYS_WHAT_TO_DO = {
+    "garbage": "d0: damaged answer: check baud and parity, A/B, a second device with this unit id",
+    "silence": "d0: no answer: check power, A/B, unit id",
+}
+
+
+@pytest.mark.parametrize("trouble", SAYS_WHAT_TO_DO)
+def test_a_device_without_a_usable_answer_is_told_soon_and_does_not_slow_the_others(
+    trouble: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def body(bench: DeviceBench) -> None:
+        if trouble == "garbage":
+            random_answers(bench, "d0")
+        else:
+            bench.devices["d0"].powered = False
+        await asyncio.sleep(7)
+        assert str(bench.pollers["d0"].problem).startswith(SAYS_WHAT_TO_DO[trouble])
+        await asyncio.sleep(114)
+        assert [(event.name, event.code) for event in bench.sink.noticed_events] == [("d0", "device-lost")]
+        counts = [bench.count(name) for name in bench.devices]
+        print(f"{trouble}: readings of each device in 121 s: {counts}")
+        assert counts == [0, 60, 60, 60]
+
+    with caplog.at_level(logging.INFO, "gateway_agent"):
+        on_device_bench(body, SDM_AND_OTHERS)
+    told = [record.message for record in caplog.records if record.message.startswith("d0")]
+    assert len(told) == 2
+    assert told[1].endswith("asking more seldom until it answers")
+
+
+def test_a_device_that_never_stops_sending_is_told_by_the_first_request() -> None:
+    async def body(bench: DeviceBench) -> None:
+        babbler = bench.bus.attach("babbler")
+        await asyncio.sleep(5)
+        for _ in range(600):
+            babbler.send(bytes(16))
+        await asyncio.sleep(4)
+        problems = [poller.problem for poller in bench.pollers.values() if poller.problem is not None]
+        assert any("find it by unplugging one by one" in problem for problem in problems)
+        await asyncio.sleep(70)
+        assert [poller.problem for poller in bench.pollers.values()] == [None] * len(bench.pollers)
+
+    on_device_bench(body, SDM_AND_OTHERS)
+
+
+def test_a_device_that_answers_now_and_then_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async def body(bench: DeviceBench) -> None:
+        for _ in range(30):
+            await asyncio.sleep(4)
+            bench.devices["d0"].powered = not bench.devices["d0"].powered
+        await asyncio.sleep(20)
+        assert bench.pollers["d0"].problem is None
+        assert bench.count("d0") > 20
+
+    with caplog.at_level(logging.INFO, "gateway_agent"):
+        on_device_bench(body, ("xy-md02",))
+    told = [record.message for record in caplog.records]
+    assert [text.partition(":")[0] for text in told if "more seldom" not in text] == ["d0", "d0 answers again"]
+
+
+def test_a_device_that_refuses_its_first_block_is_asked_for_the_others() -> None:
+    async def body(bench: DeviceBench) -> None:
+        device = bench.devices["d0"]
+        first = bench.pollers["d0"]._requests[0][0]
+        refused = {point.name for point in first.points}
+        space = device.image._spaces[0, first.function]
+        for address in range(first.address, first.address + first.count):
+            del space[address]
+        await asyncio.sleep(21)
+        read = {sample.point.partition("/")[2] for sample in bench.sink.samples}
+        assert read == set(device.points) - refused
+        assert "check that the profile is the one of this model" in str(bench.pollers["d0"].problem)
+
+    on_device_bench(body, ("eastron-sdm120",))

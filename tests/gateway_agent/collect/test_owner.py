@@ -198,6 +198,17 @@ def test_a_port_that_cannot_be_opened_is_told_with_the_mend(
         assert word in text
 
 
+def test_the_reason_is_told_once_where_pyserial_tells_it_twice(tmp_path: Path) -> None:
+    config = BusConfig(name="pole", port=str(tmp_path))
+
+    async def main() -> str:
+        with pytest.raises(Exception, match="cannot be opened") as failed:
+            await SerialLine(config, SystemClock(), AutoDirection()).open()
+        return str(failed.value)
+
+    assert f"serial port {tmp_path} cannot be opened (Is a directory); check" in asyncio.run(main())
+
+
 def test_a_port_that_is_no_terminal_is_refused_with_words(tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     plain.touch()

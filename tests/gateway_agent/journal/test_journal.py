@@ -197,7 +197,7 @@ def test_what_cannot_be_opened_is_told_with_its_mend(tmp_path: Path, case: str) 
         with pytest.raises(JournalError) as caught:
             Journal.open(path, clock)
         assert str(path) in str(caught.value)
-        assert any(mend in str(caught.value) for mend in ("see that its folder", "move it away"))
+        assert any(mend in str(caught.value) for mend in ("make it: mkdir -p", "see that its folder", "move it away"))
 
     run_virtual(main)
 
