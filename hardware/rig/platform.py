@@ -11,6 +11,7 @@ EXCHANGE_LIFETIME), and takes no size limit; ours is checked when it hands the r
 """
 
 import asyncio
+import errno
 import logging
 import socket
 from collections.abc import Callable
@@ -37,7 +38,7 @@ from gateway_agent.uplink import answer
 from gateway_agent.uplink.errors import FormatError
 from gateway_agent.uplink.senml_cbor import MAX_PACK_BYTES
 from hardware.rig.platform_messages import SentAlarm, SentReading, SentRecord, SentResult, read_message
-from hardware.rig.platform_store import PlatformStore
+from hardware.rig.platform_store import PlatformStore, StoreError
 from protocols import senml
 
 log = logging.getLogger("gatepost.platform")
@@ -113,8 +114,8 @@ class Platform:
         """
         try:
             platform = cls(PlatformStore(path), clock)
-        except apsw.Error as error:
-            raise PlatformError(f"{path}: the platform's database cannot be used: {error}") from error
+        except StoreError as error:
+            raise PlatformError(str(error)) from error
         platform.port = port
         try:
             await platform.come_back()
@@ -258,12 +259,18 @@ def _claim_port(port: int) -> socket.socket:
             try:
                 probe.bind((HOST, port))
             except OSError as error:
-                raise PlatformError(f"port {port} on {HOST} cannot be used: {error.strerror}") from error
+                raise _port_error(port, error) from error
     holder = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         holder.bind((HOST, port))
     except OSError as error:
         holder.close()
-        raise PlatformError(f"port {port} on {HOST} cannot be used: {error.strerror}") from error
+        raise _port_error(port, error) from error
     return holder
+
+
+def _port_error(port: int, error: OSError) -> PlatformError:
+    if error.errno == errno.EADDRINUSE:
+        return PlatformError(f"port {port} is in use: end the other program or use --port")
+    return PlatformError(f"port {port} on {HOST} cannot be used ({error.strerror}): use another with --port")

@@ -5,52 +5,71 @@ tables; `readings`, `alarms`, `events` and `commands` are meant for people.
 """
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import apsw
 
+from gateway_agent.errors import GatepostError
+from gateway_agent.journal.file_lock import take_lock
 from gateway_agent.records import Command
 from hardware.rig.platform_messages import Item, SentAlarm, SentEvent, SentReading, SentRecord, SentResult
 
-_TABLES = """
-CREATE TABLE IF NOT EXISTS stored (
+FORMAT = 1
+"""PRAGMA user_version of the files that this code reads and writes."""
+
+_TABLES = f"""
+PRAGMA user_version = {FORMAT};
+CREATE TABLE stored (
     gateway TEXT, epoch INTEGER, sequence INTEGER, PRIMARY KEY (gateway, epoch, sequence)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS readings (
+CREATE TABLE readings (
     gateway TEXT, point TEXT, time_ms INTEGER, value INTEGER, exponent INTEGER, kind TEXT, unit TEXT,
     epoch INTEGER, sequence INTEGER, arrived_ms INTEGER
 );
-CREATE TABLE IF NOT EXISTS alarms (
+CREATE TABLE alarms (
     gateway TEXT, point TEXT, time_ms INTEGER, state INTEGER, code TEXT, source TEXT, number INTEGER,
     epoch INTEGER, sequence INTEGER, arrived_ms INTEGER
 );
-CREATE TABLE IF NOT EXISTS events (
+CREATE TABLE events (
     gateway TEXT, name TEXT, time_ms INTEGER, code TEXT, source TEXT, number INTEGER,
     epoch INTEGER, sequence INTEGER, arrived_ms INTEGER
 );
-CREATE TABLE IF NOT EXISTS commands (
+CREATE TABLE commands (
     id TEXT PRIMARY KEY, gateway TEXT, action TEXT, target TEXT, arguments TEXT, expires_ms INTEGER,
     sent_ms INTEGER, state TEXT, detail TEXT, level_pct INTEGER, result_ms INTEGER, arrived_ms INTEGER
 );
 """
 
+_ANOTHER = "name another with --database"
+
 SENT = "sent"
 """State of a command without a result; then it is what the gateway says: confirmed, failed, expired or refused."""
 
 
+class StoreError(GatepostError):
+    """The platform's database cannot be used; the text says which, why, and what to do."""
+
+
 class PlatformStore:
-    """One file, one connection. Raises apsw.Error where the file cannot be used."""
+    """One file, one connection, one platform at a time; others may read it.
+
+    Raises StoreError when the file cannot be used, and apsw.Error when it fails later.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._connection = apsw.Connection(str(path))
-        self._connection.set_busy_timeout(1000)
-        self._connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
-        self._connection.execute(_TABLES)
+        self._lock = _take_lock(path)
+        try:
+            self._connection = _open(path)
+        except BaseException:
+            os.close(self._lock)
+            raise
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, for another platform to open."""
         self._connection.close()
+        os.close(self._lock)
 
     def store(self, gateway: str, epoch: int, records: Sequence[SentRecord], arrived_ms: int) -> list[SentRecord]:
         """Store those records that are new, in one transaction, and return them."""
@@ -126,6 +145,60 @@ class PlatformStore:
             "WHERE id = ? AND state = ?",
             (result.state, result.detail, result.level_pct, result.time_ms, arrived_ms, result.command_id, SENT),
         )
+
+
+def _take_lock(path: Path) -> int:
+    try:
+        return take_lock(path)
+    except BlockingIOError as error:
+        raise StoreError(f"{path}: another platform stores into this file: end it, or {_ANOTHER}") from error
+    except FileNotFoundError as error:
+        raise StoreError(
+            f"{path}: the folder {path.parent} does not exist: make it (mkdir -p {path.parent}), or {_ANOTHER}"
+        ) from error
+    except OSError as error:
+        raise StoreError(
+            f"{path}: cannot be opened ({error.strerror}): see that the folder {path.parent} may be written, or "
+            f"{_ANOTHER}"
+        ) from error
+
+
+def _open(path: Path) -> apsw.Connection:
+    """The connection to a database that is ours or new."""
+    try:
+        connection = apsw.Connection(str(path))
+        try:
+            connection.set_busy_timeout(1000)
+            if connection.execute("SELECT count(*) FROM sqlite_schema").get == 0:
+                with connection:
+                    connection.execute(_TABLES)
+            elif not _is_ours(connection):
+                raise StoreError(f"{path}: the file is a database of something else: move it away, or {_ANOTHER}")
+            connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
+        except BaseException:
+            connection.close(True)
+            raise
+    except apsw.NotADBError as error:
+        raise StoreError(f"{path}: the file is not a database: move it away, or {_ANOTHER}") from error
+    except apsw.Error as error:
+        raise StoreError(
+            f"{path}: cannot be opened ({error}): see that it is a file and that it and the folder {path.parent} may "
+            f"be written, or {_ANOTHER}"
+        ) from error
+    return connection
+
+
+def _is_ours(connection: apsw.Connection) -> bool:
+    """Whether the file has our format and each of our tables has our columns."""
+    if connection.execute("PRAGMA user_version").get != FORMAT:
+        return False
+    model = apsw.Connection(":memory:")
+    try:
+        model.execute(_TABLES)
+        tables = [str(row[0]) for row in model.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        return all(_columns(connection, table) == _columns(model, table) for table in tables)
+    finally:
+        model.close()
 
 
 def _columns(connection: apsw.Connection, table: str) -> list[str]:

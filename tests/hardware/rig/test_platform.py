@@ -227,9 +227,70 @@ def test_a_restarted_platform_knows_what_it_stored(tmp_path: Path) -> None:
 def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
     async def main(clock: RigClock) -> None:
         platform = await Platform.start(tmp_path / "one.sqlite", clock)
-        with pytest.raises(PlatformError, match=f"port {platform.port}"):
+        with pytest.raises(PlatformError, match=f"port {platform.port} is in use: end the other program or use --port"):
             await Platform.start(tmp_path / "two.sqlite", clock, port=platform.port)
         await platform.stop()
+
+    run_virtual(main)
+
+
+def plain_text(path: Path) -> None:
+    path.write_text("no database, and longer than the head of one would be. " * 40)
+
+
+def other_table(path: Path) -> None:
+    connection = apsw.Connection(str(path))
+    connection.execute("CREATE TABLE readings (a)")
+    connection.close()
+
+
+def other_table_of_our_format(path: Path) -> None:
+    other_table(path)
+    connection = apsw.Connection(str(path))
+    connection.execute("PRAGMA user_version = 1")
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (plain_text, "the file is not a database: move it away, or name another with --database"),
+        (other_table, "a database of something else: move it away, or name another with --database"),
+        (other_table_of_our_format, "a database of something else: move it away, or name another with --database"),
+        (Path.mkdir, "see that it is a file"),
+    ],
+)
+def test_a_strange_file_is_refused_with_the_mend_and_left_as_it_was(tmp_path: Path, make: Any, words: str) -> None:
+    path = tmp_path / "city.sqlite"
+    make(path)
+    before = path.read_bytes() if path.is_file() else b""
+
+    async def main(clock: RigClock) -> None:
+        with pytest.raises(PlatformError, match=words):
+            await Platform.start(path, clock)
+
+    run_virtual(main)
+    assert (path.read_bytes() if path.is_file() else b"") == before
+
+
+def test_a_missing_folder_is_told_with_the_command_that_makes_it(tmp_path: Path) -> None:
+    async def main(clock: RigClock) -> None:
+        with pytest.raises(PlatformError, match=f"mkdir -p {tmp_path / 'absent'}"):
+            await Platform.start(tmp_path / "absent" / "city.sqlite", clock)
+
+    run_virtual(main)
+
+
+def test_two_platforms_never_store_into_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "city.sqlite"
+
+    async def main(clock: RigClock) -> None:
+        first = await Platform.start(path, clock)
+        with pytest.raises(PlatformError, match="another platform stores into this file"):
+            await Platform.start(path, clock)
+        await first.stop()
+        with_other_port = await Platform.start(path, clock)
+        await with_other_port.stop()
 
     run_virtual(main)
 
