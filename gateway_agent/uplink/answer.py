@@ -79,11 +79,6 @@ def decode_answer(data: bytes) -> Answer:
     )
 
 
-def is_command_id(text: str) -> bool:
-    """Whether a command may have this id: 1 to 32 letters, digits, dots, dashes, underscores, first no sign."""
-    return _ID.fullmatch(text) is not None
-
-
 def _read_ranges(value: object) -> tuple[tuple[int, int], ...]:
     spans: list[tuple[int, int]] = []
     floor = 1

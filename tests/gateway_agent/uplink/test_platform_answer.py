@@ -14,7 +14,6 @@ from gateway_agent.uplink.answer import (
     Answer,
     decode_answer,
     encode_answer,
-    is_command_id,
     ranges,
 )
 from gateway_agent.uplink.errors import FormatError
@@ -103,5 +102,10 @@ def test_fields_of_a_later_platform_are_passed_over() -> None:
 
 
 def test_a_command_id_is_short_and_plain() -> None:
-    assert is_command_id("dim-7.a_B")
-    assert not any(map(is_command_id, ("", "-a", "a b", "ä", "a" * 33, "a\n")))
+    def message(command_id: str) -> bytes:
+        return encode_answer(Answer((), 5, (Command(command_id, "lamp", "street_lamp"),)))
+
+    assert decode_answer(message("dim-7.a_B")).commands[0].id == "dim-7.a_B"
+    for wrong in ("", "-a", "a b", "ä", "a" * 33, "a\n"):
+        with pytest.raises(FormatError, match="a command's id"):
+            decode_answer(message(wrong))
