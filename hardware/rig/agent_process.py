@@ -37,7 +37,7 @@ class AgentProcess:
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *("-m", "gateway_agent", "run", str(self._pole_toml), "--status", str(self._socket)),
+                *("-P", "-m", "gateway_agent", "run", str(self._pole_toml), "--status", str(self._socket)),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
