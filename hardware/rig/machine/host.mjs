@@ -79,7 +79,7 @@ function runDue() {
 
 // ---- what a step hands back ---------------------------------------------------------------------------------------
 
-const OUT_UART_TX = 1, OUT_UART_SETUP = 2, OUT_PIN = 3, OUT_TEXT = 4, OUT_END = 5, OUT_RTC = 6;
+const OUT_UART_TX = 1, OUT_UART_SETUP = 2, OUT_PIN = 3, OUT_TEXT = 4, OUT_END = 5, OUT_RTC = 6, OUT_OPERATION = 7;
 let outputs = [];
 let ended = false;
 
@@ -102,6 +102,10 @@ function f64(value) {
 function text(value) {
   const bytes = Buffer.from(value, "utf8");
   return Buffer.concat([u32(bytes.length), bytes]);
+}
+
+function bytes(value) {
+  return Buffer.concat([u32(value.length), value]);
 }
 
 // A program that ends or fails leaves the board at its prompt, where only the watchdog can still act.
@@ -245,36 +249,89 @@ function loadFlash(FS, folder, inside) {
   }
 }
 
-// A file's new content is on the flash when it is closed, as littlefs has it.
+// Every operation that changes the flash is counted and told; the one that the rig has named is the last thing that
+// happens before the power is gone, or the first thing that does not happen any more.
+const NOTHING = Buffer.alloc(0);
+let operations = options.operations ?? 0;
+let cutAt = options.cut_at_operation ?? 0;
+let cutAfter = options.cut_after ?? false;
+
+class PowerCut extends Error {}
+
+function cut(what) {
+  end("cut", what);
+  throw new PowerCut(what);
+}
+
+function operate(kind, name, other, content, change) {
+  if (ended) throw new PowerCut("the power is off");
+  const what = `operation ${++operations}, ${kind} ${name}${other && " to " + other}`;
+  const last = operations === cutAt;
+  if (last && !cutAfter) cut("before " + what);
+  const result = change();
+  put(OUT_OPERATION, text(kind), text(name), text(other), bytes(options.record_content ? content() : NOTHING));
+  if (last) cut("after " + what);
+  return result;
+}
+
+// What littlefs guarantees: a file that is opened to be made is there at once, empty; its new content is there when it
+// is closed; all else happens whole or not at all.
+const TO_WRITE = 3, TO_CREATE = 0o100, TO_TRUNCATE = 0o1000, TO_APPEND = 0o2000;
+
+function modeOf(flags) {
+  return flags & TO_APPEND ? "ab" : flags & TO_TRUNCATE ? "wb" : "r+b";
+}
+
 function keepFlash(FS) {
   const absolute = (name) => (name.startsWith("/") ? name : `${FS.cwd() === "/" ? "" : FS.cwd()}/${name}`);
-  const close = FS.close;
-  FS.close = (stream) => {
+  const nothing = () => NOTHING;
+  const { open, write, close } = FS;
+  const flashName = (stream) => {
     const name = stream.node && FS.getPath(stream.node); // its name now, not the one it was opened by
-    const written = (stream.flags & 3) !== 0 && name && onFlash(name);
-    close(stream);
-    if (!written || !FS.analyzePath(name).exists) return;
-    const target = hostPath(name);
-    fs.writeFileSync(`${target}.new`, FS.readFile(name));
-    fs.renameSync(`${target}.new`, target);
+    return (stream.flags & TO_WRITE) !== 0 && name && onFlash(name) ? name : "";
+  };
+  FS.open = (file, flags, mode) => {
+    const name = typeof file === "string" ? absolute(file) : "";
+    if (!(flags & TO_WRITE) || !onFlash(name)) return open(file, flags, mode);
+    const isNew = (flags & TO_CREATE) !== 0 && !FS.analyzePath(name).exists;
+    return operate("open", name, modeOf(flags), nothing, () => {
+      const stream = open(file, flags, mode);
+      if (isNew) fs.writeFileSync(hostPath(name), "");
+      return stream;
+    });
+  };
+  FS.write = (stream, buffer, offset, length, ...rest) => {
+    const name = flashName(stream);
+    if (!name) return write(stream, buffer, offset, length, ...rest);
+    const content = () => Buffer.from(buffer.slice(offset, offset + length));
+    return operate("write", name, "", content, () => write(stream, buffer, offset, length, ...rest));
+  };
+  FS.close = (stream) => {
+    const name = flashName(stream);
+    if (!name || !FS.analyzePath(name).exists) return close(stream);
+    return operate("close", name, "", nothing, () => {
+      close(stream);
+      const target = hostPath(name);
+      fs.writeFileSync(`${target}.new`, FS.readFile(name));
+      fs.renameSync(`${target}.new`, target);
+    });
   };
   const changes = {
     unlink: (name) => fs.rmSync(hostPath(name), { force: true }),
     rmdir: (name) => fs.rmdirSync(hostPath(name)),
     mkdir: (name) => fs.mkdirSync(hostPath(name), { recursive: true }),
-    rename(from, to) {
-      // A file that was never closed has a name but no content on the flash yet.
-      if (fs.existsSync(hostPath(from))) fs.renameSync(hostPath(from), hostPath(to));
-      else fs.writeFileSync(hostPath(to), "");
-    },
+    rename: (from, to) => fs.renameSync(hostPath(from), hostPath(to)),
   };
-  for (const [name, mirror] of Object.entries(changes)) {
-    const inner = FS[name];
-    FS[name] = (...args) => {
-      const result = inner(...args);
+  for (const [kind, mirror] of Object.entries(changes)) {
+    const inner = FS[kind];
+    FS[kind] = (...args) => {
       const names = args.filter((item) => typeof item === "string").map(absolute);
-      if (names.length && names.every(onFlash)) mirror(...names);
-      return result;
+      if (!names.length || !names.every(onFlash)) return inner(...args);
+      return operate(kind, names[0], names[1] ?? "", nothing, () => {
+        const result = inner(...args);
+        mirror(...names);
+        return result;
+      });
     };
   }
 }
@@ -332,7 +389,7 @@ function information() {
 }
 
 const IN_STEP = 1, IN_BOOT = 2, IN_SCRIPT = 3, IN_INFO = 4;
-const EVENT_UART_RX = 1, EVENT_PIN = 2, EVENT_ADC = 3;
+const EVENT_UART_RX = 1, EVENT_PIN = 2, EVENT_ADC = 3, EVENT_CUT = 4;
 
 function applyEvents(body, offset) {
   while (offset < body.length && !ended) {
@@ -353,6 +410,10 @@ function applyEvents(body, offset) {
       if (before !== level && pinWatchers.has(pin)) guarded(() => pinWatchers.get(pin)(level));
     } else if (kind === EVENT_ADC) {
       analogue.set(body[offset], body.readUInt32LE(offset + 1));
+      offset += 5;
+    } else if (kind === EVENT_CUT) {
+      cutAt = body.readUInt32LE(offset);
+      cutAfter = body[offset + 4] !== 0;
       offset += 5;
     } else throw new Error(`unknown event ${kind}`);
   }
