@@ -8,7 +8,7 @@ import asyncio
 
 from micropython import const
 
-from node import line, register_map
+from node import files, line, register_map
 from protocols import modbus, rtu
 
 _RECEIVE_BYTES = const(300)
@@ -91,6 +91,10 @@ class Server:
         """Carry out the request at `start` and write its answer; returns the answer's length."""
         request = self._received
         function = request[start + 1]
+        if function == modbus.READ_FILE_RECORD or function == modbus.WRITE_FILE_RECORD:
+            if request[start] == modbus.BROADCAST_UNIT:
+                return 0
+            return files.respond(request, start, self._answer, self.unit)
         address = rtu.get_u16(request, start + 2)
         value = rtu.get_u16(request, start + 4)
         code = modbus.ILLEGAL_FUNCTION
