@@ -17,18 +17,11 @@ EVENTS_LOST = 7
 FLASH_FAILED = 8
 """The flash could not be written; the value is the error number. The node runs on, with an epoch by chance."""
 
+LAMP_FAULT_FIRST = 20
+"""Faults of the lamp: this number plus the fault's bit in protocols/lamp_codes.py; the value is 1 when it begins, 0
+when it is over, the slot is that of the lamp's power or level."""
+LAMP_OVERRIDE_ENDED = 35
+"""An override of the lamp has come to its end and the programme goes on; the value is the override's reason."""
+
 NO_SLOT = 0xFFFF
 """The slot of an event that belongs to no point."""
-
-NAMES = (
-    "none",
-    "node-started",
-    "input-raised",
-    "input-cleared",
-    "device-lost",
-    "device-back",
-    "lamp-failed",
-    "events-lost",
-    "flash-failed",
-)
-"""Name of each code, by number."""

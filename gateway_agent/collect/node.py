@@ -25,7 +25,7 @@ from gateway_agent.collect.unit import Timing, UnitLink
 from gateway_agent.config import NodeConfig
 from gateway_agent.errors import GatepostError
 from gateway_agent.records import Event, Reading
-from protocols import event_codes, modbus, node_map, quality
+from protocols import event_codes, event_names, modbus, node_map, quality
 
 _LOG = logging.getLogger(__name__)
 _SERVICE_EVERY_MS = 10_000
@@ -199,7 +199,7 @@ class NodeReader:
             await self._acknowledge(epoch, stored)
             if any(event.code == event_codes.EVENTS_LOST and event.sequence <= stored for event in events):
                 # The ring has room again: nothing more is being lost.
-                code = event_codes.NAMES[event_codes.EVENTS_LOST]
+                code = event_names.NAMES[event_codes.EVENTS_LOST]
                 self._sink.noticed(Event(self.config.name, "alarm", code, self._clock.unix_ms(), state=False))
 
     async def _store(self, events: Sequence[NodeEvent], epoch: int, now_ms: int) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway_agent.records import Event
-from protocols import event_codes, node_map
+from protocols import event_codes, event_names, node_map
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def as_record(event: NodeEvent, node: str, epoch: int, points: Sequence[str], la
     """
     point = points[event.slot] if event.slot < len(points) else None
     name, kind, state = node, "event", None
-    code = event_codes.NAMES[event.code] if event.code < len(event_codes.NAMES) else f"code-{event.code}"
+    code = event_names.NAMES.get(event.code, f"code-{event.code}")
     if event.code in (event_codes.INPUT_RAISED, event_codes.INPUT_CLEARED) and point is not None:
         name, kind, code, state = point, "alarm", "input", event.code == event_codes.INPUT_RAISED
     elif event.code in (event_codes.DEVICE_LOST, event_codes.DEVICE_BACK) and point is not None:
