@@ -6,7 +6,24 @@ import sys
 
 from micropython import const
 
-from node import board, client, clock, events, inputs, lamp, line, poller, register_map, server, slots, store
+from node import (
+    board,
+    client,
+    clock,
+    event_registers,
+    events,
+    inputs,
+    lamp,
+    lamp_registers,
+    line,
+    poller,
+    register_map,
+    server,
+    slots,
+    status_registers,
+    store,
+    supervisor,
+)
 from protocols import event_codes, node_table
 from protocols import node_table_layout as layout
 
@@ -15,6 +32,12 @@ _HOUSEKEEPING_MS = const(60000)
 _UNKNOWN_ERROR = const(-1)
 _RESTART_MS = const(5000)
 _IDLE_BAUD = const(9600)
+
+# Seconds after which a task that has not checked in counts as gone.
+_BRIEF_S = const(10)
+_EXCHANGE_S = const(40)
+_LAMP_S = const(120)
+_HOUSEKEEPING_S = const(90)
 
 
 class Node:
@@ -32,14 +55,17 @@ class Node:
         self.bus = client.Client(line.Line(sensor_port))
         self.poller = poller.Poller(table, self.bus, self.slots, self.inputs, self.events, self.clock)
         self.lamp = lamp.Lamp(table, self.bus, self.poller.units, self.events, self.clock)
-        self.registers = register_map.RegisterMap(
+        self.registers = register_map.RegisterMap(self.clock, self.slots)
+        event_registers.EventRegisters(self.registers, self.events, self.clock)
+        lamp_registers.LampRegisters(self.registers, self.lamp)
+        status_registers.StatusRegisters(
+            self.registers,
             layout.u32(table, layout.DIGEST_AT),
+            self.slots.count,
             node_table.device_count(table),
             self.clock,
-            self.slots,
             self.events,
             self.poller,
-            self.lamp,
         )
         pole_port = board.open_pole_port(
             node_table.pole_baud(table), node_table.pole_parity(table), node_table.pole_stop_bits(table)
@@ -48,13 +74,20 @@ class Node:
 
     async def run(self) -> None:
         """Run all tasks for ever; an error in one of them ends all."""
+        watch = supervisor.Supervisor()
         await asyncio.gather(
-            self.server.run(), self.poller.run(), self.inputs.run(), self.lamp.run(), self._keep_house()
+            self.server.run(watch.seat(supervisor.SERVER, _BRIEF_S, self.server.wake)),
+            self.poller.run(watch.seat(supervisor.POLLER, _EXCHANGE_S)),
+            self.inputs.run(watch.seat(supervisor.INPUTS, _BRIEF_S, self.inputs.wake)),
+            self.lamp.run(watch.seat(supervisor.LAMP, _LAMP_S, self.lamp.wake)),
+            self._keep_house(watch.seat(supervisor.HOUSEKEEPING, _HOUSEKEEPING_S)),
+            watch.run(),
         )
 
-    async def _keep_house(self) -> None:
+    async def _keep_house(self, seat: supervisor.Seat) -> None:
         """Collect garbage when nobody waits for it and note the free heap for the health registers."""
         while True:
+            seat.check_in()
             gc.collect()
             self.registers.heap_free_bytes = board.heap_free_bytes()
             await asyncio.sleep_ms(_HOUSEKEEPING_MS)

@@ -116,6 +116,55 @@ def reset_cause() -> int:
     return machine.reset_cause()
 
 
+WATCHDOG_MS = const(10000)
+"""The board resets when the watchdog has not been fed for so long."""
+
+STAMP_NONE = const(0)
+STAMP_OWN_RESET = const(1)
+STAMP_EXCEPTION = const(2)
+STAMP_MISSING_TASK = const(3)
+
+_STAMP_MARK = b"GPs"
+_STAMP_BYTES = const(7)
+_watchdogs: "list[machine.WDT]" = []
+
+
+def start_watchdog() -> None:
+    """Start the hardware watchdog; from now on it wants `feed_watchdog`. Nothing but a reset ends it."""
+    if not _watchdogs:
+        _watchdogs.append(machine.WDT(timeout=WATCHDOG_MS))
+
+
+def feed_watchdog() -> None:
+    """Tell the hardware watchdog that all is well; does nothing before it is started. Allocates nothing."""
+    for watchdog in _watchdogs:
+        watchdog.feed()
+
+
+def stamp(what: int, detail: int = 0) -> None:
+    """Write into the memory that outlives a reset, though not a power cut, why the board is about to reset.
+
+    A panic and our own `machine.reset()` have the same reset cause: only the stamp tells one from the other.
+    """
+    record = bytearray(_STAMP_MARK)
+    record.append(what)
+    record.append(detail & 0xFF)
+    record.append(~what & 0xFF)
+    record.append(~detail & 0xFF)
+    machine.RTC().memory(record)
+
+
+def take_stamp() -> "tuple[int, int]":
+    """What was stamped before this start and its detail, and forget it; (STAMP_NONE, 0) if nothing was."""
+    record = machine.RTC().memory()
+    machine.RTC().memory(b"")
+    if len(record) != _STAMP_BYTES or record[:3] != _STAMP_MARK:
+        return STAMP_NONE, 0
+    if record[3] ^ record[5] != 0xFF or record[4] ^ record[6] != 0xFF:
+        return STAMP_NONE, 0
+    return record[3], record[4]
+
+
 def heap_free_bytes() -> int:
     """Bytes of heap that are free now, without a collection."""
     return gc.mem_free()

@@ -8,7 +8,7 @@ import asyncio
 
 from micropython import const
 
-from node import client, clock, events, units
+from node import client, clock, events, supervisor, units
 from protocols import event_codes, lamp_codes, node_table, quality, rtu
 
 _TRIES = const(2)
@@ -40,6 +40,8 @@ class Lamp:
         self._events = node_events
         self._clock = node_clock
         self._wanted = 0
+        self._carried_out = 0
+        self._seat: "supervisor.Seat | None" = None
         self._fade_s = 0
         self._commanded = asyncio.Event()
         if node_table.lamp_present(table):
@@ -75,12 +77,20 @@ class Lamp:
         is_late = self._clock.is_set and self._clock.unix_s(self._clock.seconds, self._clock.millis) > expires_s
         return lamp_codes.EXPIRED if expires_s and is_late else lamp_codes.NO_REASON
 
-    async def run(self) -> None:
+    def wake(self) -> None:
+        """Let the task look round though nothing was commanded."""
+        self._commanded.set()
+
+    async def run(self, seat: supervisor.Seat) -> None:
         """Carry out commands for ever."""
+        self._seat = seat
         while True:
+            seat.check_in()
             await self._commanded.wait()
             self._commanded.clear()
-            await self._carry_out(self._wanted, self.commanded_pct)
+            if self._carried_out != self._wanted:
+                self._carried_out = self._wanted
+                await self._carry_out(self._wanted, self.commanded_pct)
 
     async def _carry_out(self, sequence: int, level_pct: int) -> None:
         await self._read_back(0)
@@ -189,6 +199,8 @@ class Lamp:
         while wait > 0:
             await asyncio.sleep_ms(wait)
             wait = self._bus.step()
+        if self._seat is not None:
+            self._seat.check_in()
         if self._bus.result == quality.GOOD or self._bus.exception:
             self._units.wake_unit_id(unit)
             return True

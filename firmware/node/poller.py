@@ -9,7 +9,7 @@ import asyncio
 
 from micropython import const
 
-from node import client, clock, events, inputs, slots, units
+from node import client, clock, events, inputs, slots, supervisor, units
 from protocols import event_codes, node_table, quality, rtu
 
 _LONGEST_SLEEP_MS = const(1000)
@@ -47,10 +47,11 @@ class Poller:
         self._answered = bytearray(count)
         self._usual_ms = bytearray(node_table.request_count(table))
 
-    async def run(self) -> None:
+    async def run(self, seat: supervisor.Seat) -> None:
         """Poll for ever."""
         bus = self._bus
         while True:
+            seat.check_in()
             self._clock.update()
             if self._aligned != self._clock.settings:
                 self._aligned = self._clock.settings
@@ -66,6 +67,7 @@ class Poller:
                 wait = self._ask(unit)
                 while wait > 0:
                     await asyncio.sleep_ms(wait)
+                    seat.check_in()
                     wait = bus.step()
                 self._take_result(unit)
 

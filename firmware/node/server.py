@@ -8,7 +8,7 @@ import asyncio
 
 from micropython import const
 
-from node import files, line, register_map
+from node import files, line, register_map, supervisor
 from protocols import modbus, rtu
 
 _RECEIVE_BYTES = const(300)
@@ -28,13 +28,19 @@ class Server:
         self._patience_ms = 0
         self._is_sending = False
 
-    async def run(self) -> None:
+    def wake(self) -> None:
+        """Let the task look round though nothing has come."""
+        self._line.heard.set()
+
+    async def run(self, seat: supervisor.Seat) -> None:
         """Serve for ever."""
         while True:
+            seat.check_in()
             await self._line.heard.wait()
             wait = self._step()
             while wait > 0:
                 await asyncio.sleep_ms(wait)
+                seat.check_in()
                 wait = self._step()
 
     def _step(self) -> int:
