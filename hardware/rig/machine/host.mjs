@@ -362,7 +362,12 @@ async function start() {
   guarded(() => machine.runPython("import rig_boot\nrig_boot.measure()"));
 }
 
+// With `watch_heap` each answer tells what the heap holds at this yield: it takes a walk through the whole heap.
+let heapInUse = null;
+
 function boot() {
+  if (options.watch_heap) heapInUse = machine.pyimport("gc").mem_alloc;
+
   for (const name of ["boot.py", "main.py"]) {
     if (ended) return;
     if (machine.FS.analyzePath(`${FLASH}/${name}`).exists) {
@@ -432,14 +437,15 @@ function handle(body) {
   spun = 0;
   looks = 0;
   const next = nextTimer();
-  return Buffer.concat([f64(next === null ? Infinity : next.at), ...outputs]);
+  const heap = heapInUse === null || ended ? 0 : heapInUse();
+  return Buffer.concat([f64(next === null ? Infinity : next.at), u32(heap), ...outputs]);
 }
 
 await start();
 const socket = new net.Socket({ fd: options.descriptor });
 let waiting = Buffer.alloc(0);
 const send = (body) => socket.write(Buffer.concat([u32(body.length), body]));
-send(Buffer.concat([f64(Infinity), ...outputs]));
+send(Buffer.concat([f64(Infinity), u32(0), ...outputs]));
 socket.on("data", (chunk) => {
   waiting = waiting.length ? Buffer.concat([waiting, chunk]) : chunk;
   while (waiting.length >= 4) {

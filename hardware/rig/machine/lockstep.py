@@ -3,8 +3,8 @@
 A frame is a u32 little-endian length and a body. To the host: u8 command (1 step, 2 boot, 3 script, 4 information),
 f64 time in ms, then events (1 UART bytes: u8 uart, u32 length, bytes; 2 pin: u8 pin, u8 level; 3 ADC: u8 pin,
 u32 microvolts; 4 power cut: u32 number of the operation, u8 1 after it) or the script's text. Back: f64 time of the
-next timer in ms (infinity when there is none), then outputs, read by `Reply`. The call blocks, for the machine runs
-only while the rig waits for it.
+next timer in ms (infinity when there is none), u32 bytes of heap in use at this yield (0 unless `watch_heap` asks for
+it), then outputs, read by `Reply`. The call blocks, for the machine runs only while the rig waits for it.
 """
 
 import contextlib
@@ -49,6 +49,7 @@ class Reply:
     what was done to the flash."""  # fmt: skip
 
     next_ms: float | None = None
+    heap_bytes: int = 0
     sent: list[tuple[int, bytes]] = field(default_factory=list)
     setups: list[tuple[int, int, int, str, int]] = field(default_factory=list)
     pins: list[tuple[int, int]] = field(default_factory=list)
@@ -164,9 +165,9 @@ class Host:
 
 
 def _read_reply(body: bytes) -> Reply:
-    (next_ms,) = struct.unpack_from("<d", body)
-    reply = Reply(next_ms=None if next_ms == float("inf") else next_ms)
-    offset = 8
+    next_ms, heap_bytes = struct.unpack_from("<dI", body)
+    reply = Reply(next_ms=None if next_ms == float("inf") else next_ms, heap_bytes=heap_bytes)
+    offset = 12
 
     def take_bytes() -> bytes:
         nonlocal offset

@@ -46,6 +46,8 @@ class NodeMachine:
         self.steps = 0
         self.flash_operations = 0
         self.records_flash = False
+        self.watches_heap = False
+        self.heap_peak_bytes = 0
         self.operations: list[Operation] = []
         self.on_pin: Callable[[int, int], None] | None = None
         self._clock = clock
@@ -111,6 +113,7 @@ class NodeMachine:
             "rtc_memory": self._rtc_hex,
             "operations": self.flash_operations,
             "record_content": self.records_flash,
+            "watch_heap": self.watches_heap,
             "cut_at_operation": self._cut[0],
             "cut_after": self._cut[1],
             "random_seed": zlib.crc32(f"{self.seed}/{self.name}/{self.starts}".encode()),
@@ -178,6 +181,7 @@ class NodeMachine:
 
     def _take(self, reply: Reply) -> None:
         self.steps += 1
+        self.heap_peak_bytes = max(self.heap_peak_bytes, reply.heap_bytes - self._baseline_bytes)
         for uart, baud, _bits, parity, stop_bits in reply.setups:
             if uart in self._drops:
                 self._drops[uart].configure(baud, parity, stop_bits)

@@ -79,6 +79,7 @@ class _Gc:
     enable = staticmethod(gc.enable)
     disable = staticmethod(gc.disable)
     isenabled = staticmethod(gc.isenabled)
+    threshold = staticmethod(gc.threshold)
 
     def __init__(self, heap_bytes, ours):
         self._board_bytes = heap_bytes + ours
