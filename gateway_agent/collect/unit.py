@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from gateway_agent.collect.owner import BusOwner, Urgency
-from gateway_agent.collect.request import Answer, Fault, NoAnswerError, Read, Write
+from gateway_agent.collect.request import Answer, Ask, Broadcast, Fault, NoAnswerError, Read, ReadFile, Write, WriteFile
 from gateway_agent.collect.step import Step
 from gateway_agent.config import LineSettings
 
@@ -66,8 +66,8 @@ class UnitLink:
                     break
         raise error
 
-    async def write(self, write: Write, urgency: Urgency, *, tries: int | None = None) -> Answer:
-        """Write registers, with the unit's retries (or `tries` in all). Raises the NoAnswerError of the last try.
+    async def write(self, write: Write | WriteFile, urgency: Urgency, *, tries: int | None = None) -> Answer:
+        """Write registers (of a file), with the unit's retries (or `tries` in all). Raises the last NoAnswerError.
 
         What is written must bear being written twice: an answer that was lost does not undo the write.
         """
@@ -81,6 +81,30 @@ class UnitLink:
                 if failed.fault in _NO_USE_TO_RETRY:
                     break
         raise error
+
+    async def read_file(self, ask: ReadFile, probe: Read, urgency: Urgency) -> Answer:
+        """Read registers of a file, with the unit's retries. Raises the NoAnswerError of the last try.
+
+        An answer does not tell which record it is. So after a miss `probe` is read first, any register of the unit:
+        when it is answered, nothing of the file is owed any more.
+        """
+        error = NoAnswerError(Fault.SILENT)
+        for number in range(self.timing.retries + 1):
+            try:
+                async with self._turn:
+                    if number:
+                        await self._exchange(probe, urgency)
+                    return await self._exchange(ask, urgency)
+            except NoAnswerError as failed:
+                error = failed
+                if failed.fault in _NO_USE_TO_RETRY:
+                    break
+        raise error
+
+    async def broadcast(self, ask: Broadcast, urgency: Urgency) -> None:
+        """Write registers of all units of this unit's line; nobody confirms. Raises NoAnswerError(PORT_DOWN)."""
+        async with self._turn:
+            await self._exchange(ask, urgency)
 
     async def _read_once(self, ask: Read, urgency: Urgency, prefixes: Sequence[int]) -> Answer:
         if not self._step.is_sure:
@@ -113,7 +137,7 @@ class UnitLink:
             raise
         self._step.proved()
 
-    async def _exchange(self, ask: Read | Write, urgency: Urgency) -> Answer:
+    async def _exchange(self, ask: Ask, urgency: Urgency) -> Answer:
         loop = asyncio.get_running_loop()
         if (wait_s := self._pace.free_at_s - loop.time()) > 0:
             await asyncio.sleep(wait_s)
