@@ -10,7 +10,7 @@ REASONS = {
     3: "the manifest is not signed with the key that this node trusts; sign with the key the node was provisioned with",
     4: "the node was provisioned without an update key; give it one over USB",
     5: "the bundle was built for another board; take the bundle of this node's board",
-    6: "the bundle is bytecode of another version than the node's MicroPython reads; compile it with the fitting mpy-cross",
+    6: "the bundle is bytecode of another version than the node reads; compile with the fitting mpy-cross",
     7: "the version is older than the lowest one that this node may still run",
     8: "a file's name is not a module in one of the two folders of a slot",
     9: "the bundle has no file, or more files than a node takes",
