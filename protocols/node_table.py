@@ -46,6 +46,16 @@ def slot_count(table: bytes) -> int:
     return table[layout.SLOT_COUNT_AT]
 
 
+def frame_count(table: bytes) -> int:
+    """How many kinds of frame the node's serial sensor sends; 0 where the second UART is a sensor bus or unused."""
+    return table[layout.FRAME_COUNT_AT]
+
+
+def has_manhole(table: bytes) -> bool:
+    """Whether the node watches a manhole."""
+    return u16(table, layout.MANHOLE_AT) != 0
+
+
 def baud(table: bytes) -> int:
     """Bits per second of the sensor bus, 0 where the node has none."""
     return u32(table, layout.BAUD_AT)
@@ -160,7 +170,7 @@ def request_unit(table: bytes, request: int) -> int:
 
 
 def request_function(table: bytes, request: int) -> int:
-    """Function code, 3 or 4."""
+    """Function code, 3 or 4; 0 for a frame of a serial sensor."""
     return table[_request_at(table, request) + 2]
 
 
@@ -170,7 +180,7 @@ def request_registers(table: bytes, request: int) -> int:
 
 
 def request_address(table: bytes, request: int) -> int:
-    """The first register."""
+    """The first register; for function 0 the number of the frame."""
     return u16(table, _request_at(table, request) + 4)
 
 
@@ -185,7 +195,7 @@ def request_slot_count(table: bytes, request: int) -> int:
 
 
 def slot_type(table: bytes, slot: int) -> int:
-    """Type of the point's value, one of layout.U16 to layout.PIN."""
+    """Type of the point's value, one of layout.U16 to layout.FIELD."""
     return table[point_at(table, slot)]
 
 
@@ -200,13 +210,19 @@ def slot_exponent(table: bytes, slot: int) -> int:
 
 
 def slot_pin(table: bytes, slot: int) -> int:
-    """GPIO of a point of type layout.PIN."""
+    """GPIO of a point of type layout.PIN, PULSE or ANALOG."""
     return table[point_at(table, slot) + 19]
 
 
 def slot_debounce_ms(table: bytes, slot: int) -> int:
-    """How long a pin's new level must last before it counts."""
+    """How long a pin's new level must last before it counts; for pulses, how near two edges are one."""
     return u16(table, point_at(table, slot) + 20)
+
+
+def slot_stuck_min(table: bytes, slot: int) -> int:
+    """For how many minutes a value out of registers or a sentence may stay the same, 0 for ever."""
+    at = point_at(table, slot)
+    return 0 if layout.PIN <= table[at] <= layout.TILT else u16(table, at + 20)
 
 
 def slot_device(table: bytes, slot: int) -> int:
