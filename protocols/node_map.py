@@ -69,6 +69,26 @@ LAMP_STATE_COMMANDED_PCT = 0x007B  # u16: level that the lamp should have
 LAMP_STATE_ACTUAL_PCT = 0x007C  # u16: level that was read back, 0xFFFF unknown
 LAMP_STATE_DRIVER_RAW = 0x007D  # u16: the driver's own value, as read back
 
+# Sending and trying a new version; protocols/spec/update-bundle.md, write
+UPDATE_COMMAND = 0x00A0
+UPDATE_COMMAND_REGISTERS = 11
+UPDATE_COMMAND_COMMAND = 0x00A0  # u16: 1 begin or go on, 2 try, 3 abandon
+UPDATE_COMMAND_TOTAL_BYTES = 0x00A1  # u32: length of the bundle
+UPDATE_COMMAND_MANIFEST_DIGEST = 0x00A3  # u32: first four bytes of the SHA-256 of its manifest
+UPDATE_COMMAND_AUTH_COUNTER = 0x00A5  # reserved
+UPDATE_COMMAND_AUTH_TAG = 0x00A7  # reserved
+
+# How the update stands, read
+UPDATE = 0x00B0
+UPDATE_REGISTERS = 11
+UPDATE_STATE = 0x00B0  # u16: how far it is, a state of protocols/update_codes.py
+UPDATE_REASON = 0x00B1  # u16: why it was refused or went back, a number of protocols/update_codes.py
+UPDATE_RECEIVED_BYTES = 0x00B2  # u32: bytes of the bundle that the node has; send on from here
+UPDATE_TOTAL_BYTES = 0x00B4  # u32: length of the bundle
+UPDATE_RUNNING_VERSION = 0x00B6  # u32: major << 24 | minor << 16 | patch of the version that runs
+UPDATE_TRIAL_LEFT_S = 0x00B8  # u16: seconds until the version on trial goes back by itself
+UPDATE_MANIFEST_DIGEST = 0x00B9  # u32: of the bundle that this is about
+
 # The oldest events that are not acknowledged, read
 EVENTS = 0x0100
 EVENTS_REGISTERS = 88
