@@ -11,7 +11,7 @@ IDENTITY_REGISTERS = 12
 IDENTITY_MAGIC = 0x0000  # u16: the letters GP
 IDENTITY_MAGIC_VALUE = 0x4750
 IDENTITY_MAP_VERSION = 0x0001  # u16: version of this register map
-IDENTITY_MAP_VERSION_VALUE = 0x0001
+IDENTITY_MAP_VERSION_VALUE = 0x0002
 IDENTITY_FIRMWARE_VERSION = 0x0002  # u16: major << 8 | minor
 IDENTITY_FIRMWARE_PATCH = 0x0003  # u16: third number of the firmware version
 IDENTITY_CONFIG_DIGEST = 0x0004  # u32: CRC-32 in the head of the node table that is loaded
@@ -38,26 +38,30 @@ HEALTH_SERVER_CRC_ERRORS = 0x0030  # u32: damaged frames on the pole bus
 
 # Setting the clock; the time is valid at the end of the request, write
 TIME = 0x0040
-TIME_REGISTERS = 3
+TIME_REGISTERS = 9
 TIME_UNIX_S = 0x0040  # u32: whole seconds since 1970-01-01 UTC
 TIME_UNIX_MS = 0x0042  # u16: milliseconds of the second
+TIME_AUTH_COUNTER = 0x0043  # u32: rises with each write; only where the node has a key, protocols/spec/node-auth.md
+TIME_AUTH_TAG = 0x0045  # u64: proves who writes; only where the node has a key
 
 # Kept for settings with an authentication tag, write
 SETTINGS = 0x0050
 SETTINGS_REGISTERS = 7
 SETTINGS_WRITE_SEQUENCE = 0x0050  # reserved
-SETTINGS_AUTH_COUNTER = 0x0051  # reserved
-SETTINGS_AUTH_TAG = 0x0053  # reserved
+SETTINGS_AUTH_COUNTER = 0x0051  # u32: rises with each write; only where the node has a key, protocols/spec/node-auth.md
+SETTINGS_AUTH_TAG = 0x0053  # u64: proves who writes; only where the node has a key
 
 # What the lamp shall do; a changed, non-zero command_sequence makes it a new command, write
 LAMP_COMMAND = 0x0060
-LAMP_COMMAND_REGISTERS = 11
+LAMP_COMMAND_REGISTERS = 14
 LAMP_COMMAND_COMMAND_SEQUENCE = 0x0060  # u16: number of the command, not 0
-LAMP_COMMAND_LEVEL_PCT = 0x0061  # u16: linear light output, 0 to 100
+LAMP_COMMAND_LEVEL_PCT = 0x0061  # u16: linear light output, 0 to 100; 0xFFFF ends the override, the programme goes on
 LAMP_COMMAND_FADE_S = 0x0062  # u16: seconds to get there
 LAMP_COMMAND_EXPIRES_S = 0x0063  # u32: unix seconds after which the command is refused, 0 for never
-LAMP_COMMAND_AUTH_COUNTER = 0x0065  # reserved
-LAMP_COMMAND_AUTH_TAG = 0x0067  # reserved
+LAMP_COMMAND_HOLD_S = 0x0065  # u32: seconds for which it holds before the programme goes on; 0 as the schedule says
+LAMP_COMMAND_OVERRIDE_REASON = 0x0067  # u16: why, an OVERRIDE of protocols/lamp_codes.py
+LAMP_COMMAND_AUTH_COUNTER = 0x0068  # u32: rises with each write; only where the node has a key, protocols/spec/node-auth.md
+LAMP_COMMAND_AUTH_TAG = 0x006A  # u64: proves who writes; only where the node has a key
 
 # What became of the last lamp command, read
 LAMP_STATE = 0x0078
@@ -69,14 +73,32 @@ LAMP_STATE_COMMANDED_PCT = 0x007B  # u16: level that the lamp should have
 LAMP_STATE_ACTUAL_PCT = 0x007C  # u16: level that was read back, 0xFFFF unknown
 LAMP_STATE_DRIVER_RAW = 0x007D  # u16: the driver's own value, as read back
 
+# What the lamp follows just now, read
+LAMP_SCHEDULE = 0x0080
+LAMP_SCHEDULE_REGISTERS = 8
+LAMP_SCHEDULE_GROUPS = 0x0080  # u16: groups of the lamp, one bit each
+LAMP_SCHEDULE_SOURCE = 0x0081  # u16: which rule holds: 0 waiting at the start, 1 fail-safe, 2 programme, 3 sensor, 4 override, 5 emergency, 6 default level
+LAMP_SCHEDULE_OVERRIDE_LEFT_S = 0x0082  # u16: seconds until the override ends, 0 none, 0xFFFF that long or longer
+LAMP_SCHEDULE_PROGRAMME = 0x0083  # u16: number of tonight's programme, 0x00FF none
+LAMP_SCHEDULE_FAULTS = 0x0084  # u16: faults that stand, one bit each as in protocols/lamp_codes.py
+LAMP_SCHEDULE_SCHEDULE_DIGEST = 0x0085  # u32: CRC-32 in the head of the lamp schedule that is in use, 0 none
+LAMP_SCHEDULE_DAYS_LEFT = 0x0087  # u16: days for which the sun table goes on, 0 when it has ended
+
+# Puts the lamp schedule that was written as file 60002 into use; protocols/spec/lamp-schedule.md, write
+SCHEDULE_COMMAND = 0x0088
+SCHEDULE_COMMAND_REGISTERS = 8
+SCHEDULE_COMMAND_SCHEDULE_DIGEST = 0x0088  # u32: CRC-32 in the head of that schedule
+SCHEDULE_COMMAND_AUTH_COUNTER = 0x008A  # u32: rises with each write; only where the node has a key, protocols/spec/node-auth.md
+SCHEDULE_COMMAND_AUTH_TAG = 0x008C  # u64: proves who writes; only where the node has a key
+
 # Sending and trying a new version; protocols/spec/update-bundle.md, write
 UPDATE_COMMAND = 0x00A0
 UPDATE_COMMAND_REGISTERS = 11
 UPDATE_COMMAND_COMMAND = 0x00A0  # u16: 1 begin or go on, 2 try, 3 abandon
 UPDATE_COMMAND_TOTAL_BYTES = 0x00A1  # u32: length of the bundle
 UPDATE_COMMAND_MANIFEST_DIGEST = 0x00A3  # u32: first four bytes of the SHA-256 of its manifest
-UPDATE_COMMAND_AUTH_COUNTER = 0x00A5  # reserved
-UPDATE_COMMAND_AUTH_TAG = 0x00A7  # reserved
+UPDATE_COMMAND_AUTH_COUNTER = 0x00A5  # u32: rises with each write; only where the node has a key, protocols/spec/node-auth.md
+UPDATE_COMMAND_AUTH_TAG = 0x00A7  # u64: proves who writes; only where the node has a key
 
 # How the update stands, read
 UPDATE = 0x00B0
@@ -88,6 +110,28 @@ UPDATE_TOTAL_BYTES = 0x00B4  # u32: length of the bundle
 UPDATE_RUNNING_VERSION = 0x00B6  # u32: major << 24 | minor << 16 | patch of the version that runs
 UPDATE_TRIAL_LEFT_S = 0x00B8  # u16: seconds until the version on trial goes back by itself
 UPDATE_MANIFEST_DIGEST = 0x00B9  # u32: of the bundle that this is about
+
+# What all lamps of a line are told at once, to unit 0; one node takes it under its own unit id too, write
+BROADCAST = 0x00D0
+BROADCAST_REGISTERS = 14
+BROADCAST_ACTION = 0x00D0  # u16: 1 level of groups, 2 emergency; the whole block in one write
+BROADCAST_GROUPS = 0x00D1  # u16: with action 1: which groups, one bit each
+BROADCAST_LEVEL_PCT = 0x00D2  # u16: linear light output, 0 to 100; 0xFFFF as the schedule says; with action 2: 0 ends the emergency
+BROADCAST_FADE_S = 0x00D3  # u16: with action 1: seconds to get there
+BROADCAST_HOLD_S = 0x00D4  # u16: seconds that it holds; 0: as the schedule says, an emergency until it is ended
+BROADCAST_REASON = 0x00D5  # u16: with action 1: what the event at its end carries
+BROADCAST_EXPIRES_S = 0x00D6  # u32: unix seconds after which it is refused, 0 for never
+BROADCAST_AUTH_COUNTER = 0x00D8  # u32: rises with each write; only where the node has a key, protocols/spec/node-auth.md
+BROADCAST_AUTH_TAG = 0x00DA  # u64: proves who writes; only where the node has a key
+
+# How guarded writes fare; there only where the node has a key, read
+AUTH = 0x00F0
+AUTH_REGISTERS = 8
+AUTH_KEYS = 0x00F0  # u16: bit 0 a key for this node, bit 1 one for broadcasts
+AUTH_COUNTER = 0x00F1  # u32: the next write to this node needs a higher one
+AUTH_BROADCAST_COUNTER = 0x00F3  # u32: the next broadcast needs a higher one
+AUTH_REFUSED = 0x00F5  # u32: guarded writes refused since the start
+AUTH_LAST_REFUSAL = 0x00F7  # u16: 1 wrong tag, 2 old counter, 3 not the whole block, 4 no key, 5 flash failed
 
 # The oldest events that are not acknowledged, read
 EVENTS = 0x0100
@@ -113,8 +157,8 @@ EVENT_ACKNOWLEDGEMENT = 0x0180
 EVENT_ACKNOWLEDGEMENT_REGISTERS = 10
 EVENT_ACKNOWLEDGEMENT_NODE_EPOCH = 0x0180  # u32: epoch of the events
 EVENT_ACKNOWLEDGEMENT_SEQUENCE = 0x0182  # u32: this event and all older ones may go
-EVENT_ACKNOWLEDGEMENT_AUTH_COUNTER = 0x0184  # reserved
-EVENT_ACKNOWLEDGEMENT_AUTH_TAG = 0x0186  # reserved
+EVENT_ACKNOWLEDGEMENT_AUTH_COUNTER = 0x0184  # u32: rises with each write; only where the node has a key, protocols/spec/node-auth.md
+EVENT_ACKNOWLEDGEMENT_AUTH_TAG = 0x0186  # u64: proves who writes; only where the node has a key
 
 # The latest sample of every point, in the order of the node table, read
 SLOTS = 0x0200

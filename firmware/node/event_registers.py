@@ -21,6 +21,7 @@ class EventRegisters:
             node_map.EVENT_ACKNOWLEDGEMENT_REGISTERS,
             self._fill_nothing,
             self._take_acknowledgement,
+            register_map.GUARDED,
         )
 
     def _fill(self, image: bytearray) -> None:

@@ -1,8 +1,12 @@
 """Registers that tell who the node is and how it is, and the one block that sets its clock."""
 
+from micropython import const
+
 from node import board, clock, events, identity, poller, register_map
 from node.register_map import put, put_u32, u32
 from protocols import modbus, node_map, rtu
+
+_TIME_FIELDS = const(3)
 
 
 class StatusRegisters:
@@ -27,7 +31,13 @@ class StatusRegisters:
         self._poller = node_poller
         registers.add(node_map.HEALTH, node_map.HEALTH_REGISTERS, self._fill_health)
         registers.add(node_map.IDENTITY, node_map.IDENTITY_REGISTERS, self._fill_identity)
-        registers.add(node_map.TIME, node_map.TIME_REGISTERS, self._fill_time, self._take_time)
+        registers.add(
+            node_map.TIME,
+            node_map.TIME_REGISTERS,
+            self._fill_time,
+            self._take_time,
+            register_map.GUARDED | register_map.BROADCAST,
+        )
 
     def _fill_identity(self, image: bytearray) -> None:
         put(image, 0, node_map.IDENTITY_MAGIC_VALUE)
@@ -65,7 +75,7 @@ class StatusRegisters:
 
     def _take_time(self, _offset: int, count: int, buffer: bytearray, at: int) -> int:
         """The time is taken as a whole or not at all."""
-        if count != node_map.TIME_REGISTERS:
+        if count != _TIME_FIELDS:
             return modbus.ILLEGAL_DATA_VALUE
         millis = rtu.get_u16(buffer, at + 4)
         if millis > 999:

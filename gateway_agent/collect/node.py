@@ -15,7 +15,7 @@ from gateway_agent.collect.attendance import Attendance, Change
 from gateway_agent.collect.lamp import LampDialog
 from gateway_agent.collect.latest import LatestValues
 from gateway_agent.collect.node_events import NodeEvent, as_record, read_events, read_head, u32
-from gateway_agent.collect.node_service import NodeClock, NodeHealth, read_health, refusal_of, time_registers
+from gateway_agent.collect.node_service import TIME_REGISTERS, NodeClock, NodeHealth, read_health, refusal_of, time_registers
 from gateway_agent.collect.node_slots import NodePoint, SlotBook
 from gateway_agent.collect.owner import BusOwner, Urgency
 from gateway_agent.collect.request import Answer, Fault, NoAnswerError, Read, Write
@@ -163,7 +163,7 @@ class NodeReader:
             self._epoch = None
         self.health = health
         if self._node_clock.wants_setting(health.clock_ms, answer.time_ms - answer.transmission_ms):
-            write = Write(self.config.unit, node_map.TIME, node_map.TIME_REGISTERS, time_registers)
+            write = Write(self.config.unit, node_map.TIME, TIME_REGISTERS, time_registers)
             await self._link.write(write, Urgency.SERVICE)
 
     async def _read_slots(self) -> None:

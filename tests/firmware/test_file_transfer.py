@@ -8,7 +8,7 @@ import pytest
 
 from gateway_agent.collect.direction import AutoDirection
 from gateway_agent.collect.line import SerialLine
-from gateway_agent.collect.node_service import time_registers
+from gateway_agent.collect.node_service import TIME_REGISTERS, time_registers
 from gateway_agent.collect.owner import BusOwner, Urgency
 from gateway_agent.collect.request import Broadcast, Fault, NoAnswerError, Read, ReadFile, WriteFile
 from gateway_agent.collect.unit import Timing, UnitLink
@@ -56,7 +56,7 @@ class Seat:
 files.add(900, 900, reader, writer)
 now = clock.Clock()
 registers = register_map.RegisterMap(now, slots.Slots(1, now))
-registers.add(node_map.TIME, node_map.TIME_REGISTERS, fill, take)
+registers.add(node_map.TIME, 3, fill, take, register_map.BROADCAST)
 asyncio.run(server.Server(line.Line(board.open_pole_port(19200, 0, 1)), 17, registers).run(Seat()))
 """
 PROBE = Read(NODE, 3, node_map.TIME, 1)
@@ -83,7 +83,7 @@ def test_a_file_goes_to_the_node_and_comes_back(tmp_path: Path) -> None:
         with pytest.raises(NoAnswerError) as caught:
             await link.read_file(ReadFile(NODE, 901, 0, 1), PROBE, Urgency.SERVICE)
         assert (caught.value.fault, caught.value.exception_code) == (Fault.EXCEPTION, modbus.ILLEGAL_DATA_ADDRESS)
-        await link.broadcast(Broadcast(node_map.TIME, node_map.TIME_REGISTERS, time_registers), Urgency.SERVICE)
+        await link.broadcast(Broadcast(node_map.TIME, TIME_REGISTERS, time_registers), Urgency.SERVICE)
         assert abs(await bench.master.health(node_map.TIME_UNIX_S) - bench.clock.unix_ms() // 1000) <= 1
         assert owner.line.counters.silent == 0
         task.cancel()
