@@ -23,5 +23,15 @@ when it is over, the slot is that of the lamp's power or level."""
 LAMP_OVERRIDE_ENDED = 35
 """An override of the lamp has come to its end and the programme goes on; the value is the override's reason."""
 
+MANHOLE_ALARM_FIRST = 40
+"""An alarm of the manhole is raised: this number plus the alarm's bit in protocols/manhole_codes.py; the slot is the
+point that is the cause, the value what it holds, for a fault its quality."""
+MANHOLE_ALARM_CLEARED = 56
+"""Its cause is gone; the value is the alarm's bit, the slot the point."""
+MANHOLE_ACKNOWLEDGED = 57
+"""Alarms of the manhole were acknowledged; the value is their bit mask."""
+COVER_LEARNED = 58
+"""The cover's background angle was learned; the value is its angle from upright in tenths of a degree."""
+
 NO_SLOT = 0xFFFF
 """The slot of an event that belongs to no point."""
