@@ -33,5 +33,10 @@ MANHOLE_ACKNOWLEDGED = 57
 COVER_LEARNED = 58
 """The cover's background angle was learned; the value is its angle from upright in tenths of a degree."""
 
+UPDATE_KEPT = 70
+"""A new version has stood its trial and stays."""
+UPDATE_WENT_BACK = 71
+"""A new version has not stood its trial, the one from before runs again; the value is the reason in update_codes."""
+
 NO_SLOT = 0xFFFF
 """The slot of an event that belongs to no point."""

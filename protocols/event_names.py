@@ -21,6 +21,8 @@ NAMES = {
     28: "lamp-no-time",
     29: "lamp-cycling",
     35: "lamp-override-ended",
+    70: "update-kept",
+    71: "update-went-back",
     40: "cover-open",
     41: "cover-turned-over",
     42: "level-warning",
