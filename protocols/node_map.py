@@ -81,13 +81,13 @@ LAMP_SCHEDULE_SOURCE = 0x0081  # u16: which rule holds: 0 waiting at the start, 
 LAMP_SCHEDULE_OVERRIDE_LEFT_S = 0x0082  # u16: seconds until the override ends, 0 none, 0xFFFF that long or longer
 LAMP_SCHEDULE_PROGRAMME = 0x0083  # u16: number of tonight's programme, 0x00FF none
 LAMP_SCHEDULE_FAULTS = 0x0084  # u16: faults that stand, one bit each as in protocols/lamp_codes.py
-LAMP_SCHEDULE_SCHEDULE_DIGEST = 0x0085  # u32: CRC-32 in the head of the lamp schedule that is in use, 0 none
+LAMP_SCHEDULE_DIGEST = 0x0085  # u32: CRC-32 in the head of the lamp schedule that is in use, 0 none
 LAMP_SCHEDULE_DAYS_LEFT = 0x0087  # u16: days for which the sun table goes on, 0 when it has ended
 
 # Puts the lamp schedule that was written as file 60002 into use; protocols/spec/lamp-schedule.md, write
 SCHEDULE_COMMAND = 0x0088
 SCHEDULE_COMMAND_REGISTERS = 8
-SCHEDULE_COMMAND_SCHEDULE_DIGEST = 0x0088  # u32: CRC-32 in the head of that schedule
+SCHEDULE_COMMAND_DIGEST = 0x0088  # u32: CRC-32 in the head of that schedule
 SCHEDULE_COMMAND_AUTH_COUNTER = 0x008A  # u32: rises with each write; only where the node has a key, protocols/spec/node-auth.md
 SCHEDULE_COMMAND_AUTH_TAG = 0x008C  # u64: proves who writes; only where the node has a key
 
@@ -123,6 +123,22 @@ BROADCAST_REASON = 0x00D5  # u16: with action 1: what the event at its end carri
 BROADCAST_EXPIRES_S = 0x00D6  # u32: unix seconds after which it is refused, 0 for never
 BROADCAST_AUTH_COUNTER = 0x00D8  # u32: rises with each write; only where the node has a key, protocols/spec/node-auth.md
 BROADCAST_AUTH_TAG = 0x00DA  # u64: proves who writes; only where the node has a key
+
+# The manhole: its cover and its alarms; there only where the node watches one, read
+MANHOLE = 0x00E0
+MANHOLE_REGISTERS = 4
+MANHOLE_COVER_STATE = 0x00E0  # u16: 0 unknown, 1 closed, 2 open, 3 turned over
+MANHOLE_TILT_TENTHS = 0x00E1  # u16: tenths of a degree from the background, from upright before it is learned, 0xFFFF unknown
+MANHOLE_BACKGROUND_LEARNED = 0x00E2  # u16: 1 when the cover's angle at rest was learned
+MANHOLE_ALARMS = 0x00E3  # u16: alarms that stand or were not acknowledged, one bit each as in protocols/manhole_codes.py
+
+# Acknowledging the manhole's alarms, and learning the cover's angle at rest again, write
+MANHOLE_COMMAND = 0x00E4
+MANHOLE_COMMAND_REGISTERS = 8
+MANHOLE_COMMAND_ACKNOWLEDGE = 0x00E4  # u16: bit mask of the alarms that somebody has seen
+MANHOLE_COMMAND_LEARN = 0x00E5  # u16: 1: the cover is closed and at rest, learn its angle
+MANHOLE_COMMAND_AUTH_COUNTER = 0x00E6  # u32: rises with each write; only where the node has a key, protocols/spec/node-auth.md
+MANHOLE_COMMAND_AUTH_TAG = 0x00E8  # u64: proves who writes; only where the node has a key
 
 # How guarded writes fare; there only where the node has a key, read
 AUTH = 0x00F0
