@@ -9,9 +9,11 @@ from protocols.node_table_layout import u16, u32
 MAGIC = b"GPL1"
 VERSION_NUMBER = 1
 CHECKED_FROM = 12
-MAX_BYTES = 4096
+MAX_BYTES = 2048
+"""More than two hundred steps: a node keeps a second one in RAM while it is being sent."""
 
 _SMALL = 1 << 30
+_MOST_POWER = 8000000
 
 
 def check(schedule: bytes | bytearray | memoryview) -> None:
@@ -58,7 +60,7 @@ def _check_entries(schedule: bytes) -> None:
     _check_days(schedule)
     if schedule[36]:
         for at in range(power + 16, power + schedule_of.POWER_BYTES, 4):
-            _demand(u32(schedule, at) < _SMALL, at)
+            _demand(u32(schedule, at) <= _MOST_POWER, at)
 
 
 def _check_programme(schedule: bytes, at: int) -> None:

@@ -236,8 +236,28 @@ def slot_request(table: bytes, slot: int) -> int:
 
 
 def lamp_present(table: bytes) -> bool:
-    """Whether the node drives a lamp."""
+    """Whether the node drives a lamp over its sensor bus."""
     return u16(table, layout.LAMP_AT) != 0
+
+
+def lamp_has_pins(table: bytes) -> bool:
+    """Whether the node drives a lamp by pins of its own."""
+    return table[layout.DIMMER_PIN_AT] != 0 or table[layout.RELAY_PIN_AT] != 0
+
+
+def lamp_dimmer_pin(table: bytes) -> int:
+    """GPIO of the lamp's 0-10 V stage, 0 for none."""
+    return table[layout.DIMMER_PIN_AT]
+
+
+def lamp_relay_pin(table: bytes) -> int:
+    """GPIO of the lamp's relay, 0 for none."""
+    return table[layout.RELAY_PIN_AT]
+
+
+def lamp_pin_flags(table: bytes) -> int:
+    """layout.DIMMER_INVERTED and RELAY_ACTIVE_LOW."""
+    return table[layout.LAMP_PIN_FLAGS_AT]
 
 
 def lamp_device(table: bytes) -> int:

@@ -8,6 +8,7 @@ from protocols.node_table_layout import point_at, s8, u16
 _REGISTERS = (1, 1, 2, 2, 2, 3, 4)
 _MAX_F32_DIGITS = 6
 _MAX_POWER = 9
+_FIRST_INPUT_ONLY = 34
 
 
 def check_entries(table: bytes) -> None:
@@ -27,6 +28,8 @@ def check_entries(table: bytes) -> None:
     _demand(table[layout.PARITY_AT] <= layout.PARITY_ODD, layout.PARITY_AT)
     _demand(1 <= table[layout.NODE_UNIT_AT] <= 247, layout.NODE_UNIT_AT)
     _demand(table[layout.POLE_PARITY_AT] <= layout.PARITY_ODD, layout.POLE_PARITY_AT)
+    for at in (layout.DIMMER_PIN_AT, layout.RELAY_PIN_AT):
+        _demand(table[at] == 0 or (table[at] < _FIRST_INPUT_ONLY and u16(table, layout.LAMP_AT) == 0), at)
     for frame in range(table[layout.FRAME_COUNT_AT]):
         _check_frame(table, u16(table, layout.FRAMES_AT) + frame * layout.FRAME_BYTES)
     for device in range(table[layout.DEVICE_COUNT_AT]):

@@ -51,7 +51,15 @@ POLE_STOP_BITS_AT = 44
 FRAME_COUNT_AT = 45
 FRAMES_AT = 46
 MANHOLE_AT = 48
-"""Where the manhole block begins, 0 none; bytes 50 to 63 of the header are free."""
+"""Where the manhole block begins, 0 none."""
+DIMMER_PIN_AT = 50
+"""GPIO of the lamp's 0-10 V stage, 0 none, then that of its relay, then flags; bytes 53 to 63 of the header are free."""
+RELAY_PIN_AT = 51
+LAMP_PIN_FLAGS_AT = 52
+
+# Flags of a lamp on pins
+DIMMER_INVERTED = 1
+RELAY_ACTIVE_LOW = 2
 
 # Parity, as machine.UART takes it: None, 0 and 1
 PARITY_NONE = 0

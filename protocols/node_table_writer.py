@@ -51,6 +51,7 @@ class NodeTableWriter:
         self._codes: list[bytes] = []
         self._sentinels: list[bytes] = []
         self._lamp = b""
+        self._lamp_pins = bytes(3)
         self._frames: list[bytes] = []
         self._manhole = b""
 
@@ -212,6 +213,15 @@ class NodeTableWriter:
         lamp += _field("read_address", read_address, 2) + bytes([read_unit, read_function])
         self._lamp = lamp + _field("settle_ms", settle_ms, 2) + bytes(curve) + b"\x00"
 
+    def set_lamp_pins(
+        self, dimmer: int = 0, relay: int = 0, dimmer_inverted: bool = False, relay_active_low: bool = False
+    ) -> None:
+        """Say on which GPIOs the lamp hangs, 0 for none: the 0-10 V stage, and the relay that darkens it."""
+        flags = (layout.DIMMER_INVERTED if dimmer_inverted else 0) | (
+            layout.RELAY_ACTIVE_LOW if relay_active_low else 0
+        )
+        self._lamp_pins = bytes([dimmer, relay, flags])
+
     def table(self) -> bytes:
         """The whole table with length and check value."""
         if len(self._points) > layout.MAX_SLOTS:
@@ -230,6 +240,7 @@ class NodeTableWriter:
         frames = b"".join(self._frames)
         body += _field("frames", len(self._frames), 1) + _field("frames", at, 2)
         body += _field("manhole", at + len(frames) if self._manhole else 0, 2)
+        body += self._lamp_pins
         body += bytes(layout.HEADER_BYTES - layout.CHECKED_FROM - len(body))
         body += content + self._lamp + frames + self._manhole
         head = layout.MAGIC + _field("length", len(body) + layout.CHECKED_FROM, 4)

@@ -13,8 +13,6 @@ from node import (
     event_registers,
     events,
     inputs,
-    lamp,
-    lamp_registers,
     line,
     poller,
     register_map,
@@ -36,7 +34,6 @@ _IDLE_BAUD = const(9600)
 # Seconds after which a task that has not checked in counts as gone.
 _BRIEF_S = const(10)
 _EXCHANGE_S = const(40)
-_LAMP_S = const(120)
 _HOUSEKEEPING_S = const(90)
 
 
@@ -54,10 +51,9 @@ class Node:
         )
         self.bus = client.Client(line.Line(sensor_port))
         self.poller = poller.Poller(table, self.bus, self.slots, self.inputs, self.events, self.clock)
-        self.lamp = lamp.Lamp(table, self.bus, self.poller.units, self.events, self.clock)
         self.registers = register_map.RegisterMap(self.clock, self.slots)
         event_registers.EventRegisters(self.registers, self.events, self.clock)
-        lamp_registers.LampRegisters(self.registers, self.lamp)
+        self.lamp = self._lamp(table)
         status_registers.StatusRegisters(
             self.registers,
             layout.u32(table, layout.DIGEST_AT),
@@ -72,6 +68,19 @@ class Node:
         )
         self.server = server.Server(line.Line(pole_port), node_table.node_unit(table), self.registers)
 
+    def _lamp(self, table: bytes):  # type: ignore[no-untyped-def]
+        """The lamp, None on a node that has none; what it needs is loaded only then."""
+        if not node_table.lamp_present(table) and not node_table.lamp_has_pins(table):
+            from node import no_lamp
+
+            no_lamp.NoLamp(self.registers)
+            return None
+        from node import lamp_service
+
+        return lamp_service.LampService(
+            table, self.bus, self.poller.units, self.slots, self.events, self.clock, self.registers
+        )
+
     async def run(self) -> None:
         """Run all tasks for ever; an error in one of them ends all."""
         watch = supervisor.Supervisor()
@@ -79,9 +88,9 @@ class Node:
             self.server.run(watch.seat(supervisor.SERVER, _BRIEF_S, self.server.wake)),
             self.poller.run(watch.seat(supervisor.POLLER, _EXCHANGE_S)),
             self.inputs.run(watch.seat(supervisor.INPUTS, _BRIEF_S, self.inputs.wake)),
-            self.lamp.run(watch.seat(supervisor.LAMP, _LAMP_S, self.lamp.wake)),
             self._keep_house(watch.seat(supervisor.HOUSEKEEPING, _HOUSEKEEPING_S)),
             watch.run(),
+            *(self.lamp.tasks(watch) if self.lamp is not None else ()),
         )
 
     async def _keep_house(self, seat: supervisor.Seat) -> None:

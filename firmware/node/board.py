@@ -18,6 +18,9 @@ BOARD_NUMBER = const(1)
 INPUT_PINS = (13, 18, 19, 21, 22, 23, 32, 33, 34, 35, 36, 39)
 """Pins that a point of a pin device may name; the last four have no pull of their own."""
 
+OUTPUT_PINS = (13, 18, 19, 21, 22, 23, 32, 33)
+"""Pins that a lamp may hang on."""
+
 _POLE_UART = const(2)
 _POLE_TX = const(17)
 _POLE_RX = const(16)
@@ -27,6 +30,8 @@ _SENSOR_TX = const(25)
 _SENSOR_RX = const(26)
 _SENSOR_DIRECTION = const(27)
 _BUFFER_BYTES = const(512)
+_DIMMER_HZ = const(1000)
+_FULL_DUTY = const(65535)
 _FIRST_PIN_WITHOUT_PULL = const(34)
 
 PARITY_NONE = const(0)
@@ -109,6 +114,55 @@ class Input:
     def level(self) -> int:
         """0 or 1, now."""
         return self._pin.value()
+
+
+class Dimmer:
+    """A pin with PWM into a 0-10 V stage, at full from the beginning."""
+
+    def __init__(self, number: int, is_inverted: bool) -> None:
+        self._is_inverted = is_inverted
+        self._pwm = machine.PWM(machine.Pin(number), freq=_DIMMER_HZ, duty_u16=0 if is_inverted else _FULL_DUTY)
+
+    def set(self, percent: int) -> None:
+        """Give 0 to 100 per cent of 10 V."""
+        duty = percent * _FULL_DUTY // 100
+        self._pwm.duty_u16(_FULL_DUTY - duty if self._is_inverted else duty)
+
+
+class Relay:
+    """A pin at a relay whose contact is closed while the relay has no power: the lamp is lit from the beginning."""
+
+    def __init__(self, number: int, is_active_low: bool) -> None:
+        self._dark = 0 if is_active_low else 1
+        self._pin = machine.Pin(number, machine.Pin.OUT, value=self._dark ^ 1)
+
+    def set(self, is_lit: bool) -> None:
+        """Close or open the contact."""
+        self._pin.value(self._dark ^ 1 if is_lit else self._dark)
+
+
+ADC_PINS = (32, 33, 34, 35, 36, 39)
+"""Pins of ADC1 that are led out; ADC2 does not work while Wi-Fi is on."""
+
+
+def open_adc(number: int) -> machine.ADC:
+    """An analogue input of ADC_PINS for 0 to 3.1 V, `read_uv` in microvolts, calibrated by the chip's own fuses."""
+    return machine.ADC(machine.Pin(number), atten=machine.ADC.ATTN_11DB)
+
+
+def open_i2c(sda: int, scl: int) -> machine.I2C:
+    """An I2C bus at 100 kHz; it needs pull-ups of its own, as most modules have them."""
+    return machine.I2C(0, scl=machine.Pin(scl), sda=machine.Pin(sda), freq=100000)
+
+
+def open_counter(number: int, pull: int, rising: bool, on_edge) -> machine.Pin:  # type: ignore[no-untyped-def]
+    """An input pin that calls `on_edge(pin)` at each edge of one kind."""
+    own_pull = -1
+    if number < _FIRST_PIN_WITHOUT_PULL and pull != PULL_NONE:
+        own_pull = machine.Pin.PULL_UP if pull == PULL_UP else machine.Pin.PULL_DOWN
+    pin = machine.Pin(number, machine.Pin.IN, own_pull)
+    pin.irq(on_edge, machine.Pin.IRQ_RISING if rising else machine.Pin.IRQ_FALLING)
+    return pin
 
 
 def reset_cause() -> int:
