@@ -109,7 +109,7 @@ class LampScheduleWriter:
         for name, value in (("failure_s", failure_s), ("band_s", band_s), ("burner_s", burner_s)):
             entry += _field(name, value, 2)
         entry += _field("settle_s", settle_s, 2) + bytes(2)
-        for value in (standby, voltage_least, *expected):
+        for value in (standby, voltage_least) + expected:
             entry += _field("power", value, 4)
         self._power = entry
 
