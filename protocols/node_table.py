@@ -51,6 +51,14 @@ def frame_count(table: bytes) -> int:
     return table[layout.FRAME_COUNT_AT]
 
 
+def has_type(table: bytes, first: int, last: int) -> bool:
+    """Whether a point's type is one of layout's, from `first` to `last`."""
+    for slot in range(slot_count(table)):  # noqa: SIM110 - any() would make a generator on the heap
+        if first <= slot_type(table, slot) <= last:
+            return True
+    return False
+
+
 def has_manhole(table: bytes) -> bool:
     """Whether the node watches a manhole."""
     return u16(table, layout.MANHOLE_AT) != 0

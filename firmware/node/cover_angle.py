@@ -2,7 +2,8 @@
 
 The mean over a block is the vibration filter: a lorry shakes the cover but does not turn it. The background is learned
 when the cover has been at rest for several blocks, and again when it is told to; it is never learned while something
-moves. Pure logic: readings in thousandths of g go in, tenths of a degree come out, nothing is allocated.
+moves, nor from a cover that lies on its face. Pure logic: readings in thousandths of g go in, tenths of a degree come
+out, nothing is allocated.
 """
 
 from protocols import angle
@@ -11,19 +12,23 @@ _STILL_TENTHS = 15
 _REST_BLOCKS = 4
 _GRAVITY = 1000
 _GRAVITY_SLACK = 150
+_LYING_TENTHS = 900
 _BACKGROUND_BYTES = 6
 
 
 class CoverAngle:
-    """`from_background` and `from_upright` of the last whole block, in tenths of a degree; `is_known` says whether there
-    is one, `is_learned` whether there is a background. `blocks` counts them."""  # fmt: skip
+    """`from_background` and `from_upright` of the last whole block, in tenths of a degree.
+
+    `is_known` says whether there is one, `is_lost` whether the accelerometer is silent, `is_learned` whether there is a
+    background.
+    """
 
     def __init__(self, per_block: int, background: "bytes | None" = None) -> None:
         self.from_background = 0
         self.from_upright = 0
         self.is_known = False
+        self.is_lost = False
         self.is_learned = False
-        self.blocks = 0
         self._per_block = per_block
         self._sums = [0, 0, 0]
         self._count = 0
@@ -48,13 +53,13 @@ class CoverAngle:
             self._mean[axis] = sums[axis] // self._count
             sums[axis] = 0
         self._count = 0
-        self.blocks += 1
         self._judge()
         return True
 
     def lose(self) -> None:
         """The accelerometer does not answer: there is no angle until a block is whole again."""
         self.is_known = False
+        self.is_lost = True
         self._rest_blocks = 0
         self._count = 0
         for axis in range(3):
@@ -72,6 +77,7 @@ class CoverAngle:
     def _judge(self) -> None:
         mean = self._mean
         self.is_known = True
+        self.is_lost = False
         self.from_upright = angle.between(0, 0, _GRAVITY, mean[0], mean[1], mean[2])
         if not self.is_learned:
             self._learn()
@@ -82,7 +88,7 @@ class CoverAngle:
     def _learn(self) -> None:
         mean, rest = self._mean, self._rest
         size = angle.root(mean[0] * mean[0] + mean[1] * mean[1] + mean[2] * mean[2])
-        is_gravity = abs(size - _GRAVITY) <= _GRAVITY_SLACK
+        is_gravity = abs(size - _GRAVITY) <= _GRAVITY_SLACK and self.from_upright < _LYING_TENTHS
         is_still = angle.between(rest[0], rest[1], rest[2], mean[0], mean[1], mean[2]) <= _STILL_TENTHS
         if not is_gravity or self._rest_blocks == 0 or not is_still:
             self._rest_blocks = 1 if is_gravity else 0

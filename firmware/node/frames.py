@@ -36,7 +36,7 @@ class FrameReader(client.Client):
             if table[frame.frame_at(table, index)] == layout.SENTENCE:
                 from protocols import nmea
 
-                self._nmea = nmea  # type: ignore[assignment]
+                self._nmea = nmea
 
     def begin_read(
         self, unit: int, function: int, address: int, count: int, timeout_ms: int, gap_ms: int, usual_ms: int

@@ -12,7 +12,7 @@ from protocols import event_codes, manhole_codes, quality
 from protocols import node_table_layout as layout
 from protocols.node_table_layout import u16
 
-_NOT_YET = 0xFFFFFFFF
+_NOT_YET = -1
 _RULES_AT = layout.MANHOLE_BYTES
 _UPRIGHT = 900
 _KEPT_BYTES = 4
@@ -35,7 +35,7 @@ class Manhole:
         self._events = node_events
         self._cover = cover
         self._rules = table[self._at + layout.MANHOLE_RULES]
-        self._since = array.array("I", [_NOT_YET] * manhole_codes.ALARM_COUNT)
+        self._since = array.array("i", [_NOT_YET] * manhole_codes.ALARM_COUNT)
         if kept is not None and len(kept) == _KEPT_BYTES:
             self.latched = u16(kept, 0)
             self.acknowledged = u16(kept, 2)
@@ -58,6 +58,13 @@ class Manhole:
     def is_learned(self) -> bool:
         """Whether the cover has a background angle."""
         return self._cover is not None and bool(self._cover.is_learned)
+
+    def learn_again(self) -> bool:
+        """Learn the cover's angle at rest again; False if the cover has no accelerometer."""
+        if self._cover is None:
+            return False
+        self._cover.learn_again()
+        return True
 
     def acknowledge(self, mask: int) -> None:
         """Somebody has seen these alarms: those whose cause is gone go, the others go with their cause."""
@@ -155,13 +162,13 @@ class Manhole:
 
     def _is_dead(self, slot: int) -> bool:
         now = self._slots.qualities[slot]
-        return now != quality.GOOD and now != quality.WARMING_UP
+        return bool(now != quality.GOOD and now != quality.WARMING_UP)
 
     def _limit(self, offset: int) -> int:
         return u16(self._table, self._at + offset)
 
     def _has_lasted(self, alarm: int, now_s: int, hold_s: int) -> bool:
-        if self._since[alarm] > now_s:
+        if self._since[alarm] == _NOT_YET:
             self._since[alarm] = now_s
         return now_s - self._since[alarm] >= hold_s
 

@@ -55,7 +55,7 @@ class Poller:
             if self._stuck is None and node_table.slot_stuck_min(table, slot):
                 from node import stuck
 
-                self._stuck = stuck.Stuck(table, node_slots, node_clock)  # type: ignore[assignment]
+                self._stuck = stuck.Stuck(table, node_slots, node_clock)
 
     async def run(self, seat: supervisor.Seat) -> None:
         """Poll for ever."""
@@ -86,7 +86,7 @@ class Poller:
         first = node_table.device_first_slot(self._table, device)
         for slot in range(first, first + node_table.device_slot_count(self._table, device)):
             if node_table.slot_type(self._table, slot) != layout.PIN:
-                self.own_points.sample(slot)
+                self.own_points.sample(slot)  # type: ignore[attr-defined]
                 continue
             state = self._inputs.state(slot)
             if state == inputs.UNKNOWN:
