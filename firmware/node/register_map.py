@@ -44,13 +44,15 @@ def u32(buffer: bytes | bytearray, at: int) -> int:
 class RegisterMap:
     """The registers of one node. Each call is one snapshot: nothing changes while an answer is written.
 
-    `frames` and `crc_errors` are counted by the server, `since_request_ms` is how long ago the request ended. `guard`
-    is a guard.Guard where the node has a key, or None.
+    `frames` and `crc_errors` are counted by the server, `since_request_ms` is how long ago the request ended.
+    `was_read` tells that a register has been read since the start. `guard` is a guard.Guard where the node has a key,
+    or None.
     """
 
     def __init__(self, node_clock: clock.Clock, node_slots: slots.Slots) -> None:
         self.frames = 0
         self.crc_errors = 0
+        self.was_read = False
         self.since_request_ms = 0
         self.heap_free_bytes = board.heap_free_bytes()
         self.guard = None
@@ -71,7 +73,9 @@ class RegisterMap:
         """Write `count` registers from `address` on into `buffer[at:]`; returns 0 or ILLEGAL_DATA_ADDRESS."""
         self._clock.update()
         if address >= node_map.SLOTS:
-            return self._read_slots(address - node_map.SLOTS, count, buffer, at)
+            code = self._read_slots(address - node_map.SLOTS, count, buffer, at)
+            self.was_read = self.was_read or code == 0
+            return code
         for block in self._blocks:
             first = block[0]
             length = block[1]
@@ -83,6 +87,7 @@ class RegisterMap:
                 offset = 2 * (address - first)
                 for index in range(2 * count):
                     buffer[at + index] = image[offset + index]
+                self.was_read = True
                 return 0
         return modbus.ILLEGAL_DATA_ADDRESS
 

@@ -1,6 +1,6 @@
 """A new version's trial: it is kept once the gateway has read the node and every device answers that answered before.
 
-    trial.stage(slots)                  in the old version: note who answers now, let the other slot run next
+    trial.stage(boot, slots)        in the old version: note who answers now, let the other slot run next
     await trial.judge(gate, seat)       in the new version: keep it, or go back to the old one when the time is up
 
 A restart of any kind ends the trial (docs/decisions/0304). Loaded for a trial only.
@@ -21,10 +21,10 @@ _STEP_MS = const(1000)
 _SILENT = (quality.NEVER, quality.NO_ANSWER, quality.BAD_ANSWER, quality.STALE)
 
 
-def stage(node_slots: "slots.Slots | None") -> None:
+def stage(boot: boot_state.BootState, node_slots: "slots.Slots | None") -> None:
     """Start the other slot on trial at the next reset. Raises OSError when the flash cannot be written."""
     two_copies.write(_FILE, _answering(node_slots))
-    boot_state.load().stage_trial(1 - boot_state.running_slot())
+    boot.stage_trial(1 - boot_state.running_slot())
 
 
 async def judge(gate, seat: supervisor.Seat) -> None:  # type: ignore[no-untyped-def]
@@ -37,7 +37,7 @@ async def judge(gate, seat: supervisor.Seat) -> None:  # type: ignore[no-untyped
     while left_s > 0:
         gate.trial_left_s = left_s
         if gate.registers.was_read and _all_answer(expected, gate.slots):
-            boot_state.load().mark_good()
+            gate.boot.mark_good()
             gate.state = update_codes.KEPT
             gate.trial_left_s = 0
             gate.events.add(event_codes.UPDATE_KEPT)
@@ -46,7 +46,7 @@ async def judge(gate, seat: supervisor.Seat) -> None:  # type: ignore[no-untyped
         await asyncio.sleep_ms(_STEP_MS)
         left_s -= 1
     reason = update_codes.DEVICES_SILENT if gate.registers.was_read else update_codes.GATEWAY_SILENT
-    boot_state.load().go_back(reason)
+    gate.boot.go_back(reason)
     board.reset()
 
 

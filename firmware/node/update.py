@@ -160,7 +160,7 @@ class Update:
         if reason:
             raise RefusedError(reason)
         self._raise_floor()
-        boot_state.load().begin_writing(self._slot_number)
+        self._gate.boot.begin_writing(self._slot_number)
         await self._slot.begin(self._head)
         self._at = bundle.HEAD_BYTES
 

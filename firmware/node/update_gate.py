@@ -11,9 +11,9 @@ import sys
 from micropython import const
 
 import node
-from node import board, boot_state, events, files, identity, register_map, slots, supervisor
+from node import board, events, files, identity, register_map, slots, start, supervisor
 from node.register_map import put, put_u32, u32
-from protocols import modbus, node_map, rtu
+from protocols import event_codes, modbus, node_map, rtu, start_codes
 
 _LOOK_MS = const(200)
 _ANSWER_MS = const(500)
@@ -24,12 +24,8 @@ _COMMAND_REGISTERS = const(5)
 _BEGIN, _TRY, _ABANDON = const(1), const(2), const(3)
 _IDLE, _PREPARING, _RECEIVING, _VERIFYING = const(0), const(1), const(2), const(3)
 _READY, _TRIAL, _KEPT, _REFUSED, _WENT_BACK = const(4), const(5), const(6), const(7), const(8)
-_FLASH_FAILED, _NO_MEMORY, _RESTARTED, _CANNOT_START = const(12), const(15), const(22), const(24)
-
-_LEFT_FOR_UPDATE = const(1)
-_LEFT_AFTER_RESTART = const(2)
-_LEFT_NOT_STARTING = const(3)
-_FIRST_TRIAL_REASON = const(20)
+_FLASH_FAILED, _NO_MEMORY = const(12), const(15)
+_RESTARTED, _CRASHED, _CANNOT_START = const(22), const(23), const(24)
 
 _LOADED = ("update", "update_slot", "update_signature", "trial")
 _LOADED_PROTOCOLS = ("bundle", "update_codes")
@@ -38,7 +34,7 @@ _LOADED_PROTOCOLS = ("bundle", "update_codes")
 class UpdateGate:
     """State of the update: `total` and `digest` name the bundle, `received` says how much of it is here.
 
-    `node_slots` and `table` are None in safe mode.
+    `boot` is the one boot state of this start. `node_slots` and `table` are None in safe mode.
     """
 
     def __init__(
@@ -47,6 +43,7 @@ class UpdateGate:
         node_events: events.Events,
         node_slots: "slots.Slots | None",
         table: "bytes | None",
+        this_start: start.Start,
     ) -> None:
         self.state = _IDLE
         self.reason = 0
@@ -59,8 +56,9 @@ class UpdateGate:
         self.events = node_events
         self.slots = node_slots
         self.table = table
+        self.boot = this_start.state
         self._wanted = 0
-        self._look_back()
+        self._look_back(this_start)
         registers.add(node_map.UPDATE, node_map.UPDATE_REGISTERS, self._fill)
         registers.add(node_map.UPDATE_COMMAND, node_map.UPDATE_COMMAND_REGISTERS, self._fill_nothing, self._take)
 
@@ -81,20 +79,25 @@ class UpdateGate:
                 await self._try()
             await asyncio.sleep_ms(_LOOK_MS)
 
-    def _look_back(self) -> None:
+    def _look_back(self, this_start: start.Start) -> None:
         """What the last start of an update has led to."""
-        past = boot_state.load()
-        if past.is_on_trial:
+        left_reason = self.boot.left_reason
+        if self.boot.is_on_trial:
             self.state = _TRIAL
-        elif past.left_reason == _LEFT_FOR_UPDATE:
+        elif left_reason == start_codes.UPDATED:
             self.state = _KEPT
-        elif past.left_reason:
+        elif left_reason:
             self.state = _WENT_BACK
-            self.reason = past.left_reason
-            if past.left_reason == _LEFT_AFTER_RESTART:
-                self.reason = _RESTARTED
-            elif past.left_reason == _LEFT_NOT_STARTING:
+            self.reason = left_reason
+            if left_reason == start_codes.TRIAL_ENDED:
+                is_crash = this_start.left_slot and start_codes.IS_CRASH[this_start.reason]
+                self.reason = _CRASHED if is_crash else _RESTARTED
+            elif left_reason == start_codes.NOT_STARTING:
                 self.reason = _CANNOT_START
+            elif left_reason == start_codes.CRASHED:
+                self.reason = _CRASHED
+            if this_start.left_slot:
+                self.events.add(event_codes.UPDATE_WENT_BACK, event_codes.NO_SLOT, self.reason)
 
     def _fill_nothing(self, image: bytearray) -> None:
         """The command reads as zero."""
@@ -183,7 +186,7 @@ class UpdateGate:
 
         await asyncio.sleep_ms(_ANSWER_MS)
         try:
-            trial.stage(self.slots)
+            trial.stage(self.boot, self.slots)
         except OSError:
             self.state = _REFUSED
             self.reason = _FLASH_FAILED
