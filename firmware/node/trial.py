@@ -3,7 +3,7 @@
     trial.stage(boot, slots)        in the old version: note who answers now, let the other slot run next
     await trial.judge(gate, seat)       in the new version: keep it, or go back to the old one when the time is up
 
-A restart of any kind ends the trial (docs/decisions/0304). Loaded for a trial only.
+A restart of any kind ends the trial (docs/decisions/0302). Loaded for a trial only.
 """
 
 import asyncio
