@@ -33,8 +33,8 @@ def command(
 ) -> None:
     """Send a new version to a node, wait for its trial and tell what came of it.
 
-    The agent must not run on the same serial port meanwhile. An interrupted update goes on where it was. Exit code 0 when
-    the new version is kept, 1 when it is not.
+    The agent must not run on the same serial port meanwhile. An interrupted update goes on where it was. Exit code 0
+    when the new version is kept, 1 when it is not.
 
     Example: gatepost update-node pole.toml lamp-air dist/gatepost-node-0.2.0-esp32-devkitc.gpb
     """
