@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from gateway_agent.boards.load import DEFAULT_BOARD
 from gateway_agent.toml_source import TomlModel
 
 MAX_BUSES = 4
@@ -73,6 +74,7 @@ class BusConfig(LineSettings):
     rs485: Literal["auto", "rts", "gpio"] = "auto"
     gpio_line: str | None = None
     latency_ms: Annotated[int, Field(ge=0, le=500)] = 20
+    broadcast_key_file: Annotated[str, StringConstraints(min_length=1)] | None = None
 
     @property
     def line(self) -> LineSettings:
@@ -136,6 +138,8 @@ class NodeConfig(TomlModel):
     phase_s: Annotated[float, Field(ge=0, le=86400)] = 0
     events_every_s: Period = 0.5
     reply_timeout_ms: Annotated[int, Field(ge=10, le=5000)] = 200
+    board: Annotated[str, StringConstraints(min_length=1)] = DEFAULT_BOARD
+    key_file: Annotated[str, StringConstraints(min_length=1)] | None = None
     sensor_bus: LineSettings | None = None
     devices: tuple[NodeDeviceConfig, ...] = Field(default=(), strict=False)
 

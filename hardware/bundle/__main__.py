@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hardware.bundle.boards import board_number
+from hardware.bundle.boards import board_number, board_sources
 from hardware.bundle.bundle_writer import make_bundle
 from hardware.bundle.firmware_files import BuildError, Version, firmware_files, source_version
 from hardware.bundle.keys import KeyProblemError, load_key, new_key, node_file, save_key
@@ -50,7 +50,7 @@ def build(
     """
     wanted = _version(version) if version else source_version()
     try:
-        files = firmware_files(wanted)
+        files = firmware_files(wanted, board_sources(board))
         number = board_number(board)
         made = make_bundle(files, wanted, _version(minimum), number, load_key(key_file, _password()))
     except (BuildError, KeyProblemError) as error:

@@ -1,14 +1,22 @@
-"""Which number a board has in a manifest and in the node's identity registers."""
+"""What a bundle takes from a board's file: its number in the manifest, and its pins as a module of the firmware."""
 
-import re
-
-from hardware.bundle.firmware_files import REPOSITORY, BuildError
+from gateway_agent.boards import load_board
+from gateway_agent.boards.pins_module import PINS_MODULE, pins_module
+from gateway_agent.errors import GatepostError
+from hardware.bundle.firmware_files import BuildError
 
 
 def board_number(board: str) -> int:
-    """The number of `board`. Raises BuildError for a board that the firmware does not know."""
-    text = (REPOSITORY / "firmware/node/board.py").read_text(encoding="utf-8")
-    found = re.search(r"(?m)^BOARD_NUMBER = const\((\d+)\)", text)
-    if found is None:
-        raise BuildError(f"firmware/node/board.py has no number for {board}")
-    return int(found[1])
+    """The number of `board`. Raises BuildError for a board that there is not, or whose file is not right."""
+    try:
+        return load_board(board).board.number
+    except GatepostError as error:
+        raise BuildError(str(error)) from error
+
+
+def board_sources(board: str) -> dict[str, str]:
+    """The modules that `board` has otherwise than the others, by their place in a slot. Raises BuildError."""
+    try:
+        return {PINS_MODULE: pins_module(board, load_board(board))}
+    except GatepostError as error:
+        raise BuildError(str(error)) from error
