@@ -11,9 +11,6 @@ FAILED = 3
 REFUSED = 4
 """The command was not tried; `reason` says why."""
 
-RESULT_NAMES = ("none", "working", "confirmed", "failed", "refused")
-"""Name of each result, by number."""
-
 NO_REASON = 0
 """Reasons, in the lamp state's `reason`."""
 LEVEL_OUT_OF_RANGE = 1
@@ -30,18 +27,6 @@ NOT_KEPT = 6
 """The driver took the level but read back another one."""
 OUTRANKED = 7
 """An emergency holds, which goes before every command."""
-
-REASON_NAMES = (
-    "none",
-    "level-out-of-range",
-    "no-lamp",
-    "expired",
-    "driver-silent",
-    "driver-refused",
-    "not-kept",
-    "outranked",
-)
-"""Name of each reason, by number."""
 
 LEVEL_UNKNOWN = 0xFFFF
 """`actual_pct` while nothing has been read back."""
@@ -63,9 +48,6 @@ SOURCE_EMERGENCY = 5
 """An emergency."""
 SOURCE_DEFAULT = 6
 """No programme is for this date: the default level."""
-
-SOURCE_NAMES = ("boot", "fail-safe", "schedule", "sensor", "override", "emergency", "default")
-"""Name of each source, by number."""
 
 OVERRIDE_UNKNOWN = 0
 """Why there is an override, as whoever commands says it."""

@@ -17,6 +17,9 @@ POWER_BYTES = 68
 POWER_LEVELS = 11
 """The expected power stands for 0, 10, 20 to 100 per cent."""
 
+MAX_BYTES = 2048
+"""More than two hundred steps: a node keeps a second one in RAM while it is being sent."""
+
 CLOCK = 0
 """Anchors of a moment: minutes of the local day,"""
 SUNSET = 1

@@ -9,8 +9,6 @@ from protocols.node_table_layout import u16, u32
 MAGIC = b"GPL1"
 VERSION_NUMBER = 1
 CHECKED_FROM = 12
-MAX_BYTES = 2048
-"""More than two hundred steps: a node keeps a second one in RAM while it is being sent."""
 
 _SMALL = 1 << 30
 _MOST_POWER = 8000000
@@ -22,7 +20,7 @@ def check(schedule: bytes | bytearray | memoryview) -> None:
         raise WireError(SHORT, len(schedule))
     if bytes(schedule[0:4]) != MAGIC or schedule[6] != VERSION_NUMBER:
         raise WireError(VERSION, 6)
-    if u16(schedule, 4) != len(schedule) or len(schedule) > MAX_BYTES:  # type: ignore[arg-type]
+    if u16(schedule, 4) != len(schedule) or len(schedule) > schedule_of.MAX_BYTES:  # type: ignore[arg-type]
         raise WireError(LENGTH, 4)
     if binascii.crc32(memoryview(schedule)[CHECKED_FROM:]) != u32(schedule, 8):  # type: ignore[arg-type]
         raise WireError(CRC, 8)

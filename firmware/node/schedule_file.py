@@ -7,11 +7,12 @@ its digest is written to the schedule command, which a key guards, if it is whol
 
 import hashlib
 import os
+import sys
 
 from micropython import const
 
 from node import files, lamp_control, two_copies
-from protocols import lamp_schedule, lamp_schedule_check, modbus
+from protocols import lamp_schedule, modbus
 from protocols.errors import WireError
 from protocols.node_table_layout import u16
 
@@ -43,12 +44,8 @@ class ScheduleFile:
         if coming is None or self._have != self._length:
             return digest != 0 and digest == self._control.schedule_digest
         self._coming = None
-        try:
-            lamp_schedule_check.check(coming)
-        except WireError:
-            return False
         schedule = bytes(coming)
-        if lamp_schedule.digest(schedule) != digest:
+        if not _is_whole(schedule) or lamp_schedule.digest(schedule) != digest:
             return False
         self._control.use_schedule(schedule)
         self._unkept = schedule
@@ -69,9 +66,7 @@ class ScheduleFile:
             if _exists(_NAME + ".a") or _exists(_NAME + ".b"):
                 self._control.tell_damaged()
             return
-        try:
-            lamp_schedule_check.check(schedule)
-        except WireError:
+        if not _is_whole(schedule):
             self._control.tell_damaged()
             return
         self._control.use_schedule(schedule)
@@ -90,7 +85,7 @@ class ScheduleFile:
             if count < lamp_schedule.HEADER_BYTES // 2:
                 return modbus.ILLEGAL_DATA_VALUE
             self._length = u16(buffer, at + _LENGTH_AT)
-            if not lamp_schedule.HEADER_BYTES <= self._length <= lamp_schedule_check.MAX_BYTES:
+            if not lamp_schedule.HEADER_BYTES <= self._length <= lamp_schedule.MAX_BYTES:
                 return modbus.ILLEGAL_DATA_VALUE
             self._coming = bytearray(self._length)
             self._have = 0
@@ -102,6 +97,21 @@ class ScheduleFile:
             coming[place] = buffer[at + place - 2 * record]
         self._have = max(self._have, end)
         return 0
+
+
+def _is_whole(schedule: bytes) -> bool:
+    """Check a schedule with a module that is in memory only meanwhile."""
+    import protocols
+    from protocols import lamp_schedule_check
+
+    try:
+        lamp_schedule_check.check(schedule)
+    except WireError:
+        return False
+    finally:
+        sys.modules.pop("protocols.lamp_schedule_check", None)
+        del protocols.lamp_schedule_check
+    return True
 
 
 def _exists(name: str) -> bool:
