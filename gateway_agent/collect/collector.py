@@ -16,6 +16,7 @@ from gateway_agent.collect.node_slots import NodePoint
 from gateway_agent.collect.owner import BusOwner
 from gateway_agent.collect.sink import Sink
 from gateway_agent.config import BusConfig, NodeConfig, PoleConfig, ProfileShelf, devices_of
+from gateway_agent.node_keys import WriteSeal, read_key
 from gateway_agent.provision import digest, node_table, slots
 from gateway_agent.records import Event, LampOutcome
 
@@ -44,7 +45,7 @@ class BusState:
 class Collector:
     """Collects a pole's samples and events and hands them to `sink`. `latest` holds the newest value of every point.
 
-    Raises ProvisionError when a node's table cannot be made.
+    Raises ProvisionError when a node's table cannot be made, KeyFileError when a key cannot be read.
     """
 
     def __init__(self, pole: PoleConfig, clock: Clock, sink: Sink, make_line: MakeLine = serial_line) -> None:
@@ -57,6 +58,10 @@ class Collector:
             bus.name: BusOwner(bus, make_line(bus, clock), partial(self._port, bus.name)) for bus in pole.buses
         }
         self._meters = {name: _LoadMeter(owner, clock) for name, owner in self._owners.items()}
+        self._broadcast_seals = {
+            bus.name: None if bus.broadcast_key_file is None else WriteSeal(read_key(bus.broadcast_key_file))
+            for bus in pole.buses
+        }
         self.nodes = [self._node_reader(pole, node) for node in pole.nodes]
         self.pollers = [
             DevicePoller(device, self._owners[device.bus.name], clock, self.latest, sink)
@@ -111,6 +116,8 @@ class Collector:
             self._clock,
             self.latest,
             self._sink,
+            None if node.key_file is None else WriteSeal(read_key(node.key_file)),
+            self._broadcast_seals[node.bus],
         )
 
     def _port(self, bus: str, is_open: bool) -> None:

@@ -15,7 +15,14 @@ from gateway_agent.collect.attendance import Attendance, Change
 from gateway_agent.collect.lamp import LampDialog
 from gateway_agent.collect.latest import LatestValues
 from gateway_agent.collect.node_events import NodeEvent, as_record, read_events, read_head, u32
-from gateway_agent.collect.node_service import TIME_REGISTERS, NodeClock, NodeHealth, read_health, refusal_of, time_registers
+from gateway_agent.collect.node_service import (
+    TIME_REGISTERS,
+    NodeClock,
+    NodeHealth,
+    read_health,
+    refusal_of,
+    time_registers,
+)
 from gateway_agent.collect.node_slots import NodePoint, SlotBook
 from gateway_agent.collect.owner import BusOwner, Urgency
 from gateway_agent.collect.request import Answer, Fault, NoAnswerError, Read, Write
@@ -24,6 +31,7 @@ from gateway_agent.collect.slots import Slots
 from gateway_agent.collect.unit import Timing, UnitLink
 from gateway_agent.config import NodeConfig
 from gateway_agent.errors import GatepostError
+from gateway_agent.node_keys import WriteSeal
 from gateway_agent.records import Event, Reading
 from protocols import event_codes, event_names, modbus, node_map, quality
 
@@ -38,7 +46,8 @@ class NodeReader:
     """Reads one node. `digest` is the CRC-32 of the table that the node should run, `points` are its slots.
 
     `problem` is why it gives no readings, in words, or None. `health` is what it last told of itself. `lamp` sets the
-    lamp, whose device is named `lamp_name` (None if the node has none).
+    lamp, whose device is named `lamp_name` (None if the node has none). `seal` is for a node with a key, and
+    `broadcast_seal` is that of its bus.
     """
 
     def __init__(
@@ -51,6 +60,8 @@ class NodeReader:
         clock: Clock,
         latest: LatestValues,
         sink: Sink,
+        seal: WriteSeal | None = None,
+        broadcast_seal: WriteSeal | None = None,
     ) -> None:
         self.config = node
         self.problem: str | None = None
@@ -69,8 +80,10 @@ class NodeReader:
         self._introducing = asyncio.Lock()
         planned = {count for _, count in self._book.reads()}
         planned |= {node_map.IDENTITY_REGISTERS, node_map.HEALTH_REGISTERS, node_map.LAMP_STATE_REGISTERS}
+        planned |= {node_map.AUTH_REGISTERS}
         timing = Timing(node.reply_timeout_ms, _GAP_MS, _RETRIES)
-        self._link = UnitLink(owner, node.unit, owner.bus.line, timing, planned)
+        line = owner.bus.line
+        self._link = UnitLink(owner, node.unit, line, timing, planned, seal=seal, broadcast_seal=broadcast_seal)
         self.lamp = LampDialog(self._link)
 
     async def run(self) -> None:
@@ -148,6 +161,7 @@ class NodeReader:
             refusal = refusal_of(identity, self.config.name, self._digest)
             self._is_fit = refusal is None
             if refusal is None:
+                await self._link.learn_counters(Urgency.SERVICE)
                 await self._look_at_health()
             elif self.problem != refusal:
                 self.problem = refusal

@@ -72,13 +72,15 @@ class Write:
     """Write `count` registers of `unit` from `address` with function 16.
 
     `registers` is called when the request goes out, with the unix time in milliseconds at which its last bit will be
-    on the line, so that a time can be written.
+    on the line, so that a time can be written. `content` is the SHA-256 of the file that the write puts into force, for
+    the tag of a node with a key.
     """
 
     unit: int
     address: int
     count: int
     registers: Callable[[int], list[int]]
+    content: bytes = b""
 
     @property
     def function(self) -> int:

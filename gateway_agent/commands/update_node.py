@@ -17,6 +17,7 @@ from gateway_agent.collect.owner import BusOwner
 from gateway_agent.collect.unit import Timing, UnitLink
 from gateway_agent.config import NodeConfig, PoleConfig, load_pole
 from gateway_agent.errors import GatepostError
+from gateway_agent.node_keys import WriteSeal, read_key
 from gateway_agent.update_node import NodeUpdate, UpdateOutcome, read_bundle
 from protocols import node_map
 
@@ -60,7 +61,10 @@ async def _update(pole: PoleConfig, node: NodeConfig, content: bytes, *, quiet: 
         if owner.problem is not None:
             raise GatepostError(owner.problem)
         timing = Timing(node.reply_timeout_ms, _GAP_MS, _RETRIES)
-        link = UnitLink(owner, node.unit, bus.line, timing, {node_map.UPDATE_REGISTERS})
+        seal = None if node.key_file is None else WriteSeal(read_key(node.key_file))
+        link = UnitLink(
+            owner, node.unit, bus.line, timing, {node_map.UPDATE_REGISTERS, node_map.AUTH_REGISTERS}, seal=seal
+        )
         update = NodeUpdate(link, node.name, content)
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True), disable=quiet) as bar:
