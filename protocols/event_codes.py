@@ -1,7 +1,7 @@
 """What a node's events mean, as numbers; the gateway turns them into sentences."""
 
 NODE_STARTED = 1
-"""The node has started; the value is the reset cause (1 power, 2 hard, 3 watchdog, 4 deep sleep, 5 soft)."""
+"""The node has started; the value is the reason, a number of protocols/start_codes.py."""
 INPUT_RAISED = 2
 """An input that is an alarm has gone to its alarm state; the slot is the input's point."""
 INPUT_CLEARED = 3
@@ -32,6 +32,13 @@ MANHOLE_ACKNOWLEDGED = 57
 """Alarms of the manhole were acknowledged; the value is their bit mask."""
 COVER_LEARNED = 58
 """The cover's background angle was learned; the value is its angle from upright in tenths of a degree."""
+
+SAFE_MODE = 60
+"""The node serves pole bus and update alone; the value is the mode of protocols/start_codes.py."""
+SAFE_MODE_ENDED = 61
+"""A good hour is over: the node is about to start again with all it has."""
+SETTINGS_TAKEN = 62
+"""New settings are in force from the next start on, which follows; the value is their sequence."""
 
 UPDATE_KEPT = 70
 """A new version has stood its trial and stays."""

@@ -1,6 +1,6 @@
 """Registers of the events: a window on the oldest ones, and the gateway's acknowledgement."""
 
-from node import clock, events, register_map
+from node import events, register_map
 from node.register_map import put, put_u32, u32
 from protocols import modbus, node_map
 
@@ -10,11 +10,8 @@ _ACKNOWLEDGEMENT_WITHOUT_TAG = 4
 class EventRegisters:
     """The blocks events and event acknowledgement."""
 
-    def __init__(
-        self, registers: register_map.RegisterMap, node_events: events.Events, node_clock: clock.Clock
-    ) -> None:
+    def __init__(self, registers: register_map.RegisterMap, node_events: events.Events) -> None:
         self._events = node_events
-        self._clock = node_clock
         registers.add(node_map.EVENTS, node_map.EVENTS_REGISTERS, self._fill)
         registers.add(
             node_map.EVENT_ACKNOWLEDGEMENT,
@@ -27,24 +24,26 @@ class EventRegisters:
     def _fill(self, image: bytearray) -> None:
         kept = self._events
         first = node_map.EVENTS
-        count = min(kept.count, node_map.EVENT_COUNT)
-        put_u32(image, node_map.EVENTS_OLDEST - first, kept.oldest)
-        put_u32(image, node_map.EVENTS_NEWEST - first, kept.newest)
+        told = kept.window()
+        ago = kept.epochs_ago(0) if told else 0
+        put_u32(image, node_map.EVENTS_OLDEST - first, kept.sequence(0) if told else 0)
+        put_u32(image, node_map.EVENTS_NEWEST - first, kept.sequence(told - 1) if ago else kept.newest)
         put_u32(image, node_map.EVENTS_OVERFLOW - first, kept.overflow)
-        put(image, node_map.EVENTS_COUNT_IN_WINDOW - first, count)
-        for index in range(count):
-            at = node_map.EVENT - first + index * node_map.EVENT_REGISTERS
-            self._fill_event(image, at, kept.oldest + index)
+        put(image, node_map.EVENTS_EPOCHS_AGO - first, ago)
+        told = min(told, node_map.EVENT_COUNT)
+        put(image, node_map.EVENTS_COUNT_IN_WINDOW - first, told)
+        for index in range(told):
+            self._fill_event(image, node_map.EVENT - first + index * node_map.EVENT_REGISTERS, index)
 
-    def _fill_event(self, image: bytearray, at: int, sequence: int) -> None:
+    def _fill_event(self, image: bytearray, at: int, index: int) -> None:
         kept = self._events
-        put_u32(image, at + node_map.EVENT_SEQUENCE, sequence)
-        put(image, at + node_map.EVENT_CODE, kept.code(sequence))
-        put(image, at + node_map.EVENT_SLOT, kept.slot(sequence))
-        put_u32(image, at + node_map.EVENT_VALUE, kept.value(sequence))
-        put_u32(image, at + node_map.EVENT_UNIX_S, kept.unix_s(sequence))
-        put(image, at + node_map.EVENT_UNIX_MS, kept.unix_ms(sequence))
-        put(image, at + node_map.EVENT_TIME_STATE, 1 if self._clock.is_set else 0)
+        put_u32(image, at + node_map.EVENT_SEQUENCE, kept.sequence(index))
+        put(image, at + node_map.EVENT_CODE, kept.code(index))
+        put(image, at + node_map.EVENT_SLOT, kept.slot(index))
+        put_u32(image, at + node_map.EVENT_VALUE, kept.value(index))
+        put_u32(image, at + node_map.EVENT_UNIX_S, kept.unix_s(index))
+        put(image, at + node_map.EVENT_UNIX_MS, kept.unix_ms(index))
+        put(image, at + node_map.EVENT_TIME_STATE, 1 if kept.time_is_unix(index) else 0)
 
     def _take_acknowledgement(self, offset: int, count: int, buffer: bytearray, at: int) -> int:
         """Epoch and sequence are taken as a whole or not at all."""

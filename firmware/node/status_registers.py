@@ -2,33 +2,32 @@
 
 from micropython import const
 
-from node import board, clock, events, identity, poller, register_map
+from node import board, clock, events, identity, register_map
 from node.register_map import put, put_u32, u32
-from protocols import modbus, node_map, rtu
+from protocols import modbus, node_map, node_table, rtu
+from protocols import node_table_layout as layout
 
 _TIME_FIELDS = const(3)
 
 
 class StatusRegisters:
-    """The blocks identity, health and time; `node_poller` is None in safe mode."""
+    """The blocks identity, health and time. `table` is None where there is no whole one, `poller` in safe mode."""
 
     def __init__(
         self,
         registers: register_map.RegisterMap,
-        digest: int,
+        table: "bytes | None",
         slot_count: int,
-        device_count: int,
         node_clock: clock.Clock,
         node_events: events.Events,
-        node_poller: "poller.Poller | None",
     ) -> None:
+        self.poller = None  # set by the full node
         self._registers = registers
-        self._digest = digest
+        self._digest = 0 if table is None else layout.u32(table, layout.DIGEST_AT)
         self._slot_count = slot_count
-        self._device_count = device_count
+        self._device_count = 0 if table is None else node_table.device_count(table)
         self._clock = node_clock
         self._events = node_events
-        self._poller = node_poller
         registers.add(node_map.HEALTH, node_map.HEALTH_REGISTERS, self._fill_health)
         registers.add(node_map.IDENTITY, node_map.IDENTITY_REGISTERS, self._fill_identity)
         registers.add(
@@ -60,7 +59,7 @@ class StatusRegisters:
         put(image, node_map.HEALTH_TIME_STATE - first, 1 if now.is_set else 0)
         put_u32(image, node_map.HEALTH_UNIX_S - first, now.unix_s(now.seconds, now.millis))
         put(image, node_map.HEALTH_UNIX_MS - first, now.unix_ms(now.millis))
-        node_poller = self._poller
+        node_poller = self.poller
         if node_poller is not None:
             put_u32(image, node_map.HEALTH_POLLS_GOOD - first, node_poller.good)
             put_u32(image, node_map.HEALTH_POLLS_FAILED - first, node_poller.failed)

@@ -28,6 +28,7 @@ UPDATE = const(7)
 SENSORS = const(8)
 MANHOLE = const(9)
 SCHEDULE = const(10)
+SETTINGS = const(11)
 
 _TICK_MS = const(1000)
 

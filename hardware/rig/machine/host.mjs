@@ -125,7 +125,7 @@ function guarded(work) {
     return work();
   } catch (error) {
     if (ended) return undefined; // machine.reset() unwinds by an exception of its own
-    if (error?.name === "PythonError" && error.type === "SystemExit") end("exit", "");
+    if (error?.name === "PythonError" && error.type === "SystemExit") end(booting ? "soft_reset" : "exit", "");
     else crash(error?.name === "PythonError" ? error.message : String(error?.stack ?? error));
     return undefined;
   }
@@ -365,7 +365,10 @@ async function start() {
 // With `watch_heap` each answer tells what the heap holds at this yield: it takes a walk through the whole heap.
 let heapInUse = null;
 
+let booting = false; // where sys.exit() is a soft reset, as on the ESP32
+
 function boot() {
+  booting = true;
   if (options.watch_heap) heapInUse = machine.pyimport("gc").mem_alloc;
 
   for (const name of ["boot.py", "main.py"]) {
@@ -374,6 +377,7 @@ function boot() {
       guarded(() => machine.runPython(`import rig_boot\nrig_boot.run("${name}")`));
     }
   }
+  booting = false;
 }
 
 function runScript(script) {

@@ -124,12 +124,13 @@ def _looks_like_esp32(name, *rest):
 
 
 def _is_file(name):
-    for ending in ("", ".py", ".mpy"):
-        try:
-            os.stat(name + ending)
-            return True
-        except OSError:
-            continue
+    for folder in sys.path:
+        for ending in ("", ".py", ".mpy"):
+            try:
+                os.stat(folder + "/" + name + ending if folder else name + ending)
+                return True
+            except OSError:
+                continue
     return False
 
 
