@@ -21,7 +21,7 @@ IDENTITY_NODE_EPOCH = 0x0008  # u32: number of this start, part of an event's na
 IDENTITY_BOARD = 0x000A  # u16: which board the firmware was made for
 IDENTITY_EVENT_CAPACITY = 0x000B  # u16: events that the ring holds
 
-# The terminal's code in the city's ledger, from the factory identity: ASCII, two characters a register, zeros behind, read
+# The terminal's code in the city's ledger: ASCII, two characters a register, zeros behind, read
 TERMINAL = 0x0010
 TERMINAL_REGISTERS = 16
 TERMINAL_CODE = 0x0010
@@ -49,15 +49,15 @@ TIME = 0x0040
 TIME_REGISTERS = 9
 TIME_UNIX_S = 0x0040  # u32: whole seconds since 1970-01-01 UTC
 TIME_UNIX_MS = 0x0042  # u16: milliseconds of the second
-TIME_AUTH_COUNTER = 0x0043  # u32: rises with each write; only where the node has a key, protocols/spec/node-auth.md
-TIME_AUTH_TAG = 0x0045  # u64: proves who writes; only where the node has a key
+TIME_AUTH_COUNTER = 0x0043  # u32: rises with each write, protocols/spec/node-auth.md
+TIME_AUTH_TAG = 0x0045  # u64: proves who writes, where the node has a key
 
 # Putting into force what came as file 60001, write
 SETTINGS = 0x0050
 SETTINGS_REGISTERS = 7
 SETTINGS_WRITE_SEQUENCE = 0x0050  # u16: number of the command, not 0; a new one makes it a command
-SETTINGS_AUTH_COUNTER = 0x0051  # u32: rises with each write; only where the node has a key, protocols/spec/node-auth.md
-SETTINGS_AUTH_TAG = 0x0053  # u64: proves who writes; only where the node has a key
+SETTINGS_AUTH_COUNTER = 0x0051  # u32: rises with each write, protocols/spec/node-auth.md
+SETTINGS_AUTH_TAG = 0x0053  # u64: proves who writes, where the node has a key
 
 # What became of the settings that were sent, read
 SETTINGS_STATE = 0x0057
@@ -76,10 +76,8 @@ LAMP_COMMAND_FADE_S = 0x0062  # u16: seconds to get there
 LAMP_COMMAND_EXPIRES_S = 0x0063  # u32: unix seconds after which the command is refused, 0 for never
 LAMP_COMMAND_HOLD_S = 0x0065  # u32: seconds for which it holds before the programme goes on; 0 as the schedule says
 LAMP_COMMAND_OVERRIDE_REASON = 0x0067  # u16: why, an OVERRIDE of protocols/lamp_codes.py
-LAMP_COMMAND_AUTH_COUNTER = (
-    0x0068  # u32: rises with each write; only where the node has a key, protocols/spec/node-auth.md
-)
-LAMP_COMMAND_AUTH_TAG = 0x006A  # u64: proves who writes; only where the node has a key
+LAMP_COMMAND_AUTH_COUNTER = 0x0068  # u32: rises with each write, protocols/spec/node-auth.md
+LAMP_COMMAND_AUTH_TAG = 0x006A  # u64: proves who writes, where the node has a key
 
 # What became of the last lamp command, read
 LAMP_STATE = 0x0078
@@ -106,10 +104,8 @@ LAMP_SCHEDULE_DAYS_LEFT = 0x0087  # u16: days for which the sun table goes on, 0
 SCHEDULE_COMMAND = 0x0088
 SCHEDULE_COMMAND_REGISTERS = 8
 SCHEDULE_COMMAND_DIGEST = 0x0088  # u32: CRC-32 in the head of that schedule
-SCHEDULE_COMMAND_AUTH_COUNTER = (
-    0x008A  # u32: rises with each write; only where the node has a key, protocols/spec/node-auth.md
-)
-SCHEDULE_COMMAND_AUTH_TAG = 0x008C  # u64: proves who writes; only where the node has a key
+SCHEDULE_COMMAND_AUTH_COUNTER = 0x008A  # u32: rises with each write, protocols/spec/node-auth.md
+SCHEDULE_COMMAND_AUTH_TAG = 0x008C  # u64: proves who writes, where the node has a key
 
 # How the node came to run what it runs, read
 BOOT = 0x0090
@@ -130,10 +126,8 @@ UPDATE_COMMAND_REGISTERS = 11
 UPDATE_COMMAND_COMMAND = 0x00A0  # u16: 1 begin or go on, 2 try, 3 abandon
 UPDATE_COMMAND_TOTAL_BYTES = 0x00A1  # u32: length of the bundle
 UPDATE_COMMAND_MANIFEST_DIGEST = 0x00A3  # u32: first four bytes of the SHA-256 of its manifest
-UPDATE_COMMAND_AUTH_COUNTER = (
-    0x00A5  # u32: rises with each write; only where the node has a key, protocols/spec/node-auth.md
-)
-UPDATE_COMMAND_AUTH_TAG = 0x00A7  # u64: proves who writes; only where the node has a key
+UPDATE_COMMAND_AUTH_COUNTER = 0x00A5  # u32: rises with each write, protocols/spec/node-auth.md
+UPDATE_COMMAND_AUTH_TAG = 0x00A7  # u64: proves who writes, where the node has a key
 
 # How the update stands, read
 UPDATE = 0x00B0
@@ -151,39 +145,29 @@ BROADCAST = 0x00D0
 BROADCAST_REGISTERS = 14
 BROADCAST_ACTION = 0x00D0  # u16: 1 level of groups, 2 emergency; the whole block in one write
 BROADCAST_GROUPS = 0x00D1  # u16: with action 1: which groups, one bit each
-BROADCAST_LEVEL_PCT = (
-    0x00D2  # u16: linear light output, 0 to 100; 0xFFFF as the schedule says; with action 2: 0 ends the emergency
-)
+BROADCAST_LEVEL_PCT = 0x00D2  # u16: linear light output, 0 to 100; 0xFFFF as the schedule says; with action 2: 0 ends the emergency
 BROADCAST_FADE_S = 0x00D3  # u16: with action 1: seconds to get there
 BROADCAST_HOLD_S = 0x00D4  # u16: seconds that it holds; 0: as the schedule says, an emergency until it is ended
 BROADCAST_REASON = 0x00D5  # u16: with action 1: what the event at its end carries
 BROADCAST_EXPIRES_S = 0x00D6  # u32: unix seconds after which it is refused, 0 for never
-BROADCAST_AUTH_COUNTER = (
-    0x00D8  # u32: rises with each write; only where the node has a key, protocols/spec/node-auth.md
-)
-BROADCAST_AUTH_TAG = 0x00DA  # u64: proves who writes; only where the node has a key
+BROADCAST_AUTH_COUNTER = 0x00D8  # u32: rises with each write, protocols/spec/node-auth.md
+BROADCAST_AUTH_TAG = 0x00DA  # u64: proves who writes, where the node has a key
 
 # The manhole: its cover and its alarms; there only where the node watches one, read
 MANHOLE = 0x00E0
 MANHOLE_REGISTERS = 4
 MANHOLE_COVER_STATE = 0x00E0  # u16: 0 unknown, 1 closed, 2 open, 3 turned over
-MANHOLE_TILT_TENTHS = (
-    0x00E1  # u16: tenths of a degree from the background, from upright before it is learned, 0xFFFF unknown
-)
+MANHOLE_TILT_TENTHS = 0x00E1  # u16: tenths of a degree from the background, from upright before it is learned, 0xFFFF unknown
 MANHOLE_BACKGROUND_LEARNED = 0x00E2  # u16: 1 when the cover's angle at rest was learned
-MANHOLE_ALARMS = (
-    0x00E3  # u16: alarms that stand or were not acknowledged, one bit each as in protocols/manhole_codes.py
-)
+MANHOLE_ALARMS = 0x00E3  # u16: alarms that stand or were not acknowledged, one bit each as in protocols/manhole_codes.py
 
 # Acknowledging the manhole's alarms, and learning the cover's angle at rest again, write
 MANHOLE_COMMAND = 0x00E4
 MANHOLE_COMMAND_REGISTERS = 8
 MANHOLE_COMMAND_ACKNOWLEDGE = 0x00E4  # u16: bit mask of the alarms that somebody has seen
 MANHOLE_COMMAND_LEARN = 0x00E5  # u16: 1: the cover is closed and at rest, learn its angle
-MANHOLE_COMMAND_AUTH_COUNTER = (
-    0x00E6  # u32: rises with each write; only where the node has a key, protocols/spec/node-auth.md
-)
-MANHOLE_COMMAND_AUTH_TAG = 0x00E8  # u64: proves who writes; only where the node has a key
+MANHOLE_COMMAND_AUTH_COUNTER = 0x00E6  # u32: rises with each write, protocols/spec/node-auth.md
+MANHOLE_COMMAND_AUTH_TAG = 0x00E8  # u64: proves who writes, where the node has a key
 
 # How guarded writes fare; there only where the node has a key, read
 AUTH = 0x00F0
@@ -218,10 +202,8 @@ EVENT_ACKNOWLEDGEMENT = 0x0180
 EVENT_ACKNOWLEDGEMENT_REGISTERS = 10
 EVENT_ACKNOWLEDGEMENT_NODE_EPOCH = 0x0180  # u32: epoch of the events
 EVENT_ACKNOWLEDGEMENT_SEQUENCE = 0x0182  # u32: this event and all older ones may go
-EVENT_ACKNOWLEDGEMENT_AUTH_COUNTER = (
-    0x0184  # u32: rises with each write; only where the node has a key, protocols/spec/node-auth.md
-)
-EVENT_ACKNOWLEDGEMENT_AUTH_TAG = 0x0186  # u64: proves who writes; only where the node has a key
+EVENT_ACKNOWLEDGEMENT_AUTH_COUNTER = 0x0184  # u32: rises with each write, protocols/spec/node-auth.md
+EVENT_ACKNOWLEDGEMENT_AUTH_TAG = 0x0186  # u64: proves who writes, where the node has a key
 
 # The latest sample of every point, in the order of the node table, read
 SLOTS = 0x0200
