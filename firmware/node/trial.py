@@ -1,6 +1,6 @@
 """A new version's trial: it is kept once the gateway has read the node and every device answers that answered before.
 
-    trial.stage(boot, slots)        in the old version: note who answers now, let the other slot run next
+    await trial.restart(gate)           in the old version: note who answers now, let the other slot run next
     await trial.judge(gate, seat)       in the new version: keep it, or go back to the old one when the time is up
 
 A restart of any kind ends the trial (docs/decisions/0302). Loaded for a trial only.
@@ -18,13 +18,21 @@ _MASK_BYTES = const(16)
 _BASE_S = const(300)
 _LONGEST_S = const(3600)
 _STEP_MS = const(1000)
+_ANSWER_MS = const(500)
 _SILENT = (quality.NEVER, quality.NO_ANSWER, quality.BAD_ANSWER, quality.STALE)
 
 
-def stage(boot: boot_state.BootState, node_slots: "slots.Slots | None") -> None:
-    """Start the other slot on trial at the next reset. Raises OSError when the flash cannot be written."""
-    two_copies.write(_FILE, _answering(node_slots))
-    boot.stage_trial(1 - boot_state.running_slot())
+async def restart(gate) -> None:  # type: ignore[no-untyped-def]
+    """Start the other slot on trial, once the answer to the command has gone out."""
+    await asyncio.sleep_ms(_ANSWER_MS)
+    try:
+        two_copies.write(_FILE, _answering(gate.slots))
+        gate.boot.stage_trial(1 - boot_state.running_slot())
+    except OSError:
+        gate.state = update_codes.REFUSED
+        gate.reason = update_codes.FLASH_FAILED
+        return
+    board.reset()
 
 
 async def judge(gate, seat: supervisor.Seat) -> None:  # type: ignore[no-untyped-def]

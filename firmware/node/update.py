@@ -11,12 +11,14 @@ import sys
 
 from micropython import const
 
-from node import board, boot_state, supervisor, two_copies, update_signature, update_slot
+from node import board, boot_state, files, supervisor, two_copies, update_signature, update_slot
 from protocols import bundle, modbus, update_codes
 
 _PIECE_BYTES = const(4096)
 _BUFFER_BYTES = const(4096 + 2 * 244)
 _LOOK_MS = const(10)
+_FIRST_FILE = const(1)
+_LAST_FILE = const(1000)
 _PATIENCE_LOOKS = const(12000)
 _KEY_FILE = "update.key"
 _FLOOR_FILE = "floor"
@@ -29,6 +31,25 @@ class RefusedError(Exception):
 
 class StoppedError(Exception):
     """No more blocks come for now; the argument is the reason."""
+
+
+async def receive(gate, seat: supervisor.Seat) -> None:  # type: ignore[no-untyped-def]
+    """Receive one bundle; afterwards `gate.state` is READY, REFUSED or IDLE and `gate.reason` says why."""
+    try:
+        job = Update(gate, seat)
+        files.add(_FIRST_FILE, _LAST_FILE, None, job.take)
+        await job.run()
+        gate.state = update_codes.READY
+    except RefusedError as refused:
+        gate.state = update_codes.REFUSED
+        gate.reason = refused.args[0]
+    except StoppedError as stopped:
+        gate.state = update_codes.IDLE
+        gate.reason = stopped.args[0]
+    except (OSError, MemoryError) as error:
+        gate.state = update_codes.REFUSED
+        gate.reason = update_codes.FLASH_FAILED if isinstance(error, OSError) else update_codes.NO_MEMORY
+    files.remove(_FIRST_FILE)
 
 
 class Update:

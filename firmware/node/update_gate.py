@@ -1,7 +1,7 @@
 """The update's registers, and the task that loads the modules of an update when one begins and drops them after it.
 
 What is here stays in the heap all year, so it is small: the work is in node/update.py and node/trial.py. The numbers of
-states and reasons are those of protocols/update_codes.py, which is not loaded for them.
+commands and states are those of protocols/update_codes.py, which is not loaded for them.
 """
 
 import asyncio
@@ -11,30 +11,29 @@ import sys
 from micropython import const
 
 import node
-from node import board, events, files, identity, register_map, slots, start, supervisor
+from node import events, identity, register_map, slots, start, supervisor
 from node.register_map import put, put_u32, u32
-from protocols import event_codes, modbus, node_map, rtu, start_codes
+from protocols import modbus, node_map, rtu
 
 _LOOK_MS = const(200)
-_ANSWER_MS = const(500)
-_FIRST_FILE = const(1)
-_LAST_FILE = const(1000)
 _COMMAND_REGISTERS = const(5)
+_BEGIN = const(1)
+_TRY = const(2)
+_ABANDON = const(3)
+_IDLE = const(0)
+_PREPARING = const(1)
+_VERIFYING = const(3)
+_READY = const(4)
+_TRIAL = const(5)
 
-_BEGIN, _TRY, _ABANDON = const(1), const(2), const(3)
-_IDLE, _PREPARING, _RECEIVING, _VERIFYING = const(0), const(1), const(2), const(3)
-_READY, _TRIAL, _KEPT, _REFUSED, _WENT_BACK = const(4), const(5), const(6), const(7), const(8)
-_FLASH_FAILED, _NO_MEMORY = const(12), const(15)
-_RESTARTED, _CRASHED, _CANNOT_START = const(22), const(23), const(24)
-
-_LOADED = ("update", "update_slot", "update_signature", "trial")
+_LOADED = ("update", "update_slot", "update_signature", "update_past", "trial")
 _LOADED_PROTOCOLS = ("bundle", "update_codes")
 
 
 class UpdateGate:
     """State of the update: `total` and `digest` name the bundle, `received` says how much of it is here.
 
-    `boot` is the one boot state of this start. `node_slots` and `table` are None in safe mode.
+    `boot` is the one boot state of this start. `slots` and `table` are None in safe mode.
     """
 
     def __init__(
@@ -45,6 +44,8 @@ class UpdateGate:
         table: "bytes | None",
         this_start: start.Start,
     ) -> None:
+        from node import update_past
+
         self.state = _IDLE
         self.reason = 0
         self.total = 0
@@ -58,7 +59,8 @@ class UpdateGate:
         self.table = table
         self.boot = this_start.state
         self._wanted = 0
-        self._look_back(this_start)
+        update_past.look_back(self, this_start)
+        _drop()
         registers.add(node_map.UPDATE, node_map.UPDATE_REGISTERS, self._fill)
         registers.add(node_map.UPDATE_COMMAND, node_map.UPDATE_COMMAND_REGISTERS, self._fill_nothing, self._take)
 
@@ -68,36 +70,26 @@ class UpdateGate:
             from node import trial
 
             await trial.judge(self, seat)
+            del trial
             _drop()
         while True:
             seat.check_in()
             wanted = self._wanted
             self._wanted = 0
-            if wanted == _BEGIN:
-                await self._receive(seat)
-            elif wanted == _TRY:
-                await self._try()
+            if wanted:
+                await self._carry_out(wanted, seat)
+                _drop()
             await asyncio.sleep_ms(_LOOK_MS)
 
-    def _look_back(self, this_start: start.Start) -> None:
-        """What the last start of an update has led to."""
-        left_reason = self.boot.left_reason
-        if self.boot.is_on_trial:
-            self.state = _TRIAL
-        elif left_reason == start_codes.UPDATED:
-            self.state = _KEPT
-        elif left_reason:
-            self.state = _WENT_BACK
-            self.reason = left_reason
-            if left_reason == start_codes.TRIAL_ENDED:
-                is_crash = this_start.left_slot and start_codes.IS_CRASH[this_start.reason]
-                self.reason = _CRASHED if is_crash else _RESTARTED
-            elif left_reason == start_codes.NOT_STARTING:
-                self.reason = _CANNOT_START
-            elif left_reason == start_codes.CRASHED:
-                self.reason = _CRASHED
-            if this_start.left_slot:
-                self.events.add(event_codes.UPDATE_WENT_BACK, event_codes.NO_SLOT, self.reason)
+    async def _carry_out(self, wanted: int, seat: supervisor.Seat) -> None:
+        if wanted == _TRY:
+            from node import trial
+
+            await trial.restart(self)
+        else:
+            from node import update
+
+            await update.receive(self, seat)
 
     def _fill_nothing(self, image: bytearray) -> None:
         """The command reads as zero."""
@@ -115,93 +107,41 @@ class UpdateGate:
 
     def _take(self, offset: int, count: int, buffer: bytearray, at: int) -> int:
         """A command is written as a whole. The same one again changes nothing, so a write may be repeated."""
-        if offset or count < _COMMAND_REGISTERS:
-            return modbus.ILLEGAL_DATA_VALUE
         command = rtu.get_u16(buffer, at)
+        if offset or count < _COMMAND_REGISTERS or not _BEGIN <= command <= _ABANDON:
+            return modbus.ILLEGAL_DATA_VALUE
         total = u32(buffer, at + 2)
         digest = u32(buffer, at + 6)
         is_same = total == self.total and digest == self.digest
+        is_ready = self.state == _READY and is_same
         if command == _ABANDON:
             self.is_abandoned = True
-            return 0
-        if command == _TRY:
-            if self.state != _READY or not is_same:
+        elif command == _TRY:
+            if not is_ready:
                 return modbus.ILLEGAL_DATA_VALUE
             self._wanted = _TRY
-            return 0
-        if command != _BEGIN:
-            return modbus.ILLEGAL_DATA_VALUE
-        if self.state == _TRIAL or self._wanted == _TRY:
+        elif self.state == _TRIAL or self._wanted == _TRY:
             return modbus.SERVER_DEVICE_BUSY
-        if self.state == _PREPARING or self.state == _RECEIVING or self.state == _VERIFYING:
-            if is_same:
-                return 0
-            self.is_abandoned = True
-            return modbus.SERVER_DEVICE_BUSY
-        if self.state != _READY or not is_same:
-            self._begin(total, digest)
+        elif _PREPARING <= self.state <= _VERIFYING:
+            if not is_same:
+                self.is_abandoned = True
+                return modbus.SERVER_DEVICE_BUSY
+        elif not is_ready:
+            self.total = total
+            self.digest = digest
+            self.received = 0
+            self.reason = 0
+            self.is_abandoned = False
+            self.state = _PREPARING
+            self._wanted = _BEGIN
         return 0
-
-    def _begin(self, total: int, digest: int) -> None:
-        self.total = total
-        self.digest = digest
-        self.received = 0
-        self.reason = 0
-        self.is_abandoned = False
-        self.state = _PREPARING
-        self._wanted = _BEGIN
-
-    async def _receive(self, seat: supervisor.Seat) -> None:
-        """Receive one bundle; afterwards `state` is READY, REFUSED or IDLE, and the modules are gone."""
-        gc.collect()
-        try:
-            await self._receive_with_modules(seat)
-        except MemoryError:
-            self.state = _REFUSED
-            self.reason = _NO_MEMORY
-        except OSError:
-            self.state = _REFUSED
-            self.reason = _FLASH_FAILED
-        files.remove(_FIRST_FILE)
-        _drop()
-
-    async def _receive_with_modules(self, seat: supervisor.Seat) -> None:
-        from node import update
-
-        try:
-            job = update.Update(self, seat)
-            files.add(_FIRST_FILE, _LAST_FILE, None, job.take)
-            await job.run()
-            self.state = _READY
-        except update.RefusedError as refused:
-            self.state = _REFUSED
-            self.reason = refused.args[0]
-        except update.StoppedError as stopped:
-            self.state = _IDLE
-            self.reason = stopped.args[0]
-
-    async def _try(self) -> None:
-        """Restart into the version that is ready, once the answer to the command has gone out."""
-        from node import trial
-
-        await asyncio.sleep_ms(_ANSWER_MS)
-        try:
-            trial.stage(self.boot, self.slots)
-        except OSError:
-            self.state = _REFUSED
-            self.reason = _FLASH_FAILED
-            _drop()
-            return
-        board.reset()
 
 
 def _drop() -> None:
     """Forget the modules that only an update needs."""
-    for name in _LOADED:
-        if sys.modules.pop("node." + name, None) is not None:
-            delattr(node, name)
-    package = sys.modules["protocols"]
-    for name in _LOADED_PROTOCOLS:
-        if sys.modules.pop("protocols." + name, None) is not None:
-            delattr(package, name)
+    protocols = sys.modules["protocols"]
+    for package, names in ((node, _LOADED), (protocols, _LOADED_PROTOCOLS)):
+        for name in names:
+            if sys.modules.pop(package.__name__ + "." + name, None) is not None:
+                delattr(package, name)
     gc.collect()
