@@ -147,7 +147,7 @@ def _is_south_or_west(buffer: bytes | bytearray, place: int) -> bool:
 def _fraction(buffer: bytes | bytearray, place: int) -> int:
     """The digits behind the point, six of them."""
     value = 0
-    for index in range(_POSITION_DIGITS):
+    for _ in range(_POSITION_DIGITS):
         digit = buffer[place] - _ZERO
         if 0 <= digit <= 9:
             place += 1

@@ -142,6 +142,8 @@ def _count(table: bytes, slot: int, buffer: bytes | bytearray, start: int, value
                     return quality.INVALID
                 power += meaning
         value = registers.times_power_of_ten(value, power)
+    if table[at + 1] & layout.INVERTED:
+        value = -value
     value += registers.signed(u16(table, at + 24), 16) << 16 | u16(table, at + 26)
     if not registers.fits_s32(value):
         return quality.RANGE

@@ -95,6 +95,7 @@ TEXT_TIME = 2
 
 # Flags of a point
 INVERTED = 0x01
+"""A bool is turned over; a number is taken away from the point's offset instead of added to it."""
 LITTLE = 0x02
 ALARM = 0x04
 ACTIVE_HIGH = 0x08

@@ -282,9 +282,11 @@ def frame_entry(
     setup: bytes = b"",
     origin: int = 0,
 ) -> bytes:
-    """The entry of one frame: `kind` layout.STREAMING, ANSWERING or SENTENCE; `check` is (kind, first byte, end, place),
-    `length` is (place, width, what it lacks); places below 0 count from the end. For a sentence `sync` is its name,
-    `request` what its valid field may hold, and `setup` one byte, the number of that field."""  # fmt: skip
+    """The entry of one frame; `kind` is layout.STREAMING, ANSWERING or SENTENCE.
+
+    `check` is (kind, first byte, end, place), `length` (place, width, what it lacks); places below 0 count from the
+    end. For a sentence `sync` is its name, `request` what its valid field may hold, `setup` one byte, that field.
+    """
     if not 0 < len(sync) <= 4 or len(tail) > 2 or max(len(request), len(setup)) > layout.FRAME_COMMAND_BYTES:
         raise ValueError("sync has 1 to 4 bytes, tail at most 2, a command at most 20")
     entry = bytes([kind, len(sync)]) + sync.ljust(4, b"\0") + bytes([origin, least, most or least])

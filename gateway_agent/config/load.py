@@ -20,6 +20,7 @@ from gateway_agent.config.devices import ProfileShelf, devices_of, line_of
 from gateway_agent.config.keycheck import check_keys, key_files
 from gateway_agent.config.pointcheck import check_alarms, check_node_periods, check_reports
 from gateway_agent.config.schema import PoleConfig
+from gateway_agent.config.sensorcheck import check_manholes, check_own_points, check_serial_sensors
 from gateway_agent.node_keys import is_open_to_others
 from gateway_agent.toml_source import Finding, Problem, TomlSource, load_toml, validate
 
@@ -32,6 +33,9 @@ _CHECKS_WITH_PROFILES = (
     check_boards,
     check_reports,
     check_alarms,
+    check_serial_sensors,
+    check_own_points,
+    check_manholes,
 )
 _UNSTABLE_PORTS = ("/dev/ttyUSB", "/dev/ttyACM")
 _FASTEST_GPIO_BAUD = 19200

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from gateway_agent.boards.load import DEFAULT_BOARD
+from gateway_agent.config.manhole import ManholeConfig
 from gateway_agent.toml_source import TomlModel
 
 MAX_BUSES = 4
@@ -141,6 +142,7 @@ class NodeConfig(TomlModel):
     board: Annotated[str, StringConstraints(min_length=1)] = DEFAULT_BOARD
     key_file: Annotated[str, StringConstraints(min_length=1)] | None = None
     sensor_bus: LineSettings | None = None
+    manhole: ManholeConfig | None = None
     devices: tuple[NodeDeviceConfig, ...] = Field(default=(), strict=False)
 
     @property
