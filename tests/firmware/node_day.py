@@ -12,6 +12,7 @@ OnNode = Callable[[Callable[[Workbench], Awaitable[None]]], None]
 _HOUR_S = 3600
 _READ_EVERY_S = 60
 _TEN_MINUTES_S = 600
+_FIRST_WITHIN_S = 600
 _SATURATED_MS = 100
 
 
@@ -53,11 +54,13 @@ async def _read_slots(bench: Workbench, count: int) -> None:
 
 
 async def _first_good(bench: Workbench, count: int) -> float:
-    while True:
+    given_up_s = bench.clock.loop.time() + _FIRST_WITHIN_S
+    while bench.clock.loop.time() < given_up_s:
         for index in range(count):
             if (await bench.master.slot(index)).quality == quality.GOOD:
                 return bench.clock.loop.time()
         await asyncio.sleep(0.02)
+    raise RuntimeError(f"no good reading within {_FIRST_WITHIN_S} s")
 
 
 def dead_of_ten(folder: Path) -> float:
