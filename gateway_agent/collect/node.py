@@ -38,6 +38,7 @@ from protocols import event_codes, event_names, modbus, node_map, quality
 _LOG = logging.getLogger(__name__)
 _SERVICE_EVERY_MS = 10_000
 _ACKNOWLEDGE_REGISTERS = 4
+_HEAD_REGISTERS = node_map.EVENT - node_map.EVENTS
 _GAP_MS = 5
 _RETRIES = 2
 
@@ -194,9 +195,7 @@ class NodeReader:
 
     async def _take_events(self) -> None:
         """Take the events that the node keeps, and acknowledge those that are safe here. Raises NoAnswerError."""
-        head = read_head(
-            (await self._read(node_map.EVENTS, node_map.EVENT - node_map.EVENTS, Urgency.EVENTS)).registers
-        )
+        head = read_head((await self._read(node_map.EVENTS, _HEAD_REGISTERS, Urgency.EVENTS)).registers)
         if head.oldest == 0 or not 0 < head.count_in_window <= node_map.EVENT_COUNT:
             return
         epoch = await self._read_epoch()
@@ -204,10 +203,14 @@ class NodeReader:
             # It has started again: its clock must be set first, then its events have times.
             await self._introduce()
             return
-        answer = await self._read(node_map.EVENT, head.count_in_window * node_map.EVENT_REGISTERS, Urgency.EVENTS)
+        # Head and events in one answer: which epoch they are of may have changed since.
+        count = _HEAD_REGISTERS + head.count_in_window * node_map.EVENT_REGISTERS
+        answer = await self._read(node_map.EVENTS, count, Urgency.EVENTS)
         if await self._read_epoch() != epoch:
             return
-        events = read_events(answer.registers)
+        head = read_head(answer.registers)
+        events = read_events(answer.registers[_HEAD_REGISTERS:])[: head.count_in_window]
+        epoch -= head.epochs_ago
         stored = await self._store(events, epoch, answer.time_ms)
         if stored:
             await self._acknowledge(epoch, stored)

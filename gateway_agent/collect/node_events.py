@@ -9,12 +9,16 @@ from protocols import event_codes, event_names, node_map
 
 @dataclass(frozen=True, slots=True)
 class EventsHead:
-    """The head of the block: sequences of the oldest and newest event kept (0 if none), and how many were dropped."""
+    """The head of the block: sequences of the oldest and newest event kept (0 if none), and how many were dropped.
+
+    All events in the window are of the node's present epoch less `epochs_ago`.
+    """
 
     oldest: int
     newest: int
     overflow: int
     count_in_window: int
+    epochs_ago: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ def read_head(registers: Sequence[int]) -> EventsHead:
         u32(registers, node_map.EVENTS_NEWEST - node_map.EVENTS),
         u32(registers, node_map.EVENTS_OVERFLOW - node_map.EVENTS),
         registers[node_map.EVENTS_COUNT_IN_WINDOW - node_map.EVENTS],
+        registers[node_map.EVENTS_EPOCHS_AGO - node_map.EVENTS],
     )
 
 
