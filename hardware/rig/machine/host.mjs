@@ -79,7 +79,7 @@ function runDue() {
 
 // ---- what a step hands back ---------------------------------------------------------------------------------------
 
-const OUT_UART_TX = 1, OUT_UART_SETUP = 2, OUT_PIN = 3, OUT_TEXT = 4, OUT_END = 5, OUT_RTC = 6, OUT_OPERATION = 7;
+const OUT_UART_TX = 1, OUT_UART_SETUP = 2, OUT_PIN = 3, OUT_TEXT = 4, OUT_END = 5, OUT_RTC = 6, OUT_OPERATION = 7, OUT_I2C = 8;
 let outputs = [];
 let ended = false;
 
@@ -152,7 +152,9 @@ const PARITY_NONE = -1;
 const uarts = new Map();
 const pinLevels = new Map(Object.entries(options.pins ?? {}).map(([pin, level]) => [Number(pin), level]));
 const pinWatchers = new Map();
-const analogue = new Map();
+const analogue = new Map(Object.entries(options.analogue ?? {}).map(([pin, uv]) => [Number(pin), uv]));
+// An I2C device is 256 registers; bit 7 of a register's number moves on by itself, as ST's sensors have it.
+const i2cDevices = new Map(Object.entries(options.i2c ?? {}).map(([at, hex]) => [Number(at), Buffer.from(hex, "hex")]));
 let watchdog = null;
 let watchdogMs = 0;
 
@@ -200,6 +202,22 @@ const ports = {
   },
   pin_on_change(pin, handler) {
     pinWatchers.set(pin, handler);
+  },
+  i2c_scan: () => [...i2cDevices.keys()].sort((a, b) => a - b).join(" "),
+  i2c_read(device, register, address, length) {
+    const registers = i2cDevices.get(device);
+    if (!registers) return -1;
+    const into = bytesAt(address, length);
+    for (let index = 0; index < length; index++) into[index] = registers[(register & 0x7f) + (register & 0x80 ? index : 0)];
+    return length;
+  },
+  i2c_write(device, register, address, length) {
+    const registers = i2cDevices.get(device);
+    if (!registers) return -1;
+    const from = Buffer.from(bytesAt(address, length));
+    from.copy(registers, register & 0x7f);
+    put(OUT_I2C, Buffer.from([device, register & 0x7f]), u32(length), from);
+    return length;
   },
   adc_read_uv: (pin) => analogue.get(pin) ?? 0,
   timer_start: (handler, periodMs, periodic) => addTimer(handler, periodMs, [], periodic ? Math.max(1, periodMs) : 0),
@@ -398,7 +416,7 @@ function information() {
 }
 
 const IN_STEP = 1, IN_BOOT = 2, IN_SCRIPT = 3, IN_INFO = 4;
-const EVENT_UART_RX = 1, EVENT_PIN = 2, EVENT_ADC = 3, EVENT_CUT = 4;
+const EVENT_UART_RX = 1, EVENT_PIN = 2, EVENT_ADC = 3, EVENT_CUT = 4, EVENT_I2C = 5;
 
 function applyEvents(body, offset) {
   while (offset < body.length && !ended) {
@@ -420,6 +438,11 @@ function applyEvents(body, offset) {
     } else if (kind === EVENT_ADC) {
       analogue.set(body[offset], body.readUInt32LE(offset + 1));
       offset += 5;
+    } else if (kind === EVENT_I2C) {
+      const device = body[offset], length = body.readUInt32LE(offset + 1);
+      if (length) i2cDevices.set(device, Buffer.from(body.subarray(offset + 5, offset + 5 + length)));
+      else i2cDevices.delete(device);
+      offset += 5 + length;
     } else if (kind === EVENT_CUT) {
       cutAt = body.readUInt32LE(offset);
       cutAfter = body[offset + 4] !== 0;

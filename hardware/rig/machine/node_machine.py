@@ -17,6 +17,7 @@ from hardware.rig.machine.lockstep import (
     Reply,
     adc_event,
     cut_event,
+    i2c_event,
     pin_event,
     uart_event,
 )
@@ -53,7 +54,10 @@ class NodeMachine:
         self._clock = clock
         self._host: Host | None = None
         self._drops: dict[int, Drop] = {}
+        self.on_i2c: Callable[[int, int, bytes], None] | None = None
         self._pins: dict[int, int] = {}
+        self._analogue: dict[int, int] = {}
+        self._i2c: dict[int, bytes] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._events = bytearray()
         self._next_ms: float | None = None
@@ -88,7 +92,16 @@ class NodeMachine:
 
     def set_adc(self, pin: int, microvolts: int) -> None:
         """Put a voltage on an analogue input."""
+        self._analogue[pin] = microvolts
         self._post(adc_event(pin, microvolts))
+
+    def set_i2c(self, address: int, registers: bytes | None) -> None:
+        """Let the I2C device at `address` hold these 256 registers; None unplugs it."""
+        if registers is None:
+            self._i2c.pop(address, None)
+        else:
+            self._i2c[address] = registers
+        self._post(i2c_event(address, registers or b""))
 
     def cut_at_operation(self, number: int, *, after: bool = False) -> None:
         """Cut the power at the `number`-th operation on the flash from now on: just before it, or just `after` it.
@@ -108,6 +121,8 @@ class NodeMachine:
             "flash": str(self.flash),
             "hide": True,
             "pins": self._pins,
+            "analogue": self._analogue,
+            "i2c": {address: registers.hex() for address, registers in self._i2c.items()},
             "reset_cause": cause,
             "unique_id": self.name.encode()[:6].ljust(6, b"\0").hex(),
             "rtc_memory": self._rtc_hex,
@@ -191,6 +206,9 @@ class NodeMachine:
         for pin, level in reply.pins:
             if self.on_pin is not None:
                 self.on_pin(pin, level)
+        for address, register, data in reply.i2c_writes:
+            if self.on_i2c is not None:
+                self.on_i2c(address, register, data)
         self.printed.extend(reply.printed)
         self.flash_operations += len(reply.operations)
         if self.records_flash:
