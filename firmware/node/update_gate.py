@@ -62,7 +62,13 @@ class UpdateGate:
         update_past.look_back(self, this_start)
         _drop()
         registers.add(node_map.UPDATE, node_map.UPDATE_REGISTERS, self._fill)
-        registers.add(node_map.UPDATE_COMMAND, node_map.UPDATE_COMMAND_REGISTERS, self._fill_nothing, self._take)
+        registers.add(
+            node_map.UPDATE_COMMAND,
+            node_map.UPDATE_COMMAND_REGISTERS,
+            self._fill_nothing,
+            self._take,
+            register_map.GUARDED,
+        )
 
     async def run(self, seat: supervisor.Seat) -> None:
         """Judge the trial if this start is one; then wait for commands for ever."""

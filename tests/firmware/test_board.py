@@ -61,6 +61,7 @@ def test_the_line_is_released_one_character_after_the_last_bit(tmp_path: Path) -
     assert board.pole_bus.direction is not None
     changes = [(at, level) for at, pin, level in run_on("esp32-devkitc", tmp_path) if pin == board.pole_bus.direction]
     character_ms = 10_000 / 19200
+    assert changes.pop(0)[1] == 0  # listening from the first moment
     answers = list(zip(changes[::2], changes[1::2], strict=True))
     assert len(answers) == 2
     for (start, up), (end, down), registers in zip(*zip(*answers, strict=True), (12, 4), strict=True):

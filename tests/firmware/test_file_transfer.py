@@ -19,9 +19,11 @@ from tests.firmware.workbench import NODE, Workbench, on_bench, table_of
 
 PROGRAM = """
 import asyncio
+import sys
+
+sys.path.insert(0, "slot_a")
 
 from node import board, clock, files, line, register_map, server, slots
-from protocols import node_map
 
 kept = bytearray(20000)
 time = bytearray(6)
@@ -56,7 +58,7 @@ class Seat:
 files.add(900, 900, reader, writer)
 now = clock.Clock()
 registers = register_map.RegisterMap(now, slots.Slots(1, now))
-registers.add(node_map.TIME, 3, fill, take, register_map.BROADCAST)
+registers.add(0x40, 3, fill, take, 2)  # the time, to unit 0 as well
 asyncio.run(server.Server(line.Line(board.open_pole_port(19200, 0, 1)), 17, registers).run(Seat()))
 """
 PROBE = Read(NODE, 3, node_map.TIME, 1)
