@@ -20,7 +20,6 @@ from gateway_agent.errors import GatepostError
 from protocols import bundle, modbus, node_map, update_codes, update_names
 
 _SILENT_LIMIT_S = 120.0
-_STALLED_LIMIT_S = 60.0
 _LOOK_EVERY_S = 0.5
 _BUSY_PAUSE_S = 0.1
 _RESTART_LIMIT_S = 30.0
@@ -78,6 +77,7 @@ class NodeUpdate:
         self._name = name
         self._content = content
         self._silent_limit_s = silent_limit_s
+        self._progressed_s = 0.0
 
     async def run(self, on_progress: Progress = lambda done, total: None) -> UpdateOutcome:
         """Send the bundle and let the node try it; minutes. Never raises for a node that does not answer."""
@@ -87,7 +87,7 @@ class NodeUpdate:
     async def send(self, on_progress: Progress = lambda done, total: None) -> UpdateOutcome:
         """Send what the node lacks and wait until it has verified all of it. `on_progress` gets bytes there and all."""
         loop = asyncio.get_running_loop()
-        progressed_s, most = loop.time(), -1
+        self._progressed_s = loop.time()
         has_begun = False
         while True:
             error = "the transfer does not get on"
@@ -102,13 +102,11 @@ class NodeUpdate:
                 elif state.state == update_codes.RECEIVING:
                     on_progress(state.received_bytes, len(self._content))
                     await self._send_from(state.received_bytes, on_progress)
-                    state = await self._state()
+                elif state.state == update_codes.VERIFYING:
+                    self._progressed_s = loop.time()
             except NoAnswerError as failed:
                 error = str(failed)
-            else:
-                if state.received_bytes > most or state.state == update_codes.VERIFYING:
-                    progressed_s, most = loop.time(), max(most, state.received_bytes)
-            if loop.time() - progressed_s > self._silent_limit_s:
+            if loop.time() - self._progressed_s > self._silent_limit_s:
                 sentence = f"{self._name}: the update stopped ({error}); start it again to go on"
                 return UpdateOutcome("failed", 0, sentence)
             await asyncio.sleep(_LOOK_EVERY_S)
@@ -153,22 +151,23 @@ class NodeUpdate:
     async def _send_from(self, offset: int, on_progress: Progress) -> None:
         """Send blocks until the end, or until the node wants no more; returns then, for its state says why."""
         loop = asyncio.get_running_loop()
-        moved_s = loop.time()
         offset -= offset % 2
         while offset < len(self._content):
             block = self._block(offset)
             try:
                 await self._link.write(block, Urgency.SLOW)
             except NoAnswerError as error:
-                if error.exception_code != modbus.SERVER_DEVICE_BUSY or loop.time() - moved_s > _STALLED_LIMIT_S:
-                    if error.fault is Fault.EXCEPTION:
-                        return
+                if error.fault is not Fault.EXCEPTION:
+                    raise
+                if error.exception_code != modbus.SERVER_DEVICE_BUSY:
+                    return
+                if loop.time() - self._progressed_s > self._silent_limit_s:
                     raise
                 await asyncio.sleep(_BUSY_PAUSE_S)
                 if (await self._state()).state != update_codes.RECEIVING:
                     return
                 continue
-            moved_s = loop.time()
+            self._progressed_s = loop.time()
             offset += len(block.data)
             on_progress(min(offset, len(self._content)), len(self._content))
 

@@ -1,15 +1,14 @@
 """Puts a bundle together: manifest, signature, files. Layout: protocols/spec/update-bundle.md."""
 
 import hashlib
-import struct
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from hardware.bundle.firmware_files import BYTECODE, Version
-from protocols import bundle
+from hardware.bundle.firmware_files import Version
+from hardware.bundle.manifest_writer import make_manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,33 +22,6 @@ class Bundle:
     def digest(self) -> int:
         """The first four bytes of the manifest's SHA-256, by which the node tells bundles apart."""
         return int.from_bytes(hashlib.sha256(self.manifest).digest()[:4], "big")
-
-
-def version_number(version: Version) -> int:
-    """A version as the manifest and the node's registers have it."""
-    major, minor, patch = version
-    return major << 24 | minor << 16 | patch
-
-
-def make_manifest(files: dict[str, bytes], version: Version, minimum: Version, board: int) -> bytes:
-    """The manifest of `files` (path within a slot to content)."""
-    entries = b""
-    for name, content in sorted(files.items()):
-        entries += struct.pack(">I32sB", len(content), hashlib.sha256(content).digest(), len(name)) + name.encode()
-    head = struct.pack(
-        ">4sBBHIIHBBI",
-        bundle.MAGIC,
-        bundle.LAYOUT,
-        len(files) & 0xFF,
-        bundle.HEAD_BYTES + len(entries),
-        version_number(version),
-        version_number(minimum),
-        board,
-        BYTECODE,
-        0,
-        sum(len(content) for content in files.values()),
-    )
-    return head + entries
 
 
 def sign(manifest: bytes, key: RSAPrivateKey) -> bytes:

@@ -1,4 +1,4 @@
-"""A node on the workbench that a gateway updates: bundles of the real firmware, signed with a key made for the tests."""
+"""A node on the workbench that a gateway updates: bundles of the real firmware, signed with a key of the tests."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,9 +14,10 @@ from gateway_agent.collect.owner import BusOwner
 from gateway_agent.collect.unit import Timing, UnitLink
 from gateway_agent.config import BusConfig
 from gateway_agent.update_node import NodeUpdate, NodeUpdateState, UpdateOutcome, read_state
-from hardware.bundle.bundle_writer import Bundle, make_bundle, make_manifest
+from hardware.bundle.bundle_writer import Bundle, make_bundle
 from hardware.bundle.firmware_files import Version, firmware_files
 from hardware.bundle.keys import new_key, node_file
+from hardware.bundle.manifest_writer import make_manifest
 from hardware.rig.serial_url import SerialPort
 from protocols import node_map
 from tests.firmware.workbench import NODE, Device, Workbench, on_bench, table_of
@@ -57,11 +58,19 @@ def lay_key(flash: Path, *keys: RSAPrivateKey, minimum: Version = (0, 0, 0)) -> 
 
 
 class UpdateBench:
-    """The bench and the gateway's link to its node."""
+    """The bench, the gateway's link to its node, and the one device on the sensor bus (not plugged in: None)."""
 
     def __init__(self, bench: Workbench, link: UnitLink) -> None:
         self.bench = bench
         self.link = link
+        self.plugged: Device | None = None
+
+    @property
+    def sensor(self) -> Device:
+        """The device on the sensor bus."""
+        if self.plugged is None:
+            raise LookupError("no sensor is plugged in")
+        return self.plugged
 
     def update(self, content: Bundle | bytes, *, silent_limit_s: float = 20.0) -> NodeUpdate:
         """The sender for a bundle."""
@@ -77,14 +86,25 @@ class UpdateBench:
         high, patch = await self.bench.master.read(node_map.IDENTITY_FIRMWARE_VERSION, 2)
         return high >> 8, high & 0xFF, patch
 
-    async def keep_asking(self, seconds: float) -> None:
-        """Read the node once a second, as a gateway does."""
-        for _ in range(round(seconds)):
+    async def event_values(self, code: int) -> list[int]:
+        """The values of all events with `code`; all events are acknowledged afterwards."""
+        master = self.bench.master
+        found: list[int] = []
+        epoch = await self.bench.epoch()
+        await asyncio.sleep(1)
+        while events := await master.events():
+            found += [event.value for event in events if event.code == code]
+            (ago,) = await master.read(node_map.EVENTS_EPOCHS_AGO, 1)
+            await master.acknowledge(epoch - ago, events[-1].sequence)
             await asyncio.sleep(1)
-            try:
-                await self.state()
-            except TimeoutError:
-                continue
+        return found
+
+    async def state_or_none(self) -> int | None:
+        """The number of the state, None while the node does not answer."""
+        try:
+            return (await self.state()).state
+        except TimeoutError:
+            return None
 
 
 @asynccontextmanager
@@ -113,11 +133,11 @@ def on_update_bench(
     """Run `body` with a started node that runs OLD and polls one device each second."""
 
     async def linked_body(bench: Workbench) -> None:
-        if with_sensor:
-            Device(bench.sensors, SENSOR, {0: 7})
+        sensor = Device(bench.sensors, SENSOR, {0: 7}) if with_sensor else None
         prepare(folder)
         await bench.power_on()
         async with linked(bench) as update_bench:
+            update_bench.plugged = sensor
             await body(update_bench)
 
     on_bench(folder, table_of((SENSOR, 1)), linked_body, heap=400_000)

@@ -4,8 +4,9 @@ import shutil
 from pathlib import Path
 
 from gateway_agent.boards.load import DEFAULT_BOARD
-from hardware.bundle.boards import board_sources
-from hardware.bundle.firmware_files import REPOSITORY, compile_all, sources
+from hardware.bundle.boards import board_number, board_sources
+from hardware.bundle.firmware_files import REPOSITORY, compile_all, source_version, sources
+from hardware.bundle.manifest_writer import make_manifest
 
 _KEPT_AS_SOURCE = ("boot.py", "main.py")
 _START_MODULES = ("__init__.py", "boot_choice.py", "boot_state.py", "two_copies.py")
@@ -13,7 +14,7 @@ _START, _SLOT = "start", "slot_a"
 
 
 def build_flash(folder: Path, table: bytes, *, compiled: bool = True, board: str = DEFAULT_BOARD) -> Path:
-    """Write boot.py, main.py, start/, slot_a/ (as `.mpy` when `compiled`) and node.tab into `folder`.
+    """Write boot.py, main.py, start/, slot_a/ (as `.mpy` when `compiled`, with a manifest) and node.tab into `folder`.
 
     `board` is one of hardware/boards. Files that the node itself keeps there (boot state, settings, events, log) stay.
     Raises OSError, or BuildError when a module does not compile.
@@ -23,15 +24,19 @@ def build_flash(folder: Path, table: bytes, *, compiled: bool = True, board: str
         shutil.copy(REPOSITORY / "firmware" / name, folder / name)
     everything = {**sources(), **board_sources(board)}
     _lay_modules(folder / _START, {f"node/{name}": everything[f"node/{name}"] for name in _START_MODULES}, compiled)
-    _lay_modules(folder / _SLOT, everything, compiled)
+    files = _lay_modules(folder / _SLOT, everything, compiled)
+    if compiled:
+        manifest = make_manifest(files, source_version(), (0, 0, 0), board_number(board))
+        (folder / _SLOT / "manifest.bin").write_bytes(manifest)
     (folder / "node.tab").write_bytes(table)
     return folder
 
 
-def _lay_modules(folder: Path, modules: dict[str, str], compiled: bool) -> None:
+def _lay_modules(folder: Path, modules: dict[str, str], compiled: bool) -> dict[str, bytes]:
     shutil.rmtree(folder, ignore_errors=True)
     files = compile_all(modules) if compiled else {name: text.encode() for name, text in modules.items()}
     for name, content in files.items():
         place = folder / name
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content)
+    return files
