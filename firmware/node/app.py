@@ -51,6 +51,7 @@ async def assemble() -> list:  # type: ignore[type-arg]
         await _load(_FULL)
         from node import full_node
 
+        await _load(full_node.more_modules(table))
         parts.append(full_node.FullNode(table, parts[0]))  # type: ignore[arg-type]
     return parts
 
@@ -64,6 +65,7 @@ async def run(parts: list) -> None:  # type: ignore[type-arg]
     for part in parts:
         tasks.extend(part.tasks(watch))
     gc.collect()
+    await asyncio.sleep_ms(_BREATH_MS)
     await asyncio.gather(*tasks)
 
 
