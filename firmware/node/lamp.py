@@ -63,7 +63,6 @@ class Lamp:
         """
         node_slots = self._slots
         if self.is_busy:
-            self._counter = node_slots.counters[self.slot]
             return False
         if node_slots.qualities[self.slot] != quality.GOOD or self._counter == node_slots.counters[self.slot]:
             return False
@@ -105,6 +104,7 @@ class Lamp:
                 break
         if self._asked == asked:
             self.reason = reason
+            self._counter = self._slots.counters[self.slot]
             self.is_busy = False
             if self.on_end is not None:
                 self.on_end(reason)
