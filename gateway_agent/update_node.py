@@ -80,9 +80,22 @@ class NodeUpdate:
         self._progressed_s = 0.0
 
     async def run(self, on_progress: Progress = lambda done, total: None) -> UpdateOutcome:
-        """Send the bundle and let the node try it; minutes. Never raises for a node that does not answer."""
+        """Send the bundle and let the node try it; minutes. Never raises for a node that does not answer.
+
+        A node that runs this version already, kept or on trial, is sent nothing.
+        """
+        if await self._is_running():
+            return await self.outcome()
         sent = await self.send(on_progress)
         return await self.try_it() if sent.result == "ready" else sent
+
+    async def _is_running(self) -> bool:
+        """Whether the node runs this version already, kept or on trial; False when it does not answer."""
+        try:
+            state = await self._state()
+        except NoAnswerError:
+            return False
+        return state.running_version == self.version and state.state in (update_codes.TRIAL, update_codes.KEPT)
 
     async def send(self, on_progress: Progress = lambda done, total: None) -> UpdateOutcome:
         """Send what the node lacks and wait until it has verified all of it. `on_progress` gets bytes there and all."""
@@ -132,6 +145,10 @@ class NodeUpdate:
                 return UpdateOutcome(
                     "failed", 0, f"{self._name}: {self._words} is not ready to be tried; send it first"
                 )
+        return await self.outcome()
+
+    async def outcome(self) -> UpdateOutcome:
+        """Wait until a trial that was ordered has come to its end."""
         loop = asyncio.get_running_loop()
         until_s = loop.time() + _RESTART_LIMIT_S
         while loop.time() < until_s:

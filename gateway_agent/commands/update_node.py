@@ -69,11 +69,12 @@ async def _update(pole: PoleConfig, node: NodeConfig, content: bytes, *, quiet: 
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True), disable=quiet) as bar:
             sending = bar.add_task(f"{node.name}: sending", total=len(content))
-            sent = await update.send(lambda done, total: bar.update(sending, completed=done, total=total))
-            if sent.result != "ready":
-                return sent
-            bar.update(sending, description=f"{node.name}: on trial")
-            return await update.try_it()
+
+            def show(done: int, total: int) -> None:
+                what = "sending" if done < total else "verified and tried"
+                bar.update(sending, completed=done, total=total, description=f"{node.name}: {what}")
+
+            return await update.run(show)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
