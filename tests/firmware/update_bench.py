@@ -99,6 +99,10 @@ class UpdateBench:
             await asyncio.sleep(1)
         return found
 
+    async def running_folder(self) -> str:
+        """The folder of the slot that runs."""
+        return "slot_b" if (await self.bench.master.read(node_map.BOOT_RUNNING_SLOT, 1))[0] else "slot_a"
+
     async def state_or_none(self) -> int | None:
         """The number of the state, None while the node does not answer."""
         try:
