@@ -101,9 +101,11 @@ class Agent:
         if failure is not None:
             raise failure
 
-    async def lamp(self, target: str, level_pct: int, fade_s: int, expires_ms: int) -> LampOutcome:
+    async def lamp(
+        self, target: str, level_pct: int, fade_s: int, expires_ms: int, hold_s: int = 0, reason: int = 0
+    ) -> LampOutcome:
         """Set a lamp as `Collector.lamp` does; a lamp that takes its level again is no longer an alarm."""
-        outcome = await self.collector.lamp(target, level_pct, fade_s, expires_ms)
+        outcome = await self.collector.lamp(target, level_pct, fade_s, expires_ms, hold_s, reason)
         if outcome.state == "confirmed":
             self.pipeline.clear(target, event_names.NAMES[event_codes.LAMP_FAILED])
         return outcome

@@ -69,6 +69,11 @@ def node_table(pole: PoleConfig, node_name: str, shelf: ProfileShelf | None = No
         writer = _writer(pole, node, devices)
         for device in devices:
             _add_device(writer, device)
+        for lamp in pole.lamps:
+            if lamp.node == node_name:
+                writer.set_lamp_pins(
+                    lamp.dimmer_pin or 0, lamp.relay_pin or 0, lamp.dimmer_inverted, lamp.relay_active_low
+                )
         if node.manhole is not None:
             found = slots(pole, node_name, shelf)
             set_manhole(writer, node.manhole, {slot.point_name: (slot.index, slot.point) for slot in found})

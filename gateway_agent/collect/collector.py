@@ -16,6 +16,7 @@ from gateway_agent.collect.node_slots import NodePoint
 from gateway_agent.collect.owner import BusOwner
 from gateway_agent.collect.sink import Sink
 from gateway_agent.config import BusConfig, NodeConfig, PoleConfig, ProfileShelf, devices_of
+from gateway_agent.lighting.schedule import DailySchedule, lamp_of
 from gateway_agent.node_keys import WriteSeal, read_key
 from gateway_agent.provision import digest, node_table, slots
 from gateway_agent.records import Event, LampOutcome
@@ -79,11 +80,13 @@ class Collector:
             for poller in self.pollers:
                 tasks.create_task(poller.run(), name=f"device {poller.name}")
 
-    async def lamp(self, target: str, level_pct: int, fade_s: int, expires_ms: int) -> LampOutcome:
+    async def lamp(
+        self, target: str, level_pct: int, fade_s: int, expires_ms: int, hold_s: int = 0, reason: int = 0
+    ) -> LampOutcome:
         """Set the lamp that is the device `target` of a node: see `LampDialog.set`."""
         for reader in self.nodes:
             if reader.lamp_name == target:
-                return await reader.lamp.set(level_pct, fade_s, expires_ms)
+                return await reader.lamp.set(level_pct, fade_s, expires_ms, hold_s, reason)
         known = ", ".join(reader.lamp_name for reader in self.nodes if reader.lamp_name) or "none"
         return LampOutcome("refused", None, f"this pole has no lamp named {target}; its lamps: {known}")
 
@@ -98,6 +101,7 @@ class Collector:
         """What is wrong just now, in words: ports, nodes, devices."""
         found = [owner.problem for owner in self._owners.values()]
         found += [reader.problem for reader in self.nodes]
+        found += [reader.schedule.problem for reader in self.nodes if reader.schedule is not None]
         found += [poller.problem for poller in self.pollers]
         return [problem for problem in found if problem is not None]
 
@@ -107,7 +111,10 @@ class Collector:
             for slot in slots(pole, node.name, self._shelf)
         ]
         lamps = [device.name for device in self._devices if device.node is node and device.profile.lamp is not None]
-        return NodeReader(
+        lamp = lamp_of(pole, node.name)
+        if lamp is not None and lamp.name is not None and lamp.has_pins:
+            lamps.append(lamp.name)
+        reader = NodeReader(
             node,
             digest(node_table(pole, node.name, self._shelf)),
             points,
@@ -119,6 +126,9 @@ class Collector:
             None if node.key_file is None else WriteSeal(read_key(node.key_file)),
             self._broadcast_seals[node.bus],
         )
+        if lamp is not None:
+            reader.keep_schedule(DailySchedule(pole, lamp, self._shelf))
+        return reader
 
     def _port(self, bus: str, is_open: bool) -> None:
         code = "port-back" if is_open else "port-lost"

@@ -7,7 +7,7 @@ own commit, and none is taken twice, for each carries the node's epoch and a seq
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 
 from gateway_agent.clock import Clock
@@ -31,6 +31,7 @@ from gateway_agent.collect.slots import Slots
 from gateway_agent.collect.unit import Timing, UnitLink
 from gateway_agent.config import NodeConfig
 from gateway_agent.errors import GatepostError
+from gateway_agent.lighting.sender import ScheduleSender
 from gateway_agent.node_keys import WriteSeal
 from gateway_agent.records import Event, Reading
 from protocols import event_codes, event_names, modbus, node_map, quality
@@ -47,8 +48,8 @@ class NodeReader:
     """Reads one node. `digest` is the CRC-32 of the table that the node should run, `points` are its slots.
 
     `problem` is why it gives no readings, in words, or None. `health` is what it last told of itself. `lamp` sets the
-    lamp, whose device is named `lamp_name` (None if the node has none). `seal` is for a node with a key, and
-    `broadcast_seal` is that of its bus.
+    lamp, whose device is named `lamp_name` (None if the node has none); `schedule` keeps what it follows. `seal` is for
+    a node with a key, and `broadcast_seal` is that of its bus.
     """
 
     def __init__(
@@ -81,11 +82,16 @@ class NodeReader:
         self._introducing = asyncio.Lock()
         planned = {count for _, count in self._book.reads()}
         planned |= {node_map.IDENTITY_REGISTERS, node_map.HEALTH_REGISTERS, node_map.LAMP_STATE_REGISTERS}
-        planned |= {node_map.AUTH_REGISTERS}
+        planned |= {node_map.AUTH_REGISTERS, node_map.LAMP_SCHEDULE_REGISTERS}
         timing = Timing(node.reply_timeout_ms, _GAP_MS, _RETRIES)
         line = owner.bus.line
         self._link = UnitLink(owner, node.unit, line, timing, planned, seal=seal, broadcast_seal=broadcast_seal)
         self.lamp = LampDialog(self._link)
+        self.schedule: ScheduleSender | None = None
+
+    def keep_schedule(self, make: Callable[[int], bytes]) -> None:
+        """Let the node's lamp follow the schedule that `make` gives for a unix time in milliseconds."""
+        self.schedule = ScheduleSender(self._link, self.config.name, make, self._clock)
 
     async def run(self) -> None:
         """Read until cancelled."""
@@ -120,6 +126,8 @@ class NodeReader:
             if self._is_fit and not self._attendance.is_lost:
                 try:
                     await self._look_at_health()
+                    if self.schedule is not None:
+                        await self.schedule.look()
                 except NoAnswerError as error:
                     _LOG.debug("%s: health: %s", self.config.name, error)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway_agent.records import Event
-from protocols import event_codes, event_names, node_map
+from protocols import event_codes, event_names, lamp_codes, node_map
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,10 @@ def as_record(event: NodeEvent, node: str, epoch: int, points: Sequence[str], la
         name = point.partition("/")[0]
     elif event.code == event_codes.LAMP_FAILED:
         name, kind, state = lamp or node, "alarm", True
+    elif event.code == event_codes.LAMP_OVERRIDE_ENDED:
+        name = lamp or node
+    elif 0 <= event.code - event_codes.LAMP_FAULT_FIRST < lamp_codes.FAULT_COUNT:
+        name, kind, state = lamp or node, "alarm", event.value == 1
     elif event.code == event_codes.EVENTS_LOST:
         kind, state = "alarm", True
     time_ms = now_ms if event.unix_ms is None else event.unix_ms

@@ -18,18 +18,20 @@ from gateway_agent.config.crosscheck import (
 )
 from gateway_agent.config.devices import ProfileShelf, devices_of, line_of
 from gateway_agent.config.keycheck import check_keys, key_files
+from gateway_agent.config.lampcheck import check_lamp_nodes, check_place, check_programmes
 from gateway_agent.config.pointcheck import check_alarms, check_node_periods, check_reports
 from gateway_agent.config.schema import PoleConfig
 from gateway_agent.config.sensorcheck import check_manholes, check_own_points, check_serial_sensors
 from gateway_agent.node_keys import is_open_to_others
 from gateway_agent.toml_source import Finding, Problem, TomlSource, load_toml, validate
 
-_CHECKS = (check_names, check_buses, check_phases, check_node_periods, check_keys)
+_CHECKS = (check_names, check_buses, check_phases, check_node_periods, check_keys, check_place, check_programmes)
 _CHECKS_WITH_PROFILES = (
     check_profiles,
     check_units,
     check_lines,
     check_lamps,
+    check_lamp_nodes,
     check_boards,
     check_reports,
     check_alarms,

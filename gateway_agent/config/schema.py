@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from gateway_agent.boards.load import DEFAULT_BOARD
+from gateway_agent.config.lighting import LampConfig, ProgrammeConfig
 from gateway_agent.config.manhole import ManholeConfig
 from gateway_agent.toml_source import TomlModel
 
@@ -62,9 +63,12 @@ class LineSettings(TomlModel):
 
 
 class PoleTable(TomlModel):
-    """`[pole]`: who this gateway is."""
+    """`[pole]`: who this gateway is, where it stands (degrees north and east) and by which clock people live there."""
 
     gateway: Annotated[GatewayName, Field(examples=["gp-east-12"])]
+    latitude: Annotated[float, Field(ge=-90, le=90, examples=[39.9042])] | None = None
+    longitude: Annotated[float, Field(ge=-180, le=180, examples=[116.4074])] | None = None
+    timezone: Annotated[str, Field(min_length=1, max_length=64, examples=["Asia/Shanghai"])] | None = None
 
 
 class BusConfig(LineSettings):
@@ -203,6 +207,8 @@ class PoleConfig(TomlModel):
     nodes: Annotated[tuple[NodeConfig, ...], Field(max_length=MAX_NODES, strict=False)] = ()
     devices: Annotated[tuple[BusDeviceConfig, ...], Field(strict=False)] = ()
     alarms: Annotated[tuple[AlarmRule, ...], Field(strict=False)] = ()
+    programmes: Annotated[tuple[ProgrammeConfig, ...], Field(max_length=32, strict=False)] = ()
+    lamps: Annotated[tuple[LampConfig, ...], Field(max_length=MAX_NODES, strict=False)] = ()
     journal: JournalConfig
     uplink: UplinkConfig
 

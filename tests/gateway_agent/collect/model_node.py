@@ -92,7 +92,7 @@ class ModelNode:
             self.acknowledged.append((epoch, sequence))
             self.events = [event for event in self.events if event[0] > sequence]
             return True
-        if address == node_map.LAMP_COMMAND and len(values) == 5:
+        if address == node_map.LAMP_COMMAND and len(values) == 8:
             self.commands.append(tuple(values))
             self.on_command(tuple(values))
             return True

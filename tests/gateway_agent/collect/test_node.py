@@ -221,7 +221,7 @@ def test_a_lamp_command_is_written_once_and_confirmed_by_what_the_driver_reads_b
         bench.node.lamp_state[0] = 0xFFFF
         outcome = await bench.reader.lamp.set(40, 2, 1_800_000_000_999)
         assert outcome == LampOutcome("confirmed", 40, "the driver reads back 40 %")
-        assert bench.node.commands == [(1, 40, 2, 1_800_000_000 >> 16, 1_800_000_000 & 0xFFFF)]
+        assert bench.node.commands == [(1, 40, 2, 1_800_000_000 >> 16, 1_800_000_000 & 0xFFFF, 0, 0, 0)]
 
     on_node_bench(body)
 
