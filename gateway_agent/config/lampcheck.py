@@ -27,7 +27,7 @@ def check_place(pole: PoleConfig) -> Iterable[Finding]:
     else:
         try:
             ZoneInfo(place.timezone)
-        except (OSError, ValueError):
+        except (KeyError, OSError, ValueError):
             what = f"there is no timezone {place.timezone}"
             yield Finding(("pole", "timezone"), what, 'name one of the IANA database, as "Asia/Shanghai"')
     if place.latitude is not None and place.longitude is not None:
