@@ -2,7 +2,8 @@
 
 Values are encoded as the devices' registers are (`register_image`, which does not lean on `protocols`), the frame is
 put round them by the profile's words. A streaming sensor speaks at its own rhythm, another one when it gets its
-request. `spoil` may change each frame on its way out; `powered = False` makes it mute.
+request, after its set-up if it has one. `spoil` may change each frame on its way out; `powered = False` makes it mute,
+and it forgets its set-up.
 
 To try it: `SerialSensor(load_profile("nova-sds011"), "dust").connect(bus)` on a bus of 9600 baud with the node's UART.
 Where it hurts: the line is a half-duplex `Bus`, so what node and sensor send at the same moment collides.
@@ -36,7 +37,8 @@ class SerialSensor:
         self.resolved = resolve(profile, options)
         self.name = name
         self.frame: FrameSection = profile.frame
-        self.powered = True
+        self._powered = True
+        self._is_set_up = not profile.frame.setup
         self.has_fix = True
         self.spoil: Callable[[bytes], bytes] = lambda frame: frame
         self.counts: Counter[str] = Counter()
@@ -50,6 +52,16 @@ class SerialSensor:
             self._image.add(0, FRAME_FUNCTION, register)
         for point in self.points.values():
             self.set(point.name, max(point.low, min(0, point.high)))
+
+    @property
+    def powered(self) -> bool:
+        """Whether it has power."""
+        return self._powered
+
+    @powered.setter
+    def powered(self, powered: bool) -> None:
+        self._powered = powered
+        self._is_set_up = (self._is_set_up and powered) or not self.frame.setup
 
     def connect(self, bus: Bus) -> Drop:
         """Hang it on a line; a sensor that speaks by itself begins to."""
@@ -144,9 +156,11 @@ class SerialSensor:
             return
         if self.frame.setup and bytes(self.frame.setup) in frame:
             self.counts["set-up"] += 1
+            self._is_set_up = True
         if self.frame.request and frame.endswith(bytes(self.frame.request)):
             self.counts["asked"] += 1
-            self._send(_REPLY_S)
+            if self._is_set_up:
+                self._send(_REPLY_S)
 
     def _send(self, after_s: float) -> None:
         if self.powered and self.drop is not None:
