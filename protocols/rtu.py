@@ -191,7 +191,8 @@ def check_answer(buffer: bytes | bytearray, start: int, end: int, request: bytes
 def request_length(buffer: bytes | bytearray, start: int, have: int) -> int:
     """Length in bytes of the request that begins at `buffer[start]`, from its function code and byte count.
 
-    UNKNOWN_LENGTH while too few bytes are there to tell, UNKNOWN_FUNCTION for functions other than 3, 4, 6 and 16.
+    UNKNOWN_LENGTH while too few bytes are there to tell, UNKNOWN_FUNCTION for functions other than 3, 4, 6, 16, 20
+    and 21.
     """
     if have - start < 2:
         return UNKNOWN_LENGTH
@@ -204,6 +205,8 @@ def request_length(buffer: bytes | bytearray, start: int, have: int) -> int:
         or function == modbus.WRITE_SINGLE_REGISTER
     ):
         return READ_REQUEST_BYTES
+    if function == modbus.READ_FILE_RECORD or function == modbus.WRITE_FILE_RECORD:
+        return UNKNOWN_LENGTH if have - start < 3 else 3 + buffer[start + 2] + 2
     return UNKNOWN_FUNCTION
 
 
