@@ -57,6 +57,7 @@ def work():
         for z in range(-2000, 2001, 400):
             angle.between(100, -50, 1000, x, 700, z)
 
+before = 0
 work()
 gc.collect()
 gc.disable()

@@ -93,7 +93,7 @@ def test_no_frame_is_seen_before_it_is_whole_nor_with_a_wrong_byte(case: dict[st
             changed = bytearray(data)
             changed[place] ^= 0x01
             found = frame.find(table, at, changed, len(changed))
-            # Only a byte that the sensor's own checksum leaves out may go unseen (the number of SDS011, AJ-SR04M's sync).
+            # Only a byte that the checksum leaves out may go unseen.
             assert found != 0 or not is_checked(table, at, place)
 
 
