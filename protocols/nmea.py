@@ -40,7 +40,7 @@ def decode_field(
     if written == layout.TEXT_POSITION:
         value = _position(buffer, place)
     elif written == layout.TEXT_TIME:
-        value = _seconds(scaled(buffer, place, 1))
+        value = _seconds(buffer, place)
     else:
         value = scaled(buffer, place + 1 if buffer[place] == _MINUS else place, -s8(table, point + 3))
     if value < 0:
@@ -159,13 +159,18 @@ def _fraction(buffer: bytes | bytearray, place: int) -> int:
     return value
 
 
-def _seconds(tenths: int) -> int:
-    """hhmmss.s as whole seconds of the day; -1 if it is none."""
-    written = tenths // 10
+def _seconds(buffer: bytes | bytearray, place: int) -> int:
+    """`hhmmss.sss` as whole seconds of the day, not rounded; -1 if it is none."""
+    if scaled(buffer, place, 0) < 0:
+        return _NOT_A_NUMBER
+    written = 0
+    while buffer[place] >= _ZERO:
+        written = written * 10 + buffer[place] - _ZERO
+        place += 1
     seconds = written % 100
     minutes = written // 100 % 100
     hours = written // 10000
-    if tenths < 0 or hours > 23 or minutes > 59 or seconds > 59:
+    if hours > 23 or minutes > 59 or seconds > 59:
         return _NOT_A_NUMBER
     return hours * 3600 + minutes * 60 + seconds
 

@@ -67,12 +67,17 @@ class Server:
         return max(self._line.silence_ms, self._line.duration_ms(missing))
 
     def _missing(self) -> int:
-        """Bytes that still have to come if the burst is one request to this node; 0 if it is not, or is whole."""
+        """Bytes that still have to come if the burst is one request to this node; 0 if it is not, or is whole.
+
+        One, to be on the safe side, if its function is not known, so that nothing tells its length.
+        """
         received = self._received
         have = self._have
         if received[0] != self.unit and received[0] != modbus.BROADCAST_UNIT:
             return 0
         length = rtu.request_length(received, 0, have)
+        if length == rtu.UNKNOWN_FUNCTION:
+            return 1
         if length == rtu.UNKNOWN_LENGTH:
             length = rtu.READ_REQUEST_BYTES
         return max(0, length - have)

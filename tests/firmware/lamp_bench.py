@@ -43,6 +43,7 @@ class Driver(Device):
 
     broken = False
     welded = False
+    watts = 1.0
 
     def __init__(self, bench: Workbench, level_pct: int = 0, unit: int = 1, speed: int = 1) -> None:
         value = CURVE[level_pct]
@@ -59,7 +60,7 @@ class Driver(Device):
             self.registers[ACTUAL] = self.registers[LEVEL]
             self.history.append((self._node_s(), self.level_pct))
             return answer
-        power = 1000 * self.registers[ACTUAL] // 254 if not self.broken else 0
+        power = round(self.watts * 1000 * self.registers[ACTUAL] / 254) if not self.broken else 0
         self.registers[POWER] = 1000 if self.welded else max(power, 5)
         if self.registers[VOLTAGE] == 0:
             self.registers[POWER] = 0
@@ -78,10 +79,10 @@ class Driver(Device):
         return round(100 * self.registers[ACTUAL] / 254)
 
 
-def lamp_table() -> bytes:
+def lamp_table(period_ms: int = 10000) -> bytes:
     """The driver as the node sees it: level, voltage (tenths), power (tenths), lux."""
     writer = NodeTableWriter(9600, node_unit=NODE)
-    device = writer.add_device(10000, 1, 200, 5, 1)
+    device = writer.add_device(period_ms, 1, 200, 5, 1)
     writer.add_request(1, 3, ACTUAL, 4)
     for register, exponent in enumerate((0, -1, -1, 0)):
         writer.add_point("u16", exponent, 0, 65535, register=register)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gateway_agent.profiles import load_profile
+from gateway_agent.profiles.load import profile_directory
 from hardware.rig.serial_sensor import SerialSensor
 from protocols import event_codes, quality
 from tests.firmware.sensor_tables import pole_of, table_and_slots
@@ -162,18 +163,20 @@ def test_every_talker_counts(tmp_path: Path, talker: str) -> None:
 
 def test_figures_that_never_move_are_stuck(tmp_path: Path) -> None:
     async def body(bench: Workbench, sensor: SerialSensor, slots: dict[str, int]) -> None:
-        sensor.set("pm2_5", 35)
-        await settled(bench, 11 * 3600)
-        assert (await bench.master.slot(slots["pm2_5"])).quality == quality.GOOD
-        await settled(bench, 2 * 3600)
-        slot = await bench.master.slot(slots["pm2_5"])
+        sensor.set("co2", 544)
+        await settled(bench, 12 * 60)
+        assert (await bench.master.slot(slots["co2"])).quality == quality.GOOD
+        await settled(bench, 3 * 60)
+        slot = await bench.master.slot(slots["co2"])
         assert (slot.value, slot.quality) == (0, quality.STUCK)
-        assert (await bench.master.slot(slots["count_0_3"])).quality == quality.GOOD
-        sensor.set("pm2_5", 36)
-        await settled(bench, 1200)
-        assert (await bench.master.slot(slots["pm2_5"])).value == 36
+        assert (await bench.master.slot(slots["housing"])).quality == quality.GOOD
+        sensor.set("co2", 545)
+        await settled(bench, 60)
+        assert (await bench.master.slot(slots["co2"])).value == 545
 
-    with_sensor(tmp_path, "plantower-pms5003", body, every_s=600.0)
+    text = (profile_directory() / "winsen-mh-z19.toml").read_text()
+    (tmp_path / "quick.toml").write_text(text.replace("stuck_min = 1440", "stuck_min = 10"))
+    with_sensor(tmp_path / "node", str(tmp_path / "quick.toml"), body, every_s=20.0)
 
 
 @pytest.mark.parametrize("profile", ["plantower-pms5003", "winsen-mh-z19", "dfrobot-a02yyuw", "nmea-gnss"])
