@@ -127,7 +127,7 @@ class LampScheduleWriter:
         head = check_of.MAGIC + _field("length", length, 2) + bytes([check_of.VERSION_NUMBER, 0])
         whole = head + binascii.crc32(body).to_bytes(4, "big") + body
         check_of.check(whole)
-        return whole
+        return bytes(whole)
 
 
 def _field(name: str, value: int, width: int) -> bytes:
