@@ -35,7 +35,7 @@ class ScheduleFile:
 
     def content(self) -> bytes:
         """SHA-256 of what has come, for the tag of the schedule command; of nothing, if nothing has come."""
-        return hashlib.sha256(self._coming or b"").digest()
+        return bytes(hashlib.sha256(self._coming or b"").digest())
 
     def use(self, digest: int) -> bool:
         """Follow from now on the schedule that has come, if it is whole and `digest` is its own; also true when that
