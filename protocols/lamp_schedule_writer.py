@@ -125,7 +125,7 @@ class LampScheduleWriter:
         body += b"".join(entry for section in sections for entry in section) + self._power
         length = len(body) + check_of.CHECKED_FROM
         head = check_of.MAGIC + _field("length", length, 2) + bytes([check_of.VERSION_NUMBER, 0])
-        whole = head + binascii.crc32(body).to_bytes(4, "big") + body
+        whole = bytes(head + binascii.crc32(body).to_bytes(4, "big") + body)
         check_of.check(whole)
         return bytes(whole)
 

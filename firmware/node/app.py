@@ -53,6 +53,13 @@ async def assemble() -> list:  # type: ignore[type-arg]
 
         await _load(full_node.more_modules(table))
         parts.append(full_node.FullNode(table, parts[0]))  # type: ignore[arg-type]
+    elif table is not None:
+        await _load(("safe_lamp",))
+        from node import safe_lamp
+        from protocols import node_table
+
+        if node_table.lamp_present(table):
+            parts.append(safe_lamp.SafeLamp(table))  # type: ignore[arg-type]
     return parts
 
 

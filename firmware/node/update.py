@@ -126,9 +126,10 @@ class Update:
         at = bundle.HEAD_BYTES
         while at < bundle.manifest_bytes(head):
             length = bundle.length_at(head, at)
-            if not self._slot.has(bundle.name_at(head, at).decode(), length):
-                self._file_have = min(self._slot.part_bytes(), length)
-                self._running_hash = await self._slot.hash_part()
+            name = bundle.name_at(head, at).decode()
+            if not self._slot.has(name, length):
+                self._file_have = min(self._slot.part_bytes(name), length)
+                self._running_hash = await self._slot.hash_part(name)
                 received += self._file_have
                 break
             received += length
@@ -147,7 +148,7 @@ class Update:
             count = min(self._have, left, _PIECE_BYTES)
             if count < left and count < _PIECE_BYTES and not (is_over and count):
                 return
-            self._slot.append(self._view[:count])
+            self._slot.append(bundle.name_at(self._head, self._at).decode(), self._view[:count])
             self._running_hash.update(self._view[:count])
             self._remove(count)
             self._file_have += count

@@ -2,10 +2,12 @@
 
     manifest.new        manifest and signature; written when the folder has been emptied
     node/, protocols/   the files that are whole and had the right hash when they came
-    part                the beginning of the next file
+    node/part           the beginning of the next file, in the folder that the file belongs to
     manifest.bin        manifest.new under its last name: all files were read back from the flash and are right
 
-Every change but appending to `part` is one that littlefs makes whole or not at all. All methods raise OSError.
+Every change but appending to `part` is one that littlefs makes whole or not at all. A file is never renamed from one
+folder into another: littlefs does that in two steps, and until its next write a listing may lack a neighbour. All
+methods raise OSError.
 """
 
 import asyncio
@@ -63,18 +65,18 @@ class UpdateSlot:
         """Whether file `name` came whole."""
         return self._size(name) == length
 
-    def part_bytes(self) -> int:
-        """Bytes of the next file that are already there."""
-        return max(0, self._size(_PART))
+    def part_bytes(self, name: str) -> int:
+        """Bytes of the next file, `name`, that are already there."""
+        return max(0, self._size(_part_of(name)))
 
-    def append(self, piece: "memoryview | bytes") -> None:
-        """Append to the next file; on the flash when this returns."""
-        with open(self._path(_PART), "ab") as file:
+    def append(self, name: str, piece: "memoryview | bytes") -> None:
+        """Append to the next file, `name`; on the flash when this returns."""
+        with open(self._path(_part_of(name)), "ab") as file:
             file.write(piece)
 
     def finish(self, name: str) -> None:
         """Give the next file its name."""
-        os.rename(self._path(_PART), self._path(name))
+        os.rename(self._path(_part_of(name)), self._path(name))
 
     def complete(self) -> None:
         """Every file is right: make the slot one that can be started."""
@@ -85,9 +87,9 @@ class UpdateSlot:
         """Files in the packages."""
         return sum(len(os.listdir(self._path(package))) for package in _PACKAGES)
 
-    async def hash_part(self) -> "hashlib.sha256":
-        """A SHA-256, not finished, over the part of the next file that is there."""
-        return await self._hash(_PART)
+    async def hash_part(self, name: str) -> "hashlib.sha256":
+        """A SHA-256, not finished, over the part of the next file, `name`, that is there."""
+        return await self._hash(_part_of(name))
 
     async def digest(self, name: str) -> bytes:
         """SHA-256 of file `name` as it is on the flash."""
@@ -131,6 +133,10 @@ class UpdateSlot:
             return int(os.stat(self._path(name))[_SIZE])
         except OSError:
             return -1
+
+
+def _part_of(name: str) -> str:
+    return name.split("/")[0] + "/" + _PART
 
 
 def _exists(path: str) -> bool:

@@ -14,6 +14,7 @@ from typing import Literal
 
 from gateway_agent.boards import load_board
 from gateway_agent.config import Device, NodeConfig, PoleConfig, devices_of, load_pole
+from gateway_agent.node_keys import read_key
 from gateway_agent.provision import node_table
 from hardware.rig.bus import Bus, Drop
 from hardware.rig.clock import RigClock
@@ -27,6 +28,7 @@ from hardware.rig.relay import Relay
 from hardware.rig.serial_url import SerialPort
 from hardware.rig.truth import Truth
 from hardware.rig.world import Scene, World
+from protocols import factory_record
 
 Ports = Literal["pty", "socketpair"]
 
@@ -174,7 +176,15 @@ class PoleBox:
             await machine.power_on()
 
     def _flash(self, node: NodeConfig) -> Path:
-        return build_flash(self.folder / f"flash-{node.name}", node_table(self.pole, node.name), board=node.board)
+        flash = build_flash(self.folder / f"flash-{node.name}", node_table(self.pole, node.name), board=node.board)
+        keys = {
+            factory_record.NODE_KEY: node.key_file,
+            factory_record.BROADCAST_KEY: self.pole.bus(node.bus).broadcast_key_file,
+        }
+        fields = {kind: read_key(file) for kind, file in keys.items() if file is not None}
+        if fields:
+            (flash / "factory.bin").write_bytes(factory_record.pack(fields))
+        return flash
 
     def _switch_on_device(self, device: Device) -> None:
         profile, options = device.profile.profile, device.config.options

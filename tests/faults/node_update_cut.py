@@ -2,7 +2,7 @@
 
 For each operation the real node is killed just before it. Then it is started again: it must answer on the pole bus as
 the old or as the new version, all files of the slot that runs must be of that version, and its device must be read;
-after every fourth cut the gateway goes on, and the new version must be kept in the end. `survived` counts cuts after
+after every sixth cut the gateway goes on, and the new version must be kept in the end. `survived` counts cuts after
 which all that is so, `wrong` boots that were not good or mixed, `lost` updates that could not be brought to their end.
 The control receives into the slot that it runs from.
 """
@@ -28,7 +28,7 @@ from tests.firmware.workbench import START_UNIX_S, Device, Workbench, table_of
 
 HEAP_BYTES = 400_000
 _LIMIT_S = 900
-_FINISH_EVERY = 4
+_FINISH_EVERY = 6
 _IN_PLACE = ("FOLDERS[self._slot_number]", "FOLDERS[boot_state.running_slot()]")
 
 

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import gc
 from node import files
-from protocols import modbus, rtu
+from protocols import modbus, rtu, rtu_check
 
 store = bytearray(20000)
 calls = []
@@ -42,7 +42,7 @@ def ask(pdu):
     assert rtu.find_request(frame, length, 17) == 0, pdu
     out = files.respond(frame, 0, answer, 17)
     assert out <= 256
-    rtu.check_frame(answer, 0, out)
+    rtu_check.check_frame(answer, 0, out)
     return bytes(answer[1 : out - 2])
 
 

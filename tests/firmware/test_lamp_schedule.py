@@ -24,6 +24,7 @@ from tests.firmware.lamp_bench import (
     told,
     unix_s,
 )
+from tests.firmware.test_start import boot, panic
 from tests.firmware.workbench import NODE, START_UNIX_S, RefusedError, Workbench, on_bench, pack
 
 START = unix_s(2026, 6, 18, 0)
@@ -291,3 +292,21 @@ def test_a_lamp_on_pins_is_lit_from_the_start_and_follows(tmp_path: Path) -> Non
         assert (await bench.master.read(node_map.LAMP_STATE, 6)) == [1, 2, 0, 55, 55, 55]
 
     on_bench(tmp_path, table, body)
+
+
+def test_a_node_in_safe_mode_lights_its_lamp(tmp_path: Path) -> None:
+    keep_schedule(tmp_path, writer_of(lamp_table()).schedule())
+
+    async def body(bench: Workbench) -> None:
+        driver = Driver(bench)
+        await bench.power_on()
+        await set_unix(bench, unix_s(2026, 6, 18, 12))
+        await asyncio.sleep(5)
+        assert driver.level_pct == 0
+        for _ in range(3):
+            await panic(bench)
+        await asyncio.sleep(5)
+        assert (await boot(bench)).safe_mode == 1
+        assert driver.level_pct == 100
+
+    on_bench(tmp_path, lamp_table(), body)

@@ -37,7 +37,7 @@ class Pin:
     DRIVE_2 = 2
     DRIVE_3 = 3
 
-    def __init__(self, id, mode=-1, pull=-1, *, value=None, drive=None, hold=None):
+    def __init__(self, id, mode=-1, pull=-1, *, value=None, drive=None):
         if isinstance(id, Pin):
             id = id._id
         if not 0 <= id <= _LAST_PIN or id in _FLASH_PINS:
@@ -47,7 +47,7 @@ class Pin:
         self._trigger = 0
         self.init(mode, pull, value=value)
 
-    def init(self, mode=-1, pull=-1, *, value=None, drive=None, hold=None):
+    def init(self, mode=-1, pull=-1, *, value=None, drive=None):
         if self._id >= _FIRST_INPUT_ONLY:
             if mode in (Pin.OUT, Pin.OPEN_DRAIN):
                 raise ValueError("pin can only be input")
@@ -113,7 +113,7 @@ class UART:
     CTS = 2
     IRQ_RX = 1
     IRQ_RXIDLE = 4096
-    IRQ_BREAK = 128
+    IRQ_BREAK = 2
 
     def __init__(self, id, baudrate=115200, **settings):
         if id not in (0, 1, 2):
@@ -206,7 +206,7 @@ UART.any = lambda self: _any(self._id)
 class WDT:
     """machine.WDT: once started it cannot be stopped; unfed, the board resets."""
 
-    def __init__(self, id=0, timeout=5000):
+    def __init__(self, *, id=0, timeout=5000):
         if timeout < 1:
             raise ValueError("WDT timeout too short")
         _ports.watchdog_start(timeout)
@@ -315,7 +315,7 @@ class SoftI2C(I2C):
 class PWM:
     """machine.PWM: remembers what it was told; the rig sees the duty as a pin that is on or off."""
 
-    def __init__(self, dest, freq=5000, *, duty_u16=0):
+    def __init__(self, dest, *, freq=5000, duty_u16=0):
         self._pin = dest
         self._freq = freq
         self._duty = 0
