@@ -43,7 +43,7 @@ def counted_writes(run: DemoRun, heard: list[bytes]) -> None:
 @pytest.mark.usefixtures("keyed")
 def test_a_pole_with_keys_works_as_one_without(tmp_path: Path) -> None:
     heard: list[bytes] = []
-    run, figures = run_pole(tmp_path, SECONDS, prepare=lambda run: counted_writes(run, heard))
+    _run, figures = run_pole(tmp_path, SECONDS, prepare=lambda run: counted_writes(run, heard))
     readings = figures["readings"]
     assert (readings["lost"], readings["duplicated"], readings["wrong"]) == (0, 0, 0)
     assert readings["delivered"] > 300
@@ -74,7 +74,7 @@ def test_a_tapped_line_changes_nothing(tmp_path: Path) -> None:
         told["replayed"] = 3 * len(writes)
         told["nodes"] = nodes
 
-    run, figures = run_pole(tmp_path, SECONDS, prepare=lambda run: counted_writes(run, heard), meddle=meddle)
+    _run, figures = run_pole(tmp_path, SECONDS, prepare=lambda run: counted_writes(run, heard), meddle=meddle)
     taken = 0
     for index, frame in enumerate(heard):
         unpacked = unpack(frame)
