@@ -100,31 +100,59 @@ def check(manifest: bytes | bytearray, board: int, bytecode: int, floor: int) ->
 
 
 def _check_entries(manifest: bytes | bytearray) -> int:
+    """Without taking memory, for there may be a hundred of them."""
     end = manifest_bytes(manifest)
     at = HEAD_BYTES
-    before = b""
+    before = 0
     content = 0
     for _ in range(file_count(manifest)):
-        if at + ENTRY_BYTES > end or at + ENTRY_BYTES + manifest[at + _NAME_LENGTH_AT] > end:
+        if at + ENTRY_BYTES > end or next_at(manifest, at) > end:
             return update_codes.BAD_MANIFEST
-        name = bytes(name_at(manifest, at))
-        if not is_path(name) or name <= before:
+        if not is_path(manifest, at + ENTRY_BYTES, next_at(manifest, at)) or not _is_after(manifest, before, at):
             return update_codes.BAD_PATH
-        before = name
         content += length_at(manifest, at)
+        before = at
         at = next_at(manifest, at)
     if at != end:
         return update_codes.BAD_MANIFEST
     return 0 if content == content_bytes(manifest) else update_codes.WRONG_LENGTH
 
 
-def is_path(name: bytes) -> bool:
-    """Whether `name` is a module of one of the two packages: folder, slash, a to z, 0 to 9 and _, `.mpy`."""
+def is_path(buffer: bytes | bytearray, start: int, end: int) -> bool:
+    """Whether `buffer[start:end]` is a module of one of the packages: folder, slash, a to z, 0 to 9 and _, `.mpy`."""
     for folder in _FOLDERS:
-        if name.startswith(folder) and name.endswith(_ENDING) and len(name) <= _MAX_NAME_BYTES:
-            stem = name[len(folder) : len(name) - len(_ENDING)]
-            return len(stem) > 0 and all(97 <= byte <= 122 or 48 <= byte <= 57 or byte == 95 for byte in stem)
+        first = start + len(folder)
+        last = end - len(_ENDING)
+        if first < last and end - start <= _MAX_NAME_BYTES and _holds(buffer, start, folder):
+            if not _holds(buffer, last, _ENDING):
+                return False
+            for index in range(first, last):
+                byte = buffer[index]
+                if not (97 <= byte <= 122 or 48 <= byte <= 57 or byte == 95):
+                    return False
+            return True
     return False
+
+
+def _holds(buffer: bytes | bytearray, at: int, wanted: bytes) -> bool:
+    for index in range(len(wanted)):  # noqa: SIM110  (a generator would take memory)
+        if buffer[at + index] != wanted[index]:
+            return False
+    return True
+
+
+def _is_after(manifest: bytes | bytearray, before: int, at: int) -> bool:
+    """Whether the name of the entry at `at` comes after that of the entry at `before` (0: there is none)."""
+    if before == 0:
+        return True
+    earlier = manifest[before + _NAME_LENGTH_AT]
+    later = manifest[at + _NAME_LENGTH_AT]
+    for index in range(min(earlier, later)):
+        one = manifest[before + ENTRY_BYTES + index]
+        other = manifest[at + ENTRY_BYTES + index]
+        if one != other:
+            return one < other
+    return earlier < later
 
 
 def length_at(manifest: bytes | bytearray, at: int) -> int:

@@ -45,11 +45,12 @@ class Guard:
         registers.guard = self  # type: ignore[assignment]
         registers.add(node_map.AUTH, node_map.AUTH_REGISTERS, self.fill)
 
-    def check(self, is_broadcast: bool, address: int, count: int, buffer: bytearray, at: int, content: bytes) -> int:
+    def check(self, is_broadcast: bool, address: int, count: int, buffer: bytearray, at: int, content) -> int:  # type: ignore[no-untyped-def]
         """0 when the write of the whole block, `count` registers in `buffer[at:]`, bears the right tag.
 
-        Otherwise the exception code of the refusal. `content` is the SHA-256 of the file that belongs to the block.
-        The counter is on the flash, and used up, when this returns 0.
+        Otherwise the exception code of the refusal. `content()` is the SHA-256 of the file that belongs to the block,
+        None where there is none; it is not called for an old counter. The counter is on the flash, and used up, when
+        this returns 0. May raise OSError.
         """
         which = 1 if is_broadcast else 0
         key = self._keys[which]
@@ -57,14 +58,19 @@ class Guard:
             return self._refuse(NO_KEY)
         tail = at + 2 * count - _TAIL_BYTES
         counter = u32(buffer, tail)
-        unit = modbus.BROADCAST_UNIT if is_broadcast else self._unit
+        if counter <= self._counters[which]:
+            return self._refuse(OLD_COUNTER)
         tag = node_auth.write_tag(
-            key, unit, modbus.WRITE_MULTIPLE_REGISTERS, address, counter, bytes(buffer[at:tail]), content
+            key,
+            modbus.BROADCAST_UNIT if is_broadcast else self._unit,
+            modbus.WRITE_MULTIPLE_REGISTERS,
+            address,
+            counter,
+            bytes(buffer[at:tail]),
+            b"" if content is None else content(),
         )
         if not node_auth.is_same(tag, buffer, tail + 4):
             return self._refuse(WRONG_TAG)
-        if counter <= self._counters[which]:
-            return self._refuse(OLD_COUNTER)
         if counter > self._limits[which]:
             try:
                 self._keep(which, min(counter + _AHEAD, _HIGHEST))

@@ -93,6 +93,12 @@ class RegisterMap:
 
     def write(self, address: int, count: int, buffer: bytearray, at: int, is_broadcast: bool = False) -> int:
         """Carry out a write of `count` registers from `buffer[at:]` to `address`; returns 0 or an exception code."""
+        try:
+            return self._write(address, count, buffer, at, is_broadcast)
+        except OSError:
+            return modbus.SERVER_DEVICE_FAILURE
+
+    def _write(self, address: int, count: int, buffer: bytearray, at: int, is_broadcast: bool) -> int:
         for block in self._blocks:
             offset = address - block[0]
             if offset < 0 or offset + count > block[1] or block[3] is None:
@@ -115,8 +121,7 @@ class RegisterMap:
         """0 if a node with a key may carry out this write, or the exception code of the refusal."""
         if offset or count != block[1]:
             return self.guard.refuse_part()  # type: ignore[attr-defined, no-any-return]
-        content = block[5]() if block[5] is not None else b""
-        return self.guard.check(is_broadcast, block[0], count, buffer, at, content)  # type: ignore[attr-defined, no-any-return]
+        return self.guard.check(is_broadcast, block[0], count, buffer, at, block[5])  # type: ignore[attr-defined, no-any-return]
 
     def _read_slots(self, offset: int, count: int, buffer: bytearray, at: int) -> int:
         if offset + count > node_map.SLOT_REGISTERS * self._slots.count:

@@ -14,9 +14,10 @@ from micropython import const
 from node import board, boot_state, files, supervisor, two_copies, update_signature, update_slot
 from protocols import bundle, modbus, update_codes
 
-_PIECE_BYTES = const(4096)
-_BUFFER_BYTES = const(4096 + 2 * 244)
+_PIECE_BYTES = const(2048)
+_BUFFER_BYTES = const(2048 + 2 * 244)
 _LOOK_MS = const(10)
+_PAUSE_MS = const(1)
 _FIRST_FILE = const(1)
 _LAST_FILE = const(1000)
 _PATIENCE_LOOKS = const(12000)
@@ -134,7 +135,7 @@ class Update:
                 break
             received += length
             at = bundle.next_at(head, at)
-        self._head = bytearray(head)
+        self._head = head
         self._head_have = len(head)
         self._at = at
         self._gate.received = received
@@ -155,7 +156,7 @@ class Update:
             if count == left:
                 self._finish_file()
             self._seat.check_in()
-            await asyncio.sleep_ms(0)
+            await asyncio.sleep_ms(_PAUSE_MS)
 
     def _remove(self, count: int) -> None:
         """Take `count` bytes from the front of the buffer."""

@@ -1,7 +1,6 @@
 """The update's registers, and the task that loads the modules of an update when one begins and drops them after it.
 
-What is here stays in the heap all year, so it is small: the work is in node/update.py and node/trial.py. The numbers of
-commands and states are those of protocols/update_codes.py, which is not loaded for them.
+What is here stays in the heap all year, so it is small: the work is in node/update.py and node/trial.py.
 """
 
 import asyncio
@@ -10,24 +9,22 @@ import sys
 
 from micropython import const
 
-import node
 from node import events, identity, register_map, slots, start, supervisor
 from node.register_map import put, put_u32, u32
-from protocols import modbus, node_map, rtu
+from protocols import modbus, node_map, rtu, update_codes
 
 _LOOK_MS = const(200)
+_PAUSE_MS = const(1)
 _COMMAND_REGISTERS = const(5)
-_BEGIN = const(1)
-_TRY = const(2)
-_ABANDON = const(3)
-_IDLE = const(0)
-_PREPARING = const(1)
-_VERIFYING = const(3)
-_READY = const(4)
-_TRIAL = const(5)
 
-_LOADED = ("update", "update_slot", "update_signature", "update_past", "trial")
-_LOADED_PROTOCOLS = ("bundle", "update_codes")
+_TO_RECEIVE = (
+    "protocols.bundle",
+    "node.update_slot",
+    "node.update_signature",
+    "node.update",
+)
+_TO_TRY = ("node.trial",)
+_LOADED_ONCE = ("node.update_past",)
 
 
 class UpdateGate:
@@ -46,7 +43,7 @@ class UpdateGate:
     ) -> None:
         from node import update_past
 
-        self.state = _IDLE
+        self.state = update_codes.IDLE
         self.reason = 0
         self.total = 0
         self.digest = 0
@@ -72,11 +69,9 @@ class UpdateGate:
 
     async def run(self, seat: supervisor.Seat) -> None:
         """Judge the trial if this start is one; then wait for commands for ever."""
-        if self.state == _TRIAL:
-            from node import trial
-
-            await trial.judge(self, seat)
-            del trial
+        if self.state == update_codes.TRIAL:
+            await _load(_TO_TRY)
+            await sys.modules["node.trial"].judge(self, seat)
             _drop()
         while True:
             seat.check_in()
@@ -88,14 +83,12 @@ class UpdateGate:
             await asyncio.sleep_ms(_LOOK_MS)
 
     async def _carry_out(self, wanted: int, seat: supervisor.Seat) -> None:
-        if wanted == _TRY:
-            from node import trial
-
-            await trial.restart(self)
+        if wanted == update_codes.TRY:
+            await _load(_TO_TRY)
+            await sys.modules["node.trial"].restart(self)
         else:
-            from node import update
-
-            await update.receive(self, seat)
+            await _load(_TO_RECEIVE)
+            await sys.modules["node.update"].receive(self, seat)
 
     def _fill_nothing(self, image: bytearray) -> None:
         """The command reads as zero."""
@@ -114,21 +107,21 @@ class UpdateGate:
     def _take(self, offset: int, count: int, buffer: bytearray, at: int) -> int:
         """A command is written as a whole. The same one again changes nothing, so a write may be repeated."""
         command = rtu.get_u16(buffer, at)
-        if offset or count < _COMMAND_REGISTERS or not _BEGIN <= command <= _ABANDON:
+        if offset or count < _COMMAND_REGISTERS or not update_codes.BEGIN <= command <= update_codes.ABANDON:
             return modbus.ILLEGAL_DATA_VALUE
         total = u32(buffer, at + 2)
         digest = u32(buffer, at + 6)
         is_same = total == self.total and digest == self.digest
-        is_ready = self.state == _READY and is_same
-        if command == _ABANDON:
+        is_ready = self.state == update_codes.READY and is_same
+        if command == update_codes.ABANDON:
             self.is_abandoned = True
-        elif command == _TRY:
+        elif command == update_codes.TRY:
             if not is_ready:
                 return modbus.ILLEGAL_DATA_VALUE
-            self._wanted = _TRY
-        elif self.state == _TRIAL or self._wanted == _TRY:
+            self._wanted = update_codes.TRY
+        elif self.state == update_codes.TRIAL or self._wanted == update_codes.TRY:
             return modbus.SERVER_DEVICE_BUSY
-        elif _PREPARING <= self.state <= _VERIFYING:
+        elif update_codes.PREPARING <= self.state <= update_codes.VERIFYING:
             if not is_same:
                 self.is_abandoned = True
                 return modbus.SERVER_DEVICE_BUSY
@@ -138,16 +131,24 @@ class UpdateGate:
             self.received = 0
             self.reason = 0
             self.is_abandoned = False
-            self.state = _PREPARING
-            self._wanted = _BEGIN
+            self.state = update_codes.PREPARING
+            self._wanted = update_codes.BEGIN
         return 0
+
+
+async def _load(names: "tuple[str, ...]") -> None:
+    """Load one module after the other, so that what is needed only while one is loaded does not pile up."""
+    for name in names:
+        __import__(name)
+        gc.collect()
+        await asyncio.sleep_ms(_PAUSE_MS)
 
 
 def _drop() -> None:
     """Forget the modules that only an update needs."""
-    protocols = sys.modules["protocols"]
-    for package, names in ((node, _LOADED), (protocols, _LOADED_PROTOCOLS)):
+    for names in (_TO_RECEIVE, _TO_TRY, _LOADED_ONCE):
         for name in names:
-            if sys.modules.pop(package.__name__ + "." + name, None) is not None:
-                delattr(package, name)
+            if sys.modules.pop(name, None) is not None:
+                package, module = name.split(".")
+                delattr(sys.modules[package], module)
     gc.collect()

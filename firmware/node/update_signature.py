@@ -12,6 +12,7 @@ from node import supervisor
 from protocols import bundle
 
 _SQUARINGS = const(16)
+_PAUSE_MS = const(1)
 _DIGEST_INFO = b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20"
 
 
@@ -30,7 +31,7 @@ async def is_signed(digest: bytes, signature: bytes, modulus: bytes, seat: super
     for _ in range(_SQUARINGS):
         power = power * power % n
         seat.check_in()
-        await asyncio.sleep_ms(0)
+        await asyncio.sleep_ms(_PAUSE_MS)
     return power * s % n == int.from_bytes(_encoded(digest), "big")
 
 

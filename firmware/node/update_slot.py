@@ -22,6 +22,7 @@ _SIZE = const(6)
 _NAME, _TYPE = const(0), const(1)
 _FOLDER_TYPE = const(0x4000)
 _READ_BYTES = const(512)
+_PAUSE_MS = const(1)
 _NEW = "manifest.new"
 _WHOLE = "manifest.bin"
 _PART = "part"
@@ -35,12 +36,15 @@ class UpdateSlot:
         self.folder = folder
         self._seat = seat
 
-    def head(self) -> "bytes | None":
+    def head(self) -> "bytearray | None":
         """Manifest and signature of the bundle that the slot is filled with, or was; None if there is none."""
         for name in (_NEW, _WHOLE):
-            if self._size(name) > 0:
+            size = self._size(name)
+            if size > 0:
+                head = bytearray(size)
                 with open(self._path(name), "rb") as file:
-                    return bytes(file.read())
+                    file.readinto(head)
+                return head
         return None
 
     async def begin(self, head: "bytes | bytearray") -> None:
@@ -85,7 +89,11 @@ class UpdateSlot:
 
     def file_count(self) -> int:
         """Files in the packages."""
-        return sum(len(os.listdir(self._path(package))) for package in _PACKAGES)
+        count = 0
+        for package in _PACKAGES:
+            for _ in os.ilistdir(self._path(package)):
+                count += 1
+        return count
 
     async def hash_part(self, name: str) -> "hashlib.sha256":
         """A SHA-256, not finished, over the part of the next file, `name`, that is there."""
@@ -107,14 +115,15 @@ class UpdateSlot:
             while count:
                 running.update(view[:count])
                 self._seat.check_in()
-                await asyncio.sleep_ms(0)
+                await asyncio.sleep_ms(_PAUSE_MS)
                 count = file.readinto(piece)
         return running
 
     async def _empty(self, folder: str) -> None:
         if not _exists(folder):
             return
-        for entry in list(os.ilistdir(folder)):
+        entry = next(os.ilistdir(folder), None)
+        while entry is not None:
             path = folder + "/" + str(entry[_NAME])
             if entry[_TYPE] == _FOLDER_TYPE:
                 await self._empty(path)
@@ -122,7 +131,8 @@ class UpdateSlot:
             else:
                 os.remove(path)
             self._seat.check_in()
-            await asyncio.sleep_ms(0)
+            await asyncio.sleep_ms(_PAUSE_MS)
+            entry = next(os.ilistdir(folder), None)
 
     def _path(self, name: str) -> str:
         return self.folder + "/" + name

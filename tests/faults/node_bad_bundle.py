@@ -26,7 +26,6 @@ from tests.faults.node import Row
 from tests.firmware.update_bench import BOARD, NEW, OLD, SENSOR, UpdateBench, lay_key, linked, other_key, signing_key
 from tests.firmware.workbench import START_UNIX_S, Device, Workbench, table_of
 
-HEAP_BYTES = 400_000
 _MINIMUM: Version = (0, 1, 0)
 _VERIFICATION = (
     "return update_codes.BAD_SIGNATURE",
@@ -165,7 +164,7 @@ def _run(case: str, bundles: list[Bad], changes: dict[str, str] | None) -> Row:
     problems: list[str] = []
 
     async def main(clock: RigClock, flash: Path) -> None:
-        machine = await NodeMachine.start("node", flash, clock=clock, heap_bytes=HEAP_BYTES)
+        machine = await NodeMachine.start("node", flash, clock=clock)
         bench = Workbench(clock, machine, 9600)
         Device(bench.sensors, SENSOR, {0: 7})
         await bench.power_on()

@@ -19,7 +19,7 @@ from hardware.rig.clock import RigClock, run_virtual
 from hardware.rig.machine import NodeMachine
 from hardware.rig.machine.lockstep import Operation
 from tests.faults.node import Row
-from tests.faults.node_update_cut import HEAP_BYTES, Scene, make_scene
+from tests.faults.node_update_cut import Scene, make_scene
 from tests.firmware.update_bench import SENSOR, linked
 from tests.firmware.workbench import START_UNIX_S, Device, Workbench
 
@@ -100,7 +100,7 @@ def record_update(scene: Scene) -> list[Operation]:
     found: list[Operation] = []
 
     async def main(clock: RigClock) -> None:
-        machine = await NodeMachine.start("node", scene.template, clock=clock, heap_bytes=HEAP_BYTES)
+        machine = await NodeMachine.start("node", scene.template, clock=clock)
         machine.records_flash = True
         bench = Workbench(clock, machine, 9600)
         Device(bench.sensors, SENSOR, {0: 7})

@@ -26,7 +26,6 @@ from tests.faults.node import Row
 from tests.firmware.update_bench import BOARD, NEW, OLD, SENSOR, UpdateBench, lay_key, linked, signing_key
 from tests.firmware.workbench import START_UNIX_S, Device, Workbench, table_of
 
-HEAP_BYTES = 400_000
 _LIMIT_S = 900
 _FINISH_EVERY = 6
 _IN_PLACE = ("FOLDERS[self._slot_number]", "FOLDERS[boot_state.running_slot()]")
@@ -78,7 +77,7 @@ def cut_at(scene: Scene, number: int, finish: bool) -> Cut:
         found: list[Cut] = []
 
         async def main(clock: RigClock) -> None:
-            machine = await NodeMachine.start("node", flash, clock=clock, heap_bytes=HEAP_BYTES)
+            machine = await NodeMachine.start("node", flash, clock=clock)
             bench = Workbench(clock, machine, 9600)
             Device(bench.sensors, SENSOR, {0: 7})
             try:

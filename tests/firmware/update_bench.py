@@ -144,7 +144,7 @@ def on_update_bench(
             update_bench.plugged = sensor
             await body(update_bench)
 
-    on_bench(folder, table_of((SENSOR, 1)), linked_body, heap=400_000)
+    on_bench(folder, table_of((SENSOR, 1)), linked_body)
 
 
 async def updated(update_bench: UpdateBench, content: Bundle | bytes) -> UpdateOutcome:

@@ -1,5 +1,7 @@
 """The manifest of an update bundle: what is taken and what is refused."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,12 +46,26 @@ def test_a_manifest_for_others_is_refused_with_its_reason() -> None:
 @given(st.binary(max_size=60))
 def test_only_plain_module_names_are_paths(name: bytes) -> None:
     for path in (name, b"node/" + name, b"node/" + name + b".mpy"):
-        if bundle.is_path(path):
+        if bundle.is_path(b"##" + path + b"#", 2, 2 + len(path)):
             folder, _, module = path.decode("ascii").partition("/")
             assert folder in ("node", "protocols")
             assert module.removesuffix(".mpy").replace("_", "a").isalnum()
             assert "/" not in module
             assert "." not in module.removesuffix(".mpy")
+
+
+@given(st.lists(st.binary(min_size=1, max_size=6), min_size=2, max_size=5))
+def test_entries_must_stand_in_rising_order(names: list[bytes]) -> None:
+    stems = [bytes(97 + byte % 3 for byte in name) for name in names]
+    paths = [b"node/" + stem + b".mpy" for stem in stems]
+    entries = b"".join(bytes(36) + bytes([len(path)]) + path for path in paths)
+    manifest = bytearray(manifest_of()[: bundle.HEAD_BYTES])
+    manifest[5] = len(paths)
+    manifest[6:8] = (bundle.HEAD_BYTES + len(entries)).to_bytes(2, "big")
+    manifest[20:24] = bytes(4)
+    is_rising = all(earlier < later for earlier, later in itertools.pairwise(paths))
+    reason = bundle.check(manifest + entries, BOARD, BYTECODE, 0)
+    assert reason == (0 if is_rising else update_codes.BAD_PATH)
 
 
 @given(st.binary(min_size=bundle.HEAD_BYTES, max_size=400), st.integers(0, 2**32 - 1))
