@@ -24,8 +24,9 @@ def find(table: bytes, at: int, buffer: bytes | bytearray, have: int) -> int:
     negative number: until the first frame that has begun is whole, or a whole shortest one if none has begun.
     """  # fmt: skip
     missing = 0
+    first = _DOLLAR if table[at + layout.FRAME_KIND] == layout.SENTENCE else table[at + layout.FRAME_SYNC]
     for start in range(have):
-        if not _begins(table, at, buffer, start, have):
+        if buffer[start] != first or not _begins(table, at, buffer, start, have):
             continue
         length = whole_length(table, at, buffer, start, have)
         if length == 0:
@@ -98,8 +99,6 @@ def _begins(table: bytes, at: int, buffer: bytes | bytearray, start: int, have: 
     """Whether a frame may begin at `start`, as far as bytes have come."""
     first = start
     if table[at + layout.FRAME_KIND] == layout.SENTENCE:
-        if buffer[start] != _DOLLAR:
-            return False
         first = start + 1 + _TALKER_BYTES
     for index in range(table[at + layout.FRAME_SYNC_COUNT]):
         if first + index >= have:

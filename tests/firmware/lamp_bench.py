@@ -1,10 +1,10 @@
 """What tests of the lamp's schedule share: a driver with a meter, a schedule, and a flash that holds it."""
 
-import binascii
 import struct
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
+from hardware.rig.machine import lay_copy
 from protocols import lamp_schedule, node_map
 from protocols.node_table_writer import NodeTableWriter
 from tests.firmware.workbench import NODE, Device, Master, Workbench
@@ -97,8 +97,7 @@ def hasten(flash: Path) -> None:
 
 def keep_schedule(flash: Path, schedule: bytes) -> None:
     """Put a schedule on a flash as the node itself keeps it."""
-    body = (1).to_bytes(4, "big") + schedule
-    (flash / "lamp.a").write_bytes(body + binascii.crc32(body).to_bytes(4, "big"))
+    lay_copy(flash, "lamp", schedule)
 
 
 def unix_s(year: int, month: int, day: int, hour: int, minute: int = 0) -> int:

@@ -29,6 +29,7 @@ def day(on_node: OnNode, slot_count: int, hours: int) -> dict[str, float]:
         machine.watches_heap = True
         powered_s = bench.clock.loop.time()
         await machine.power_on()
+        await _until_it_answers(bench)
         found["heap_after_start_bytes"] = machine.info()["heap_used_bytes"]
         found["first_reading_ms"] = 1000 * (await _first_good(bench, slot_count) - powered_s)
         for hour in range(hours):
@@ -45,6 +46,17 @@ def day(on_node: OnNode, slot_count: int, hours: int) -> dict[str, float]:
 
     on_node(body)
     return found
+
+
+async def _until_it_answers(bench: Workbench) -> None:
+    """Wait until the node has loaded all its parts."""
+    while True:
+        try:
+            await bench.master.read(node_map.IDENTITY, 1)
+            return
+        except TimeoutError:
+            if bench.machine.ends:
+                raise
 
 
 async def _read_slots(bench: Workbench, count: int) -> None:

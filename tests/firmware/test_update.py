@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hardware.bundle.firmware_files import firmware_files
 from protocols import event_codes, update_codes
 from tests.firmware.update_bench import (
     NEW,
@@ -13,7 +14,9 @@ from tests.firmware.update_bench import (
     UpdateBench,
     bundle_of,
     changed_bundle,
+    lay_bundle,
     lay_key,
+    lay_new,
     on_update_bench,
     other_key,
     signing_key,
@@ -123,7 +126,7 @@ def test_a_version_that_nobody_reads_goes_back(tmp_path: Path) -> None:
         assert await bench.version() == OLD
         assert await bench.event_values(event_codes.UPDATE_WENT_BACK) == [update_codes.GATEWAY_SILENT]
 
-    on_update_bench(tmp_path, body)
+    on_update_bench(tmp_path, body, prepare=lay_new)
 
 
 def test_a_version_under_which_a_device_falls_silent_goes_back(tmp_path: Path) -> None:
@@ -138,14 +141,14 @@ def test_a_version_under_which_a_device_falls_silent_goes_back(tmp_path: Path) -
         again = await update.run()
         assert again.result == "kept"
 
-    on_update_bench(tmp_path, body)
+    on_update_bench(tmp_path, body, prepare=lay_new)
 
 
 def test_a_device_that_was_silent_before_the_update_does_not_keep_it_away(tmp_path: Path) -> None:
     async def body(bench: UpdateBench) -> None:
         assert (await updated(bench, bundle_of(NEW))).result == "kept"
 
-    on_update_bench(tmp_path, body, with_sensor=False)
+    on_update_bench(tmp_path, body, prepare=lay_new, with_sensor=False)
 
 
 def test_a_power_cut_in_the_trial_is_its_end_and_another_trial_needs_no_transfer(tmp_path: Path) -> None:
@@ -166,7 +169,7 @@ def test_a_power_cut_in_the_trial_is_its_end_and_another_trial_needs_no_transfer
         assert (await update.run(lambda done, _total: seen.append(done))).result == "kept"
         assert seen in ([], [len(bundle_of(NEW).content)])
 
-    on_update_bench(tmp_path, body)
+    on_update_bench(tmp_path, body, prepare=lay_new)
 
 
 BROKEN = {
@@ -183,33 +186,48 @@ BROKEN = {
 @pytest.mark.parametrize("kind", BROKEN)
 def test_a_version_that_does_not_run_goes_back_by_itself(tmp_path: Path, kind: str) -> None:
     changes, reason = BROKEN[kind]
+    broken = changed_bundle(NEW, changes)
+
+    def prepare(flash: Path) -> None:
+        lay_key(flash)
+        lay_bundle(flash, broken, firmware_files(NEW, changes))
 
     async def body(bench: UpdateBench) -> None:
-        outcome = await updated(bench, changed_bundle(NEW, changes))
+        outcome = await updated(bench, broken)
         assert (outcome.result, outcome.reason) == ("went-back", reason), outcome
         assert await bench.version() == OLD
         bench.bench.machine.printed.clear()
 
-    on_update_bench(tmp_path, body)
+    on_update_bench(tmp_path, body, prepare=prepare)
 
 
 def test_a_bundle_signed_by_the_second_key_is_taken(tmp_path: Path) -> None:
     async def body(bench: UpdateBench) -> None:
         assert (await bench.update(bundle_of(NEW)).send()).result == "ready"
 
-    on_update_bench(tmp_path, body, prepare=lambda flash: lay_key(flash, other_key(), signing_key()))
+    def prepare(flash: Path) -> None:
+        lay_new(flash)
+        lay_key(flash, other_key(), signing_key())
+
+    on_update_bench(tmp_path, body, prepare=prepare)
 
 
 def test_the_floor_outlives_the_version_that_raised_it(tmp_path: Path) -> None:
+    strict = bundle_of(NEW, minimum=(0, 1, 5))
+
+    def prepare(flash: Path) -> None:
+        lay_key(flash)
+        lay_bundle(flash, strict, firmware_files(NEW))
+
     async def body(bench: UpdateBench) -> None:
-        assert (await updated(bench, bundle_of(NEW, minimum=(0, 1, 5)))).result == "kept"
+        assert (await updated(bench, strict)).result == "kept"
         refused = await updated(bench, bundle_of(OLD))
         assert (refused.result, refused.reason) == ("refused", update_codes.TOO_OLD)
         assert (await updated(bench, bundle_of((0, 1, 9)))).result == "kept"
         refused = await updated(bench, bundle_of((0, 1, 4)))
         assert (refused.result, refused.reason) == ("refused", update_codes.TOO_OLD)
 
-    on_update_bench(tmp_path, body)
+    on_update_bench(tmp_path, body, prepare=prepare)
 
 
 def test_during_a_trial_no_other_update_begins(tmp_path: Path) -> None:
@@ -224,7 +242,7 @@ def test_during_a_trial_no_other_update_begins(tmp_path: Path) -> None:
         assert other.result == "failed"
         assert (tmp_path / "slot_a/manifest.bin").exists()
 
-    on_update_bench(tmp_path, body)
+    on_update_bench(tmp_path, body, prepare=lay_new)
 
 
 def test_the_modules_of_an_update_leave_the_heap_after_it(tmp_path: Path) -> None:

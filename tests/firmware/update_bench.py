@@ -19,7 +19,7 @@ from hardware.bundle.firmware_files import Version, firmware_files
 from hardware.bundle.keys import new_key, node_file
 from hardware.bundle.manifest_writer import make_manifest
 from hardware.rig.serial_url import SerialPort
-from protocols import node_map
+from protocols import bundle, node_map
 from tests.firmware.workbench import NODE, Device, Workbench, on_bench, table_of
 
 BOARD = 1
@@ -55,6 +55,21 @@ def lay_key(flash: Path, *keys: RSAPrivateKey, minimum: Version = (0, 0, 0)) -> 
     """Provision the node for updates, as one that runs OLD with `minimum`."""
     (flash / "update.key").write_bytes(node_file(*(keys or (signing_key(),))))
     (flash / "slot_a/manifest.bin").write_bytes(make_manifest(firmware_files(OLD), OLD, minimum, BOARD))
+
+
+def lay_bundle(flash: Path, made: Bundle, files: dict[str, bytes]) -> None:
+    """Put a bundle into the other slot, as if it had been sent already; `files` are its files."""
+    slot = flash / "slot_b"
+    for name, content in files.items():
+        (slot / name).parent.mkdir(parents=True, exist_ok=True)
+        (slot / name).write_bytes(content)
+    (slot / "manifest.bin").write_bytes(made.content[: len(made.manifest) + bundle.SIGNATURE_BYTES])
+
+
+def lay_new(flash: Path) -> None:
+    """Provision the node, with NEW sent already."""
+    lay_key(flash)
+    lay_bundle(flash, bundle_of(NEW), firmware_files(NEW))
 
 
 class UpdateBench:

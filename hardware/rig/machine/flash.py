@@ -1,5 +1,6 @@
 """Lays out a node's flash in a folder of the host: the firmware as it is shipped, its table, nothing else."""
 
+import binascii
 import shutil
 from pathlib import Path
 
@@ -30,6 +31,12 @@ def build_flash(folder: Path, table: bytes, *, compiled: bool = True, board: str
         (folder / _SLOT / "manifest.bin").write_bytes(manifest)
     (folder / "node.tab").write_bytes(table)
     return folder
+
+
+def lay_copy(folder: Path, name: str, body: bytes) -> None:
+    """Put `body` on the flash as the node's two_copies would have written it first."""
+    copy = (1).to_bytes(4, "big") + body
+    (folder / f"{name}.a").write_bytes(copy + binascii.crc32(copy).to_bytes(4, "big"))
 
 
 def _lay_modules(folder: Path, modules: dict[str, str], compiled: bool) -> dict[str, bytes]:
