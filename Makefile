@@ -8,7 +8,7 @@ strict := gateway_agent protocols hardware
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format gen gen-check bench faults lock wheel clean
+.PHONY: help setup run test lint format gen gen-check bench faults lock bundle wheel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ faults: setup ## Break things and count what survives; ARGS=<group> prints JSON 
 
 lock: ## Write requirements/*.lock from pyproject.toml; ARGS=--upgrade takes newer versions
 	@$(PYTHON) requirements/lock.py $(ARGS)
+
+bundle: setup ## Build and sign an update of the nodes; ARGS="build --key city.pem", or ARGS=--help
+	@$(bin)/python -m hardware.bundle $(ARGS)
 
 wheel: setup ## Build dist/gatepost-*.whl, the file that a gateway installs
 	@$(bin)/python -m pip wheel -qq --no-deps --no-build-isolation --wheel-dir dist .

@@ -1,5 +1,34 @@
-"""Starts the node. The files that it needs lie beside it on the flash: node/, protocols/ and node.tab."""
+"""Starts the node: lets `start/` choose a slot and runs what is in it. Neither this file nor `start/` is updated."""
 
-import node.app
+import sys
+import time
 
-node.app.main()
+_PAUSE_S = 5
+
+
+def _import_from(folder: str) -> None:
+    """Let `import` look into `folder` first, and forget what came from another one."""
+    sys.path[0] = folder
+    for name in list(sys.modules):
+        if name == "node" or name.startswith("node."):
+            del sys.modules[name]
+
+
+sys.path.insert(0, "start")
+import node.boot_choice  # noqa: E402
+
+_slot = node.boot_choice.choose()
+_import_from(_slot)
+
+try:
+    import node.app
+
+    node.app.main()
+except Exception as error:
+    sys.print_exception(error)
+    _import_from("start")
+    import node.boot_choice
+
+    node.boot_choice.give_up(_slot)
+    time.sleep(_PAUSE_S)
+    sys.exit()  # a soft reset on the ESP32

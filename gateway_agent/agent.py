@@ -23,7 +23,7 @@ from gateway_agent.records import LampOutcome
 from gateway_agent.reporting import limits, report_rules, units
 from gateway_agent.uplink.uplink import Uplink, UplinkSettings
 from gateway_agent.watch import Watch
-from protocols import event_codes
+from protocols import event_codes, event_names
 
 _LOG = logging.getLogger(__name__)
 _DRAIN_S = 5.0
@@ -99,11 +99,13 @@ class Agent:
         if failure is not None:
             raise failure
 
-    async def lamp(self, target: str, level_pct: int, fade_s: int, expires_ms: int) -> LampOutcome:
+    async def lamp(
+        self, target: str, level_pct: int, fade_s: int, expires_ms: int, hold_s: int = 0, reason: int = 0
+    ) -> LampOutcome:
         """Set a lamp as `Collector.lamp` does; a lamp that takes its level again is no longer an alarm."""
-        outcome = await self.collector.lamp(target, level_pct, fade_s, expires_ms)
+        outcome = await self.collector.lamp(target, level_pct, fade_s, expires_ms, hold_s, reason)
         if outcome.state == "confirmed":
-            self.pipeline.clear(target, event_codes.NAMES[event_codes.LAMP_FAILED])
+            self.pipeline.clear(target, event_names.NAMES[event_codes.LAMP_FAILED])
         return outcome
 
     def _clear_without_rule(self, standing: Iterable[tuple[str, str]], rules: Collection[tuple[str, str]]) -> None:

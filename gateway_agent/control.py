@@ -19,12 +19,17 @@ from gateway_agent.errors import GatepostError
 from gateway_agent.journal import Journal, JournalUnavailable
 from gateway_agent.journal.commands import ACTING, DAMAGED, StoredCommand
 from gateway_agent.records import Command, CommandResult, LampOutcome
+from protocols import lamp_codes
 
 log = logging.getLogger("gatepost.control")
 
 LAMP = "lamp"
-LAMP_LIMITS = {"level_pct": 100, "fade_s": 3600}
+LAMP_LIMITS = {"level_pct": 100, "fade_s": 3600, "hold_s": 2_592_000, "reason": 255}
 """Arguments of the action `lamp` and their largest values; all begin at 0. `level_pct` must be given."""
+RESUME = "lamp_resume"
+RESUME_LIMITS = {"fade_s": 3600}
+"""Arguments of the action that ends an override: the lamp goes on with its programme."""
+_KNOWN = {LAMP: LAMP_LIMITS, RESUME: RESUME_LIMITS}
 
 _RETRY_S = 2.0
 _RECENT = 8
@@ -33,9 +38,12 @@ _RECENT = 8
 class LampDriver(Protocol):
     """Whoever reaches the lamps: the collector."""
 
-    async def lamp(self, target: str, level_pct: int, fade_s: int, expires_ms: int) -> LampOutcome:
+    async def lamp(
+        self, target: str, level_pct: int, fade_s: int, expires_ms: int, hold_s: int, reason: int
+    ) -> LampOutcome:
         """Set the lamp that is the device `target` to linear light output, read it back, and tell how it went.
 
+        lamp_codes.RESUME as level ends the override; `hold_s` is how long it holds, 0 as the node's schedule says.
         `expires_ms` is unix time, 0 for never; the node must not begin after it. May raise a GatepostError.
         """
         ...
@@ -151,9 +159,11 @@ class Control:
         return self._result(command, outcome.state, outcome.detail, outcome.actual_pct)
 
     async def _set_lamp(self, command: Command) -> LampOutcome:
-        level_pct, fade_s = command.arguments["level_pct"], command.arguments.get("fade_s", 0)
+        given = command.arguments
+        level_pct = lamp_codes.RESUME if command.action == RESUME else given["level_pct"]
+        fade_s, hold_s, reason = given.get("fade_s", 0), given.get("hold_s", 0), given.get("reason", 0)
         try:
-            return await self._lamps.lamp(command.target, level_pct, fade_s, command.expires_ms)
+            return await self._lamps.lamp(command.target, level_pct, fade_s, command.expires_ms, hold_s, reason)
         except GatepostError as error:
             return LampOutcome("failed", None, str(error))
         except Exception as error:
@@ -183,15 +193,19 @@ class Control:
 
 def find_problem(command: Command) -> str | None:
     """What is wrong with a command's action or arguments, in words for the platform; None when nothing is."""
-    if command.action != LAMP:
-        return f"the action {command.action} is unknown; known: {LAMP}"
-    return _find_argument_problem(command.arguments)
+    limits = _KNOWN.get(command.action)
+    if limits is None:
+        return f"the action {command.action} is unknown; known: {', '.join(_KNOWN)}"
+    problem = _find_argument_problem(command.arguments, limits)
+    if problem is None and command.action == LAMP and "level_pct" not in command.arguments:
+        return "level_pct is missing"
+    return problem
 
 
-def _find_argument_problem(arguments: Mapping[str, int]) -> str | None:
+def _find_argument_problem(arguments: Mapping[str, int], limits: Mapping[str, int]) -> str | None:
     for name, value in arguments.items():
-        if name not in LAMP_LIMITS:
-            return f"the argument {name} is unknown; known: {', '.join(LAMP_LIMITS)}"
-        if not 0 <= value <= LAMP_LIMITS[name]:
-            return f"{name} is {value}; it must be 0 to {LAMP_LIMITS[name]}"
-    return None if "level_pct" in arguments else "level_pct is missing"
+        if name not in limits:
+            return f"the argument {name} is unknown; known: {', '.join(limits)}"
+        if not 0 <= value <= limits[name]:
+            return f"{name} is {value}; it must be 0 to {limits[name]}"
+    return None

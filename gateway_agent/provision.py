@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 from gateway_agent.config.devices import Device, ProfileShelf, line_of
 from gateway_agent.config.schema import NodeConfig, PoleConfig
+from gateway_agent.config.sensorcheck import TWO_UARTS
 from gateway_agent.errors import GatepostError
 from gateway_agent.profiles import Lookup, Point, RegisterSource, Request
+from gateway_agent.provision_sensors import add_field, add_frame, add_own_point, line_of_sensor, set_manhole
 from protocols import node_table_layout as layout
 from protocols.node_table_writer import NodeTableWriter
 
@@ -60,22 +62,32 @@ def node_table(pole: PoleConfig, node_name: str, shelf: ProfileShelf | None = No
     """The table of a node, ready for its flash. Raises ProvisionError with every reason why it cannot be made."""
     node = _node(pole, node_name)
     devices = list(_devices(pole, node, shelf))
-    reasons = [*_misfits(node, devices), *_crowding(node, devices)]
+    reasons = [*_misfits(node, devices), *_serial_sensors(node, devices), *_crowding(node, devices)]
     if reasons:
         raise ProvisionError("\n".join(reasons))
     try:
-        writer = _writer(pole, node)
+        writer = _writer(pole, node, devices)
         for device in devices:
             _add_device(writer, device)
+        for lamp in pole.lamps:
+            if lamp.node == node_name:
+                writer.set_lamp_pins(
+                    lamp.dimmer_pin or 0, lamp.relay_pin or 0, lamp.dimmer_inverted, lamp.relay_active_low
+                )
+        if node.manhole is not None:
+            found = slots(pole, node_name, shelf)
+            set_manhole(writer, node.manhole, {slot.point_name: (slot.index, slot.point) for slot in found})
         return writer.table()
     except ValueError as error:
         raise ProvisionError(f"{node_name} does not fit into a node table: {error}; give it fewer devices") from error
 
 
-def _writer(pole: PoleConfig, node: NodeConfig) -> NodeTableWriter:
+def _writer(pole: PoleConfig, node: NodeConfig, devices: list[Device]) -> NodeTableWriter:
     """A writer that knows the node's two lines and its unit id."""
     line, bus = node.sensor_bus, pole.bus(node.bus)
-    baud, parity, stop_bits = (0, "N", 1) if line is None else (line.baud, line.parity, line.stop_bits)
+    baud, parity, stop_bits = line_of_sensor(devices) or (0, "N", 1)
+    if line is not None:
+        baud, parity, stop_bits = line.baud, line.parity, line.stop_bits
     return NodeTableWriter(baud, parity, stop_bits, node.unit, bus.baud, bus.parity, bus.stop_bits)
 
 
@@ -117,6 +129,15 @@ def _misfits(node: NodeConfig, devices: list[Device]) -> Iterator[str]:
             )
 
 
+def _serial_sensors(node: NodeConfig, devices: list[Device]) -> Iterator[str]:
+    """More on the second UART than it can carry."""
+    sensors = [device.name for device in devices if device.profile.profile.frame is not None]
+    if sensors and node.sensor_bus is not None:
+        yield f"{sensors[0]} is a serial sensor, but {node.name} has a sensor_bus: {TWO_UARTS}; give it one of the two"
+    elif len(sensors) > 1:
+        yield f"{' and '.join(sensors)} are serial sensors of {node.name}: {TWO_UARTS}; move one to another node"
+
+
 def _crowding(node: NodeConfig, devices: list[Device]) -> Iterator[str]:
     """More than a node can hold."""
     lamps = [device.name for device in devices if device.profile.lamp is not None]
@@ -128,15 +149,26 @@ def _crowding(node: NodeConfig, devices: list[Device]) -> Iterator[str]:
 
 
 def _points_in_order(device: Device) -> list[Point]:
-    """Points as their slots stand: those of each request, then the pins."""
+    """Points as their slots stand: those of each request, then those that the node measures itself."""
     of_requests = [point for request in device.profile.requests() for point in request.points]
-    return of_requests + [point for point in device.profile.points if point.pin is not None]
+    return of_requests + [point for point in device.profile.points if point.is_own]
 
 
 def _add_device(writer: NodeTableWriter, device: Device) -> None:
     section = device.profile.profile.device
-    if section.serial is None or section.timing is None:
-        unit = 0
+    frame = device.profile.profile.frame
+    unit = 0
+    if frame is not None:
+        index = writer.add_device(
+            device.config.every_ms,
+            reply_timeout_ms=frame.timeout_ms,
+            gap_ms=frame.gap_ms,
+            retries=frame.retries,
+            warm_up_s=frame.warm_up_s,
+            zero_tries=frame.zero_tries,
+            zero_wait_ms=frame.zero_wait_ms,
+        )
+    elif section.serial is None or section.timing is None:
         index = writer.add_device(device.config.every_ms)
     else:
         unit = device.config.unit or section.serial.unit_id
@@ -153,13 +185,16 @@ def _add_device(writer: NodeTableWriter, device: Device) -> None:
         )
     slot_of = {}
     for request in device.profile.requests():
-        writer.add_request(unit + request.unit_offset, request.function, request.address, request.count)
+        if frame is not None:
+            add_frame(writer, device.profile, request)
+        else:
+            writer.add_request(unit + request.unit_offset, request.function, request.address, request.count)
         for point in request.points:
-            slot_of[point.name] = _add_register_point(writer, request, point)
+            is_text = point.field is not None
+            slot_of[point.name] = add_field(writer, point) if is_text else _add_register_point(writer, request, point)
     for point in device.profile.points:
-        if point.pin is not None:
-            pin = point.pin
-            writer.add_pin(pin.number, pin.active_high, pin.pull, pin.debounce_ms, point.alarm)
+        if point.is_own:
+            add_own_point(writer, point)
     _set_lamp(writer, device, index, unit, slot_of)
 
 
@@ -180,7 +215,10 @@ def _add_register_point(writer: NodeTableWriter, request: Request, point: Point)
         register=source.address - request.address,
         offset=point.offset,
         little=source.little,
-        inverted=source.inverted,
+        inverted=source.inverted or point.counts_down,
+        signed=kind == "bits" and source.type in ("s16", "s32"),
+        no_echo=source.no_echo,
+        stuck_min=point.stuck_min,
         zero_means_retry=source.zero_means_retry,
         parts=parts,
         sentinels=source.invalid,

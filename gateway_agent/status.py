@@ -130,6 +130,21 @@ def _node(reader: NodeReader) -> dict[str, Any]:
         "name": reader.config.name,
         "problem": reader.problem,
         "health": None if reader.health is None else reader.health.as_dict(),
+        "lamp": _lamp(reader),
+    }
+
+
+def _lamp(reader: NodeReader) -> dict[str, Any] | None:
+    """What the node's lamp follows, None where it has no schedule from us or has not told yet."""
+    view = None if reader.schedule is None else reader.schedule.view
+    if view is None:
+        return None
+    return {
+        "source": view.source,
+        "programme": view.programme,
+        "override_left_s": view.override_left_s,
+        "days_left": view.days_left,
+        "faults": list(view.faults),
     }
 
 

@@ -11,9 +11,6 @@ FAILED = 3
 REFUSED = 4
 """The command was not tried; `reason` says why."""
 
-RESULT_NAMES = ("none", "working", "confirmed", "failed", "refused")
-"""Name of each result, by number."""
-
 NO_REASON = 0
 """Reasons, in the lamp state's `reason`."""
 LEVEL_OUT_OF_RANGE = 1
@@ -28,17 +25,59 @@ DRIVER_REFUSED = 5
 """The driver answered with a Modbus exception."""
 NOT_KEPT = 6
 """The driver took the level but read back another one."""
-
-REASON_NAMES = (
-    "none",
-    "level-out-of-range",
-    "no-lamp",
-    "expired",
-    "driver-silent",
-    "driver-refused",
-    "not-kept",
-)
-"""Name of each reason, by number."""
+OUTRANKED = 7
+"""An emergency holds, which goes before every command."""
 
 LEVEL_UNKNOWN = 0xFFFF
 """`actual_pct` while nothing has been read back."""
+
+RESUME = 0xFFFF
+"""`level_pct` of a command that ends the override: the programme goes on."""
+
+SOURCE_BOOT = 0
+"""Which rule holds, in the lamp schedule's `source`: the node has started and waits for the time."""
+SOURCE_FAIL_SAFE = 1
+"""There is no schedule or no valid time: the lamp is lit."""
+SOURCE_SCHEDULE = 2
+"""The programme of this night."""
+SOURCE_SENSOR = 3
+"""A sensor rule."""
+SOURCE_OVERRIDE = 4
+"""A command."""
+SOURCE_EMERGENCY = 5
+"""An emergency."""
+SOURCE_DEFAULT = 6
+"""No programme is for this date: the default level."""
+
+OVERRIDE_UNKNOWN = 0
+"""Why there is an override, as whoever commands says it."""
+OVERRIDE_OPERATOR = 1
+"""A person at the platform."""
+OVERRIDE_MAINTENANCE = 2
+"""A technician at the pole."""
+OVERRIDE_TEST = 3
+"""A test of the lamp."""
+OVERRIDE_EVENT = 4
+"""Something in the street: works, a feast, traffic."""
+
+LAMP_FAILURE = 0
+"""Faults, bits of the lamp schedule's `faults`; 2 ** bit. Commanded on, but hardly any power is drawn."""
+POWER_LOW = 1
+"""Less power than expected for the level."""
+POWER_HIGH = 2
+"""More power than expected for the level."""
+BURNS_BY_DAY = 3
+"""Commanded off, but more power than standby is drawn."""
+GEAR_SILENT = 4
+"""The lamp's driver does not answer."""
+SUPPLY_LOST = 5
+"""The meter shows no supply voltage; the faults of power are not judged meanwhile."""
+SUN_TABLE_ENDED = 6
+"""The sun days have run out: the last day's values are used on."""
+NO_SCHEDULE = 7
+"""The node has no schedule; an event only if it had one and the flash has lost it."""
+NO_TIME = 8
+"""The node has no valid time."""
+CYCLING = 9
+"""The lamp went out and on again by itself several times: the end of a discharge lamp's life."""
+FAULT_COUNT = 10

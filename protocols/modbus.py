@@ -11,6 +11,10 @@ WRITE_SINGLE_REGISTER = 0x06
 """MB section 6.6."""
 WRITE_MULTIPLE_REGISTERS = 0x10
 """MB section 6.12."""
+READ_FILE_RECORD = 0x14
+"""MB section 6.14."""
+WRITE_FILE_RECORD = 0x15
+"""MB section 6.15."""
 EXCEPTION_FLAG = 0x80
 """Set in the function code of an exception answer; MB section 7."""
 
@@ -19,11 +23,18 @@ ILLEGAL_FUNCTION = 1
 ILLEGAL_DATA_ADDRESS = 2
 ILLEGAL_DATA_VALUE = 3
 SERVER_DEVICE_FAILURE = 4
+SERVER_DEVICE_BUSY = 6
 
 MAX_READ_REGISTERS = 125
 """Registers in one read; MB sections 6.3 and 6.4."""
 MAX_WRITE_REGISTERS = 123
 """Registers in one write; MB section 6.12."""
+MAX_READ_FILE_REGISTERS = 121
+"""Registers of one group in one read of a file: the answer's data are at most 245 bytes; MB section 6.14."""
+MAX_WRITE_FILE_REGISTERS = 122
+"""Registers of one group in one write of a file: the request's data are at most 251 bytes; MB section 6.15."""
+FILE_RECORDS = 10_000
+"""Registers that a file number addresses, 0 to 9999; MB section 6.14."""
 
 BROADCAST_UNIT = 0
 """Every server takes the request, none answers; SL section 2.1."""

@@ -46,6 +46,24 @@ def slot_count(table: bytes) -> int:
     return table[layout.SLOT_COUNT_AT]
 
 
+def frame_count(table: bytes) -> int:
+    """How many kinds of frame the node's serial sensor sends; 0 where the second UART is a sensor bus or unused."""
+    return table[layout.FRAME_COUNT_AT]
+
+
+def has_type(table: bytes, first: int, last: int) -> bool:
+    """Whether a point's type is one of layout's, from `first` to `last`."""
+    for slot in range(slot_count(table)):  # noqa: SIM110 - any() would make a generator on the heap
+        if first <= slot_type(table, slot) <= last:
+            return True
+    return False
+
+
+def has_manhole(table: bytes) -> bool:
+    """Whether the node watches a manhole."""
+    return u16(table, layout.MANHOLE_AT) != 0
+
+
 def baud(table: bytes) -> int:
     """Bits per second of the sensor bus, 0 where the node has none."""
     return u32(table, layout.BAUD_AT)
@@ -160,7 +178,7 @@ def request_unit(table: bytes, request: int) -> int:
 
 
 def request_function(table: bytes, request: int) -> int:
-    """Function code, 3 or 4."""
+    """Function code, 3 or 4; 0 for a frame of a serial sensor."""
     return table[_request_at(table, request) + 2]
 
 
@@ -170,7 +188,7 @@ def request_registers(table: bytes, request: int) -> int:
 
 
 def request_address(table: bytes, request: int) -> int:
-    """The first register."""
+    """The first register; for function 0 the number of the frame."""
     return u16(table, _request_at(table, request) + 4)
 
 
@@ -185,7 +203,7 @@ def request_slot_count(table: bytes, request: int) -> int:
 
 
 def slot_type(table: bytes, slot: int) -> int:
-    """Type of the point's value, one of layout.U16 to layout.PIN."""
+    """Type of the point's value, one of layout.U16 to layout.FIELD."""
     return table[point_at(table, slot)]
 
 
@@ -200,13 +218,19 @@ def slot_exponent(table: bytes, slot: int) -> int:
 
 
 def slot_pin(table: bytes, slot: int) -> int:
-    """GPIO of a point of type layout.PIN."""
+    """GPIO of a point of type layout.PIN, PULSE or ANALOG."""
     return table[point_at(table, slot) + 19]
 
 
 def slot_debounce_ms(table: bytes, slot: int) -> int:
-    """How long a pin's new level must last before it counts."""
+    """How long a pin's new level must last before it counts; for pulses, how near two edges are one."""
     return u16(table, point_at(table, slot) + 20)
+
+
+def slot_stuck_min(table: bytes, slot: int) -> int:
+    """For how many minutes a value out of registers or a sentence may stay the same, 0 for ever."""
+    at = point_at(table, slot)
+    return 0 if layout.PIN <= table[at] <= layout.TILT else u16(table, at + 20)
 
 
 def slot_device(table: bytes, slot: int) -> int:
@@ -220,8 +244,28 @@ def slot_request(table: bytes, slot: int) -> int:
 
 
 def lamp_present(table: bytes) -> bool:
-    """Whether the node drives a lamp."""
+    """Whether the node drives a lamp over its sensor bus."""
     return u16(table, layout.LAMP_AT) != 0
+
+
+def lamp_has_pins(table: bytes) -> bool:
+    """Whether the node drives a lamp by pins of its own."""
+    return table[layout.DIMMER_PIN_AT] != 0 or table[layout.RELAY_PIN_AT] != 0
+
+
+def lamp_dimmer_pin(table: bytes) -> int:
+    """GPIO of the lamp's 0-10 V stage, 0 for none."""
+    return table[layout.DIMMER_PIN_AT]
+
+
+def lamp_relay_pin(table: bytes) -> int:
+    """GPIO of the lamp's relay, 0 for none."""
+    return table[layout.RELAY_PIN_AT]
+
+
+def lamp_pin_flags(table: bytes) -> int:
+    """layout.DIMMER_INVERTED and RELAY_ACTIVE_LOW."""
+    return table[layout.LAMP_PIN_FLAGS_AT]
 
 
 def lamp_device(table: bytes) -> int:

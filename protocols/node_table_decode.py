@@ -66,7 +66,7 @@ def _read_registers(table: bytes, slot: int, buffer: bytes | bytearray, start: i
         more |= u16(buffer, first + step * index)
     for index in range(table[at + 15]):
         if _is_sentinel(table, table[at + 14] + index, buffer, first, step, count):
-            return quality.INVALID
+            return _sentinel_quality(table, at, index)
     if kind == layout.F32:
         if not registers.f32_is_number(high):
             return quality.INVALID
@@ -106,13 +106,27 @@ def _read_bits(table: bytes, slot: int, buffer: bytes | bytearray, start: int, v
     for index in range(table[at + 15]):
         sentinel = u16(table, layout.SENTINELS_AT) + (table[at + 14] + index) * layout.SENTINEL_BYTES
         if value >> 16 == u16(table, sentinel + 4) and value & 0xFFFF == u16(table, sentinel + 6):
-            return quality.INVALID
-    if value >> 31:
+            return _sentinel_quality(table, at, index)
+    if table[at + 1] & layout.SIGNED:
+        value = registers.signed(value, _parts_width(table, at))
+    if not registers.fits_s32(value):
         return quality.RANGE
     if table[at] == layout.BOOL:
         value = (1 if value else 0) ^ (table[at + 1] & layout.INVERTED)
     values[slot] = value
     return quality.GOOD
+
+
+def _sentinel_quality(table: bytes, at: int, index: int) -> int:
+    """What a sentinel means: the last of a point's sentinels, as many as its byte 19 says, are "no echo"."""
+    return quality.NO_ECHO if index >= table[at + 15] - table[at + 19] else quality.INVALID
+
+
+def _parts_width(table: bytes, at: int) -> int:
+    width = 0
+    for index in range(table[at + 13]):
+        width += (table[u16(table, layout.PARTS_AT) + (table[at + 12] + index) * layout.PART_BYTES + 1] & 15) + 1
+    return width
 
 
 def _count(table: bytes, slot: int, buffer: bytes | bytearray, start: int, values: "array.array[int]") -> int:
@@ -128,6 +142,8 @@ def _count(table: bytes, slot: int, buffer: bytes | bytearray, start: int, value
                     return quality.INVALID
                 power += meaning
         value = registers.times_power_of_ten(value, power)
+    if table[at + 1] & layout.INVERTED:
+        value = -value
     value += registers.signed(u16(table, at + 24), 16) << 16 | u16(table, at + 26)
     if not registers.fits_s32(value):
         return quality.RANGE

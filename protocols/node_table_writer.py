@@ -42,7 +42,7 @@ class NodeTableWriter:
     ) -> None:
         self._line = _field("baud", baud, 4) + bytes([_PARITIES[parity], stop_bits])
         self._pole = _field("node_unit", node_unit, 1) + bytes([_PARITIES[pole_parity]])
-        self._pole += _field("pole_baud", pole_baud, 4) + bytes([pole_stop_bits]) + bytes(3)
+        self._pole += _field("pole_baud", pole_baud, 4) + bytes([pole_stop_bits])
         self._devices: list[bytearray] = []
         self._requests: list[bytearray] = []
         self._points: list[bytes] = []
@@ -51,6 +51,9 @@ class NodeTableWriter:
         self._codes: list[bytes] = []
         self._sentinels: list[bytes] = []
         self._lamp = b""
+        self._lamp_pins = bytes(3)
+        self._frames: list[bytes] = []
+        self._manhole = b""
 
     def add_device(
         self,
@@ -106,31 +109,89 @@ class NodeTableWriter:
         status: int = layout.NONE,
         decimals: int = layout.NONE,
         unit_code: int = layout.NONE,
+        signed: bool = False,
+        no_echo: "tuple[int, ...]" = (),
+        stuck_min: int = 0,
     ) -> int:
         """Add a register point to the last request and return its slot.
 
         `register` is where the value begins, counted from the start of the request; `low` and `high` bound the scaled
         value and are cut to 32 bits with sign; `offset` is added to the count. `parts` are (register offset, lowest
-        bit, width), the most significant first; `sentinels` raw values; the last three are indices from `lookup`.
+        bit, width), the most significant first, `signed` says whether they make a number with sign; `sentinels` and
+        `no_echo` are raw values; `status`, `decimals` and `unit_code` are indices from `lookup`; `stuck_min` is how
+        many minutes the value may stay the same, 0 for ever.
         """
         flags = (layout.LITTLE if little else 0) | (layout.INVERTED if inverted else 0)
-        flags |= layout.ZERO_MEANS_RETRY if zero_means_retry else 0
+        flags |= (layout.ZERO_MEANS_RETRY if zero_means_retry else 0) | (layout.SIGNED if signed else 0)
         part_entries = [bytes([place, bit << 4 | width - 1]) for place, bit, width in parts]
-        sentinel_entries = [_field("sentinel", value, layout.SENTINEL_BYTES) for value in sentinels]
+        sentinel_entries = [_field("sentinel", value, layout.SENTINEL_BYTES) for value in sentinels + no_echo]
         entry = bytes([_TYPES[kind], flags, register]) + _signed_byte(exponent) + _s32(low) + _s32(high)
         entry += bytes([_find_run(self._parts, part_entries), len(part_entries)])
         entry += bytes([_find_run(self._sentinels, sentinel_entries), len(sentinel_entries)])
-        entry += bytes([status, decimals, unit_code, layout.NONE, 0, 0])
+        entry += bytes([status, decimals, unit_code, len(no_echo)]) + _field("stuck_min", stuck_min, 2)
         entry += bytes([len(self._devices) - 1, len(self._requests) - 1]) + _s32(offset)
         self._requests[-1][7] += 1
         return self._append_point(entry)
 
+    def add_field(self, number: int, written: int, exponent: int, low: int, high: int, stuck_min: int = 0) -> int:
+        """Add a field of a sentence to the last request, `number` counted from 1 behind the sentence's name; `written`
+        is layout.TEXT_NUMBER, TEXT_POSITION or TEXT_TIME."""  # fmt: skip
+        entry = bytes([layout.FIELD, 0, number]) + _signed_byte(exponent) + _s32(low) + _s32(high)
+        entry += bytes([written, 0, 0, 0, layout.NONE, layout.NONE, layout.NONE, 0])
+        entry += _field("stuck_min", stuck_min, 2) + bytes([len(self._devices) - 1, len(self._requests) - 1]) + _s32(0)
+        self._requests[-1][7] += 1
+        return self._append_point(entry)
+
+    def add_frame(self, entry: bytes) -> int:
+        """Add a frame of a serial sensor, as `frame_entry` writes it, and a request for it; returns the request."""
+        if len(self._frames) >= layout.NONE:
+            raise ValueError("more than 254 frames")
+        self._frames.append(entry)
+        registers = (entry[layout.FRAME_LEAST] - entry[layout.FRAME_ORIGIN]) // 2
+        return self.add_request(0, 0, len(self._frames) - 1, max(registers, 1))
+
     def add_pin(self, number: int, active_high: bool, pull: str, debounce_ms: int, alarm: bool) -> int:
         """Add a digital input to the last device and return its slot; `pull` is up, down or none."""
         flags = (layout.ACTIVE_HIGH if active_high else 0) | (layout.ALARM if alarm else 0) | _PULLS[pull]
-        entry = bytes([layout.PIN, flags, 0, 0]) + _s32(0) + _s32(1) + bytes(4)
-        entry += bytes([layout.NONE, layout.NONE, layout.NONE, number]) + _field("debounce_ms", debounce_ms, 2)
-        return self._append_point(entry + bytes([len(self._devices) - 1, layout.NONE]) + _s32(0))
+        return self._append_local(layout.PIN, flags, number, debounce_ms)
+
+    def add_pulses(self, number: int, active_high: bool, pull: str, debounce_ms: int) -> int:
+        """Add a counter of pulses at GPIO `number` to the last device; edges nearer than `debounce_ms` are one."""
+        flags = (layout.ACTIVE_HIGH if active_high else 0) | _PULLS[pull]
+        return self._append_local(layout.PULSE, flags, number, debounce_ms, high=0x7FFFFFFF)
+
+    def add_analog(
+        self, number: int, shunt_tenths: int, exponent: int, at_4_ma: int, at_20_ma: int, low: int, high: int
+    ) -> int:
+        """Add a 4-20 mA input at the ADC pin `number`; shunt in tenths of an ohm, all other numbers are scaled."""
+        span = _s32(at_20_ma - at_4_ma)
+        return self._append_local(layout.ANALOG, 0, number, shunt_tenths, 0, exponent, low, high, span, at_4_ma)
+
+    def add_tilt(self, quantity: int, address: int, sda: int, scl: int) -> int:
+        """Add an angle of the LIS3DH at the I2C `address`, in tenths of a degree; `quantity` is layout.TILT_..."""
+        return self._append_local(layout.TILT, 0, address, 0, quantity, -1, 0, 1800, bytes([sda, scl, 0, 0]))
+
+    def set_manhole(
+        self,
+        cover: int,
+        open_at: int,
+        closed_at: int,
+        hold_s: int,
+        over_at: int,
+        filter_ms: int,
+        fault_s: int,
+        rules: "tuple[tuple[int, int, bool, int, int, int], ...]",
+    ) -> None:
+        """Let the node watch a manhole: slot of the cover or layout.NONE, angles in tenths of a degree, and rules of
+        (slot, number of the alarm, whether below, raise at, clear at, hold in seconds)."""  # fmt: skip
+        block = bytes([cover, len(rules)])
+        for name, value in (("open_at", open_at), ("closed_at", closed_at), ("hold_s", hold_s), ("over_at", over_at)):
+            block += _field(name, value, 2)
+        block += _field("filter_ms", filter_ms, 2) + _field("fault_s", fault_s, 2) + bytes(2)
+        for slot, alarm, below, raise_at, clear_at, rule_hold_s in rules:
+            block += bytes([slot, alarm, layout.RULE_BELOW if below else 0, 0]) + _s32(raise_at) + _s32(clear_at)
+            block += _field("hold_s", rule_hold_s, 2) + bytes(2)
+        self._manhole = block
 
     def set_lamp(
         self,
@@ -152,6 +213,15 @@ class NodeTableWriter:
         lamp += _field("read_address", read_address, 2) + bytes([read_unit, read_function])
         self._lamp = lamp + _field("settle_ms", settle_ms, 2) + bytes(curve) + b"\x00"
 
+    def set_lamp_pins(
+        self, dimmer: int = 0, relay: int = 0, dimmer_inverted: bool = False, relay_active_low: bool = False
+    ) -> None:
+        """Say on which GPIOs the lamp hangs, 0 for none: the 0-10 V stage, and the relay that darkens it."""
+        flags = (layout.DIMMER_INVERTED if dimmer_inverted else 0) | (
+            layout.RELAY_ACTIVE_LOW if relay_active_low else 0
+        )
+        self._lamp_pins = bytes([dimmer, relay, flags])
+
     def table(self) -> bytes:
         """The whole table with length and check value."""
         if len(self._points) > layout.MAX_SLOTS:
@@ -166,14 +236,66 @@ class NodeTableWriter:
             body += _field("section", at + len(content), 2)
             content += b"".join(bytes(entry) for entry in section)
         body += _field("lamp", at + len(content) if self._lamp else 0, 2) + self._pole
-        body += content + self._lamp
+        at += len(content) + len(self._lamp)
+        frames = b"".join(self._frames)
+        body += _field("frames", len(self._frames), 1) + _field("frames", at, 2)
+        body += _field("manhole", at + len(frames) if self._manhole else 0, 2)
+        body += self._lamp_pins
+        body += bytes(layout.HEADER_BYTES - layout.CHECKED_FROM - len(body))
+        body += content + self._lamp + frames + self._manhole
         head = layout.MAGIC + _field("length", len(body) + layout.CHECKED_FROM, 4)
         return head + _field("digest", binascii.crc32(body), 4) + body
+
+    def _append_local(
+        self,
+        kind: int,
+        flags: int,
+        pin: int,
+        time_or_shunt: int,
+        quantity: int = 0,
+        exponent: int = 0,
+        low: int = 0,
+        high: int = 1,
+        more: bytes = bytes(4),
+        offset: int = 0,
+    ) -> int:
+        """A point that the node makes itself: without a request."""
+        entry = bytes([kind, flags, quantity]) + _signed_byte(exponent) + _s32(low) + _s32(high) + more
+        entry += bytes([layout.NONE, layout.NONE, layout.NONE, pin]) + _field("debounce or shunt", time_or_shunt, 2)
+        return self._append_point(entry + bytes([len(self._devices) - 1, layout.NONE]) + _s32(offset))
 
     def _append_point(self, entry: bytes) -> int:
         self._devices[-1][19] += 1
         self._points.append(entry)
         return len(self._points) - 1
+
+
+def frame_entry(
+    kind: int,
+    sync: bytes,
+    least: int,
+    check: "tuple[int, int, int, int]",
+    most: int = 0,
+    length: "tuple[int, int, int]" = (layout.NONE, 0, 0),
+    tail: bytes = b"",
+    request: bytes = b"",
+    setup: bytes = b"",
+    origin: int = 0,
+) -> bytes:
+    """The entry of one frame; `kind` is layout.STREAMING, ANSWERING or SENTENCE.
+
+    `check` is (kind, first byte, end, place), `length` (place, width, what it lacks); places below 0 count from the
+    end. For a sentence `sync` is its name, `request` what its valid field may hold, `setup` one byte, that field.
+    """
+    if not 0 < len(sync) <= 4 or len(tail) > 2 or max(len(request), len(setup)) > layout.FRAME_COMMAND_BYTES:
+        raise ValueError("sync has 1 to 4 bytes, tail at most 2, a command at most 20")
+    entry = bytes([kind, len(sync)]) + sync.ljust(4, b"\0") + bytes([origin, least, most or least])
+    entry += bytes(length[:2]) + _signed_byte(length[2])
+    entry += bytes(check[:2]) + _signed_byte(check[2]) + _signed_byte(check[3])
+    entry += bytes([len(tail)]) + tail.ljust(2, b"\0")
+    for command in (request, setup):
+        entry += bytes([len(command)]) + command.ljust(layout.FRAME_COMMAND_BYTES, b"\0")
+    return entry.ljust(layout.FRAME_BYTES, b"\0")
 
 
 def _find_run(entries: list[bytes], wanted: list[bytes]) -> int:

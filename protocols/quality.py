@@ -12,6 +12,10 @@ RANGE = 5  # outside the range that the profile calls plausible, or more than a 
 WARMING_UP = 6  # the sensor has power but its figures do not count yet
 STALE = 7  # good once, but older than its period allows
 FAULT = 8  # the device's own status says that it is broken
+NO_ECHO = 9  # the sensor heard nothing come back: too near, too far, or something in its way
+STUCK = 10  # unchanged for longer than the profile believes
+WIRE_BREAK = 11  # a current loop with less current than a living sensor draws
+SHORT_CIRCUIT = 12  # a current loop with more
 
 NAMES = (
     "good",
@@ -23,4 +27,8 @@ NAMES = (
     "warming-up",
     "stale",
     "fault",
+    "no-echo",
+    "stuck",
+    "wire-break",
+    "short-circuit",
 )

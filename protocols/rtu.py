@@ -2,10 +2,10 @@
 
 MODBUS Application Protocol V1.1b3 (MB) and MODBUS over Serial Line V1.02 (SL); our own rules are told in
 spec/modbus.md. Addresses are protocol addresses (0-based). Functions that look at good bytes allocate nothing on
-MicroPython; an error is a WireError.
+MicroPython. What is wrong with a frame is told by `rtu_check`.
 """
 
-from protocols import crc, errors, modbus
+from protocols import crc, modbus
 
 READ_REQUEST_BYTES = 8
 WRITE_ANSWER_BYTES = 8
@@ -45,19 +45,6 @@ def is_sealed(buffer: bytes | bytearray, start: int, end: int) -> bool:
     """Whether the last two bytes of `buffer[start:end]` are the CRC of those before them."""
     check = crc.crc16(buffer, start, end - 2)
     return buffer[end - 2] == check & 0xFF and buffer[end - 1] == check >> 8
-
-
-def check_frame(buffer: bytes | bytearray, start: int, end: int) -> None:
-    """Check that `buffer[start:end]` is one whole frame of any kind.
-
-    Raises WireError(SHORT | LENGTH | CRC). SL section 2.5.1.
-    """
-    if end - start < modbus.MIN_FRAME_BYTES:
-        raise errors.WireError(errors.SHORT, end - start)
-    if end - start > modbus.MAX_FRAME_BYTES:
-        raise errors.WireError(errors.LENGTH, end - start)
-    if not is_sealed(buffer, start, end):
-        raise errors.WireError(errors.CRC)
 
 
 def character_us(baud: int, has_parity: bool, stop_bits: int) -> int:
@@ -117,7 +104,8 @@ def answer_length(request: bytes | bytearray) -> int:
     return WRITE_ANSWER_BYTES
 
 
-def _is_echo(buffer: bytes | bytearray, start: int, request: bytes | bytearray) -> bool:
+def is_echo(buffer: bytes | bytearray, start: int, request: bytes | bytearray) -> bool:
+    """Whether the frame at `start` repeats the address, and the value or count, of the write `request`."""
     return (
         buffer[start + 2] == request[2]
         and buffer[start + 3] == request[3]
@@ -146,7 +134,7 @@ def find_answer(buffer: bytes | bytearray, have: int, request: bytes | bytearray
             if is_read:
                 if buffer[start + 2] != length - EXCEPTION_BYTES:
                     continue
-            elif not _is_echo(buffer, start, request):
+            elif not is_echo(buffer, start, request):
                 continue
         elif buffer[start + 1] == function | modbus.EXCEPTION_FLAG:
             end = start + EXCEPTION_BYTES
@@ -162,36 +150,14 @@ def exception_code(buffer: bytes | bytearray, start: int) -> int:
     return buffer[start + 2] if buffer[start + 1] & modbus.EXCEPTION_FLAG else 0
 
 
-def check_answer(buffer: bytes | bytearray, start: int, end: int, request: bytes | bytearray) -> None:
-    """Check that `buffer[start:end]` is the good answer to `request`.
-
-    Raises WireError with SHORT, LENGTH, CRC, UNIT, FUNCTION, COUNT, or EXCEPTION (the code is its `detail`).
-    """
-    check_frame(buffer, start, end)
-    if buffer[start] != request[0]:
-        raise errors.WireError(errors.UNIT, buffer[start])
-    function = buffer[start + 1]
-    if function == request[1] | modbus.EXCEPTION_FLAG and end - start == EXCEPTION_BYTES:
-        raise errors.WireError(errors.EXCEPTION, buffer[start + 2])
-    if function != request[1]:
-        raise errors.WireError(errors.FUNCTION, function)
-    length = answer_length(request)
-    if function >= modbus.WRITE_SINGLE_REGISTER:
-        if end - start != length or not _is_echo(buffer, start, request):
-            raise errors.WireError(errors.COUNT)
-    elif buffer[start + 2] != length - EXCEPTION_BYTES:
-        raise errors.WireError(errors.COUNT, buffer[start + 2])
-    elif end - start != length:
-        raise errors.WireError(errors.LENGTH, end - start)
-
-
 # Requests, read by the server.
 
 
 def request_length(buffer: bytes | bytearray, start: int, have: int) -> int:
     """Length in bytes of the request that begins at `buffer[start]`, from its function code and byte count.
 
-    UNKNOWN_LENGTH while too few bytes are there to tell, UNKNOWN_FUNCTION for functions other than 3, 4, 6 and 16.
+    UNKNOWN_LENGTH while too few bytes are there to tell, UNKNOWN_FUNCTION for functions other than 3, 4, 6, 16, 20
+    and 21.
     """
     if have - start < 2:
         return UNKNOWN_LENGTH
@@ -204,6 +170,8 @@ def request_length(buffer: bytes | bytearray, start: int, have: int) -> int:
         or function == modbus.WRITE_SINGLE_REGISTER
     ):
         return READ_REQUEST_BYTES
+    if function == modbus.READ_FILE_RECORD or function == modbus.WRITE_FILE_RECORD:
+        return UNKNOWN_LENGTH if have - start < 3 else 3 + buffer[start + 2] + 2
     return UNKNOWN_FUNCTION
 
 

@@ -20,6 +20,7 @@ OPTIONS = [
 ]  # fmt: skip
 LOCKS = {
     "runtime": ["pyproject.toml"],  # what a gateway installs
+    "bundle": ["pyproject.toml", "--extra=bundle"],  # the computer that builds and signs updates
     "dev": ["pyproject.toml", "--group=dev"],  # what setup installs
     "node": ["--group=node"],  # Node.js, where PATH has none
     "stubs": ["--group=stubs"],  # into a folder of their own

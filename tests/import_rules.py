@@ -12,10 +12,10 @@ from pathlib import Path
 OURS = frozenset({"protocols", "gateway_agent", "hardware", "firmware", "tests", "node"})
 BOARD = "firmware/node/board.py"
 HARDWARE_MODULES = frozenset({"machine", "esp32", "network"})
-PROTOCOL_MODULES = frozenset({"array", "binascii", "struct", "sys"})
+PROTOCOL_MODULES = frozenset({"array", "binascii", "hashlib", "struct", "sys"})
 GUARDED_MODULES = frozenset({"micropython"})
 FIRMWARE_MODULES = PROTOCOL_MODULES | frozenset(
-    {"asyncio", "errno", "gc", "io", "json", "math", "micropython", "os", "random", "time"}
+    {"asyncio", "errno", "gc", "hashlib", "io", "json", "math", "micropython", "os", "random", "time"}
 )
 FOLDERS = ("protocols", "firmware", "gateway_agent", "hardware", "requirements", "deploy")
 MICROPYTHON_FOLDERS = ("hardware/rig/machine/shims",)

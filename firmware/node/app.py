@@ -1,4 +1,8 @@
-"""Puts a node together and runs it: what starts in which order is told in docs/node.md."""
+"""Runs the node: what starts in which order, and what happens when it ends, is told in docs/node.md.
+
+The parts are loaded one after the other with a collection between them, so that what is needed only while one is loaded
+does not pile up. In safe mode nothing but the core is loaded.
+"""
 
 import asyncio
 import gc
@@ -6,82 +10,94 @@ import sys
 
 from micropython import const
 
-from node import board, client, clock, events, inputs, lamp, line, poller, register_map, server, slots, store
-from protocols import event_codes, node_table
-from protocols import node_table_layout as layout
+from node import board
 
-_TABLE_FILE = "node.tab"
-_HOUSEKEEPING_MS = const(60000)
-_UNKNOWN_ERROR = const(-1)
 _RESTART_MS = const(5000)
-_IDLE_BAUD = const(9600)
+_BREATH_MS = const(1)
+_COLLECT_EVERY_BYTES = const(8192)
+
+# In the order of what needs what.
+_FIRST = ("clock", "two_copies", "log", "boot_state", "start", "settings")
+_CORE = ("line", "slots", "register_map", "events", "supervisor", "event_keeper", "event_registers", "status_registers")
+_CORE_TOO = ("factory", "boot_registers", "files", "settings_file", "server", "update_gate", "core")
+_FULL = ("client", "inputs", "units", "poller", "full_node")
 
 
-class Node:
-    """All parts of one node that runs on `table`, a checked node table, in epoch `epoch`."""
-
-    def __init__(self, table: bytes, epoch: int) -> None:
-        self.clock = clock.Clock()
-        self.slots = slots.Slots(node_table.slot_count(table), self.clock)
-        self.events = events.Events(epoch, self.clock)
-        self.events.add(event_codes.NODE_STARTED, event_codes.NO_SLOT, board.reset_cause())
-        self.inputs = inputs.Inputs(table, self.slots, self.events)
-        sensor_port = board.open_sensor_port(
-            node_table.baud(table) or _IDLE_BAUD, node_table.parity(table), node_table.stop_bits(table)
-        )
-        self.bus = client.Client(line.Line(sensor_port))
-        self.poller = poller.Poller(table, self.bus, self.slots, self.inputs, self.events, self.clock)
-        self.lamp = lamp.Lamp(table, self.bus, self.poller.units, self.events, self.clock)
-        self.registers = register_map.RegisterMap(
-            layout.u32(table, layout.DIGEST_AT),
-            node_table.device_count(table),
-            self.clock,
-            self.slots,
-            self.events,
-            self.poller,
-            self.lamp,
-        )
-        pole_port = board.open_pole_port(
-            node_table.pole_baud(table), node_table.pole_parity(table), node_table.pole_stop_bits(table)
-        )
-        self.server = server.Server(line.Line(pole_port), node_table.node_unit(table), self.registers)
-
-    async def run(self) -> None:
-        """Run all tasks for ever; an error in one of them ends all."""
-        await asyncio.gather(
-            self.server.run(), self.poller.run(), self.inputs.run(), self.lamp.run(), self._keep_house()
-        )
-
-    async def _keep_house(self) -> None:
-        """Collect garbage when nobody waits for it and note the free heap for the health registers."""
-        while True:
-            gc.collect()
-            self.registers.heap_free_bytes = board.heap_free_bytes()
-            await asyncio.sleep_ms(_HOUSEKEEPING_MS)
+async def _load(names: "tuple[str, ...]") -> None:
+    for name in names:
+        __import__("node." + name)
+        gc.collect()
+        await asyncio.sleep_ms(_BREATH_MS)
 
 
-async def _run_until_error() -> None:
-    table = store.read_table(_TABLE_FILE)
-    node_table.check(table)
-    flash_error = 0
-    try:
-        epoch = store.next_epoch()
-    except OSError as error:
-        epoch = store.random_epoch()
-        flash_error = error.errno or _UNKNOWN_ERROR
-    node = Node(table, epoch)
-    if flash_error:
-        node.events.add(event_codes.FLASH_FAILED, event_codes.NO_SLOT, flash_error)
-    await node.run()
+async def assemble() -> list:  # type: ignore[type-arg]
+    """The parts of this node, put together: its core, and all else unless it is in safe mode; none: reset the board."""
+    board.start_watchdog()
+    gc.threshold(_COLLECT_EVERY_BYTES)
+    await _load(_FIRST)
+    from node import clock, start
+
+    node_clock = clock.Clock()
+    this_start = start.begin(node_clock)
+    if this_start.swap():
+        return []
+    table = this_start.read_table()
+    await _load(_CORE)
+    await _load(_CORE_TOO)
+    from node import core
+
+    parts = [core.Core(table, this_start, node_clock)]
+    if table is not None and this_start.is_full:
+        await _load(_FULL)
+        from node import full_node
+
+        await _load(full_node.more_modules(table))
+        parts.append(full_node.FullNode(table, parts[0]))  # type: ignore[arg-type]
+    elif table is not None:
+        await _load(("safe_lamp",))
+        from node import safe_lamp
+        from protocols import node_table
+
+        if node_table.lamp_present(table):
+            parts.append(safe_lamp.SafeLamp(table))  # type: ignore[arg-type]
+    return parts
+
+
+async def run(parts: list) -> None:  # type: ignore[type-arg]
+    """Run the tasks of all parts for ever; an error in one of them ends all."""
+    from node import supervisor
+
+    watch = supervisor.Supervisor()
+    tasks = [watch.run()]
+    for part in parts:
+        tasks.extend(part.tasks(watch))
+    gc.collect()
+    await asyncio.sleep_ms(_BREATH_MS)
+    await asyncio.gather(*tasks)
 
 
 async def _live() -> None:
+    stamp = board.STAMP_OWN_RESET
     try:
-        await _run_until_error()
+        parts = await assemble()
+        if parts:
+            await run(parts)
     except Exception as error:
+        stamp = board.STAMP_EXCEPTION
         sys.print_exception(error)
-    await asyncio.sleep_ms(_RESTART_MS)
-    board.reset()
+        _note(error)
+        await asyncio.sleep_ms(_RESTART_MS)
+    board.reset(stamp)
+
+
+def _note(error: Exception) -> None:
+    """Put the first letters of the error's name into the log, and the log onto the flash."""
+    from node import log
+    from protocols import log_codes
+
+    name = type(error).__name__[:4].encode() + bytes(4)
+    log.note(log_codes.EXCEPTION, int.from_bytes(name[:4], "big"))
+    log.keep(True)
 
 
 def main() -> None:

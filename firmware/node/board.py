@@ -1,9 +1,8 @@
 """The contract with the hardware, and the only module that imports `machine`.
 
-Pins are those of an ESP32-DevKitC V4 (WROOM) with two SP3485 transceivers; DE and /RE of each hang on one pin with a
-pull-down, so that the node is silent in reset. UART1's own pins belong to the flash and are always remapped. No
-strapping pin (0, 2, 5, 12, 15), no flash pin (6 to 11), and for direction none that pulses at boot (1, 3, 5, 14, 15);
-34 to 39 are inputs without pulls.
+The pins are those of `board_pins`, which is made from one file of hardware/boards and is another on another board; that
+they break no rule of the ESP32 is checked where it is made. UART1's own pins belong to the flash and are always
+remapped. 34 to 39 are inputs without pulls.
 """
 
 import asyncio
@@ -12,26 +11,38 @@ import gc
 import machine
 from micropython import const
 
-BOARD_NUMBER = const(1)
-"""ESP32-DevKitC V4, in the identity registers."""
+from node import board_pins
 
-INPUT_PINS = (13, 18, 19, 21, 22, 23, 32, 33, 34, 35, 36, 39)
-"""Pins that a point of a pin device may name; the last four have no pull of their own."""
+BOARD_NUMBER = board_pins.NUMBER
+"""Which board this is, in the identity registers and in an update's manifest."""
 
-_POLE_UART = const(2)
-_POLE_TX = const(17)
-_POLE_RX = const(16)
-_POLE_DIRECTION = const(4)
-_SENSOR_UART = const(1)
-_SENSOR_TX = const(25)
-_SENSOR_RX = const(26)
-_SENSOR_DIRECTION = const(27)
+INPUT_PINS = board_pins.INPUTS
+"""Pins that a point of a pin device may name; from 34 on they have no pull of their own."""
+
+OUTPUT_PINS = board_pins.OUTPUTS
+"""Pins that a lamp may hang on."""
+
+ADC_PINS = board_pins.ANALOG
+"""Pins of ADC1 that are led out; ADC2 does not work while Wi-Fi is on."""
+
+_NO_PIN = const(-1)
+_DIMMER_HZ = const(1000)
+_FULL_DUTY = const(65535)
 _BUFFER_BYTES = const(512)
+_PIN_MASK = const(63)
+_LEVEL_SHIFT = const(6)
 _FIRST_PIN_WITHOUT_PULL = const(34)
 
 PARITY_NONE = const(0)
 PARITY_EVEN = const(1)
 PARITY_ODD = const(2)
+
+
+class _NoDirection:
+    """In the place of the direction pin of a transceiver that turns round by itself."""
+
+    def value(self, _level: int) -> None:
+        """Nothing has to be turned."""
 
 
 class Port:
@@ -41,14 +52,21 @@ class Port:
     """
 
     def __init__(
-        self, uart: machine.UART, direction: machine.Pin, baud: int, parity: int, stop_bits: int, notifies: bool
+        self,
+        uart: machine.UART,
+        direction: "machine.Pin | _NoDirection",
+        baud: int,
+        parity: int,
+        stop_bits: int,
+        notifies: bool,
+        echoes: bool,
     ) -> None:
         self.uart = uart
         self.direction = direction
         self.baud = baud
         self.has_parity = parity != PARITY_NONE
         self.stop_bits = stop_bits
-        self.echoes = False
+        self.echoes = echoes
         self.heard = asyncio.ThreadSafeFlag()
         if notifies:
             uart.irq(self._on_bytes, machine.UART.IRQ_RX)
@@ -59,19 +77,27 @@ class Port:
 
 def open_pole_port(baud: int, parity: int, stop_bits: int) -> Port:
     """The port of the pole bus, where the node is a server; it tells when bytes come in."""
-    return _open(_POLE_UART, _POLE_TX, _POLE_RX, _POLE_DIRECTION, baud, parity, stop_bits, True)
+    direction = _direction(board_pins.POLE_DIRECTION)
+    uart = _open(board_pins.POLE_UART, board_pins.POLE_TX, board_pins.POLE_RX, baud, parity, stop_bits)
+    return Port(uart, direction, baud, parity, stop_bits, True, bool(board_pins.POLE_ECHOES))
 
 
 def open_sensor_port(baud: int, parity: int, stop_bits: int) -> Port:
-    """The port of the sensor bus, where the node is the client and looks for bytes when they are due."""
-    return _open(_SENSOR_UART, _SENSOR_TX, _SENSOR_RX, _SENSOR_DIRECTION, baud, parity, stop_bits, False)
+    """The port of the sensor bus or of a serial sensor, where the node looks for bytes when they are due."""
+    direction = _direction(board_pins.SENSOR_DIRECTION)
+    uart = _open(board_pins.SENSOR_UART, board_pins.SENSOR_TX, board_pins.SENSOR_RX, baud, parity, stop_bits)
+    return Port(uart, direction, baud, parity, stop_bits, False, bool(board_pins.SENSOR_ECHOES))
 
 
-def _open(
-    number: int, tx: int, rx: int, direction: int, baud: int, parity: int, stop_bits: int, notifies: bool
-) -> Port:
-    pin = machine.Pin(direction, machine.Pin.OUT, value=0)
-    uart = machine.UART(
+def _direction(number: int) -> "machine.Pin | _NoDirection":
+    """The pin that turns a transceiver round, turned to listening; what the board needs switched on is on then."""
+    for pin in board_pins.ENABLES:
+        machine.Pin(pin & _PIN_MASK, machine.Pin.OUT, value=pin >> _LEVEL_SHIFT)
+    return _NoDirection() if number == _NO_PIN else machine.Pin(number, machine.Pin.OUT, value=0)
+
+
+def _open(number: int, tx: int, rx: int, baud: int, parity: int, stop_bits: int) -> machine.UART:
+    return machine.UART(
         number,
         baudrate=baud,
         bits=8,
@@ -84,7 +110,6 @@ def _open(
         timeout=0,
         timeout_char=0,
     )
-    return Port(uart, pin, baud, parity, stop_bits, notifies)
 
 
 PULL_NONE = const(0)
@@ -111,9 +136,109 @@ class Input:
         return self._pin.value()
 
 
+class Dimmer:
+    """A pin with PWM into a 0-10 V stage, at full from the beginning."""
+
+    def __init__(self, number: int, is_inverted: bool) -> None:
+        self._is_inverted = is_inverted
+        self._pwm = machine.PWM(machine.Pin(number), freq=_DIMMER_HZ, duty_u16=0 if is_inverted else _FULL_DUTY)
+
+    def set(self, percent: int) -> None:
+        """Give 0 to 100 per cent of 10 V."""
+        duty = percent * _FULL_DUTY // 100
+        self._pwm.duty_u16(_FULL_DUTY - duty if self._is_inverted else duty)
+
+
+class Relay:
+    """A pin at a relay whose contact is closed while the relay has no power: the lamp is lit from the beginning."""
+
+    def __init__(self, number: int, is_active_low: bool) -> None:
+        self._dark = 0 if is_active_low else 1
+        self._pin = machine.Pin(number, machine.Pin.OUT, value=self._dark ^ 1)
+
+    def set(self, is_lit: bool) -> None:
+        """Close or open the contact."""
+        self._pin.value(self._dark ^ 1 if is_lit else self._dark)
+
+
+def open_adc(number: int) -> machine.ADC:
+    """An analogue input of ADC_PINS for 0 to 3.1 V, `read_uv` in microvolts, calibrated by the chip's own fuses."""
+    return machine.ADC(machine.Pin(number), atten=machine.ADC.ATTN_11DB)
+
+
+def open_i2c(sda: int, scl: int) -> machine.I2C:
+    """An I2C bus at 100 kHz; it needs pull-ups of its own, as most modules have them."""
+    return machine.I2C(0, scl=machine.Pin(scl), sda=machine.Pin(sda), freq=100000)
+
+
+def open_counter(number: int, pull: int, rising: bool, on_edge) -> machine.Pin:  # type: ignore[no-untyped-def]
+    """An input pin that calls `on_edge(pin)` at each edge of one kind."""
+    own_pull = -1
+    if number < _FIRST_PIN_WITHOUT_PULL and pull != PULL_NONE:
+        own_pull = machine.Pin.PULL_UP if pull == PULL_UP else machine.Pin.PULL_DOWN
+    pin = machine.Pin(number, machine.Pin.IN, own_pull)
+    pin.irq(on_edge, machine.Pin.IRQ_RISING if rising else machine.Pin.IRQ_FALLING)
+    return pin
+
+
 def reset_cause() -> int:
     """Why the node started: 1 power, 2 hard reset, 3 watchdog, 4 deep sleep, 5 soft reset."""
     return machine.reset_cause()
+
+
+WATCHDOG_MS = const(10000)
+"""The board resets when the watchdog has not been fed for so long."""
+
+POWER_ON = const(1)
+HARD_RESET = const(2)
+WATCHDOG_RESET = const(3)
+DEEP_SLEEP_RESET = const(4)
+"""Reset causes, as `machine` numbers them; a soft reset is 5."""
+
+STAMP_NONE = const(0)
+STAMP_OWN_RESET = const(1)
+STAMP_EXCEPTION = const(2)
+STAMP_MISSING_TASK = const(3)
+
+_STAMP_MARK = b"GPs"
+_STAMP_BYTES = const(7)
+_watchdogs: "list[machine.WDT]" = []
+
+
+def start_watchdog() -> None:
+    """Start the hardware watchdog; from now on it wants `feed_watchdog`. Nothing but a reset ends it."""
+    if not _watchdogs:
+        _watchdogs.append(machine.WDT(timeout=WATCHDOG_MS))
+
+
+def feed_watchdog() -> None:
+    """Tell the hardware watchdog that all is well; does nothing before it is started. Allocates nothing."""
+    for watchdog in _watchdogs:
+        watchdog.feed()
+
+
+def stamp(what: int, detail: int = 0) -> None:
+    """Write into the memory that outlives a reset, though not a power cut, why the board is about to reset.
+
+    A panic and our own `machine.reset()` have the same reset cause: only the stamp tells one from the other.
+    """
+    record = bytearray(_STAMP_MARK)
+    record.append(what)
+    record.append(detail & 0xFF)
+    record.append(~what & 0xFF)
+    record.append(~detail & 0xFF)
+    machine.RTC().memory(record)
+
+
+def take_stamp() -> "tuple[int, int]":
+    """What was stamped before this start and its detail, and forget it; (STAMP_NONE, 0) if nothing was."""
+    record = machine.RTC().memory()
+    machine.RTC().memory(b"")
+    if len(record) != _STAMP_BYTES or record[:3] != _STAMP_MARK:
+        return STAMP_NONE, 0
+    if record[3] ^ record[5] != 0xFF or record[4] ^ record[6] != 0xFF:
+        return STAMP_NONE, 0
+    return record[3], record[4]
 
 
 def heap_free_bytes() -> int:
@@ -121,6 +246,7 @@ def heap_free_bytes() -> int:
     return gc.mem_free()
 
 
-def reset() -> None:
-    """Restart the board; does not come back."""
+def reset(reason: int = STAMP_OWN_RESET, detail: int = 0) -> None:
+    """Stamp the reason and restart the board; does not come back."""
+    stamp(reason, detail)
     machine.reset()

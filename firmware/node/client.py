@@ -12,7 +12,7 @@ the device's own time. A steady exchange allocates nothing.
 from micropython import const
 
 from node import line, ticks
-from protocols import modbus, quality, rtu
+from protocols import modbus, node_table, quality, rtu
 
 _BUFFER_BYTES = const(320)
 _REQUEST_BYTES = const(11)
@@ -83,6 +83,10 @@ class Client:
             return self._wait_for_quiet()
         return 0
 
+    def decode(self, table: bytes, slot: int, values, qualities: bytearray) -> bool:  # type: ignore[no-untyped-def]
+        """Read the point of a slot out of the answer; as `node_table.decode_point`."""
+        return node_table.decode_point(table, slot, self.answer, self.start + rtu.ANSWER_DATA_AT, values, qualities)
+
     def _begin(self, timeout_ms: int, gap_ms: int, usual_ms: int) -> int:
         self.is_busy = True
         self.exception = 0
@@ -103,6 +107,9 @@ class Client:
             if ticks.between(ticks.now(), self._since) > self._gap_ms + _BUSY_LINE_MS:
                 return self._end(quality.BAD_ANSWER)
             return missing
+        return self._go()
+
+    def _go(self) -> int:
         self._state = _SENDING
         return self._line.begin_send(self.request, self._length)
 

@@ -5,7 +5,7 @@ import asyncio
 
 from micropython import const
 
-from node import board, events, slots, ticks
+from node import board, events, slots, supervisor, ticks
 from protocols import event_codes, node_table
 from protocols import node_table_layout as layout
 
@@ -56,13 +56,19 @@ class Inputs:
                 return self._states[index]
         return UNKNOWN
 
-    async def run(self) -> None:
+    def wake(self) -> None:
+        """Let the task look at the pins though there was no edge."""
+        self._changed.set()
+
+    async def run(self, seat: supervisor.Seat) -> None:
         """Watch the pins for ever; sleeps until an edge."""
         while True:
+            seat.check_in()
             await self._changed.wait()
             wait = self._look()
             while wait > 0:
                 await asyncio.sleep_ms(wait)
+                seat.check_in()
                 wait = self._look()
 
     def _level(self, index: int) -> int:

@@ -1,15 +1,16 @@
-"""The lamp: a command becomes the driver's value, is written over the sensor bus, read back and reported.
+"""The lamp on the sensor bus: a level becomes the driver's value, is written, read back and reported.
 
-Writes go before polling. A command that is replaced by a newer one is given up at the next step. A fade is one write a
-second along the straight line in light output; only its end is read back.
+Writes go before polling. A level that is replaced by a newer one is given up at the next step. A fade is one write a
+second along the straight line in light output; only its end is read back. Which level it shall be is `lamp_control`'s
+business; `lamp_pins` is the same for a lamp on pins.
 """
 
 import asyncio
 
 from micropython import const
 
-from node import client, clock, events, units
-from protocols import event_codes, lamp_codes, node_table, quality, rtu
+from node import client, slots, supervisor, units
+from protocols import lamp_codes, node_table, quality, rtu
 
 _TRIES = const(2)
 _TURN_MS = const(2)
@@ -18,86 +19,97 @@ _LOOK_EVERY_MS = const(500)
 
 
 class Lamp:
-    """The lamp's state as the registers tell it; results and reasons are those of protocols/lamp_codes.py."""
+    """A driver on the sensor bus. `on_end`, if set, is called with the reason (NO_REASON when the driver has it) when
+    a level that was not replaced has come to its end. Reasons are those of protocols/lamp_codes.py."""  # fmt: skip
 
-    def __init__(
-        self,
-        table: bytes,
-        bus: client.Client,
-        node_units: units.Units,
-        node_events: events.Events,
-        node_clock: clock.Clock,
-    ) -> None:
-        self.sequence = 0
-        self.result = lamp_codes.NONE
-        self.reason = lamp_codes.NO_REASON
+    def __init__(self, table: bytes, bus: client.Client, node_units: units.Units, node_slots: slots.Slots) -> None:
         self.commanded_pct = lamp_codes.LEVEL_UNKNOWN
         self.actual_pct = lamp_codes.LEVEL_UNKNOWN
         self.driver_raw = 0
+        self.reason = lamp_codes.NO_REASON
+        self.is_busy = False
+        self.on_end = None
+        self.slot = node_table.lamp_read_slot(table)
         self._table = table
         self._bus = bus
         self._units = node_units
-        self._events = node_events
-        self._clock = node_clock
-        self._wanted = 0
+        self._slots = node_slots
+        self._asked = 0
+        self._carried_out = 0
+        self._seat: "supervisor.Seat | None" = None
         self._fade_s = 0
+        self._has_kept = False
+        self._kept = 0
+        self._counter = 0
         self._commanded = asyncio.Event()
-        if node_table.lamp_present(table):
-            device = node_table.lamp_device(table)
-            self._timeout_ms = node_table.device_reply_timeout_ms(table, device)
-            self._gap_ms = node_table.device_gap_ms(table, device)
-            self._retries = node_table.device_retries(table, device)
+        device = node_table.lamp_device(table)
+        self._timeout_ms = node_table.device_reply_timeout_ms(table, device)
+        self._gap_ms = node_table.device_gap_ms(table, device)
+        self._retries = node_table.device_retries(table, device)
 
-    def take_command(self, sequence: int, level_pct: int, fade_s: int, expires_s: int) -> None:
-        """Take command number `sequence`, unless it is 0 or the last one again; the result tells what becomes of it.
-
-        `level_pct` is linear light output 0 to 100, `expires_s` Unix seconds (0: never), judged only by a set clock.
-        """
-        if sequence in (0, self.sequence):
-            return
-        self.sequence = sequence
-        self.reason = self._refusal(level_pct, expires_s)
-        if self.reason:
-            self.result = lamp_codes.REFUSED
-            return
-        self.result = lamp_codes.WORKING
+    def drive(self, level_pct: int, fade_s: int) -> None:
+        """Begin to bring the lamp to linear light output 0 to 100 within `fade_s` seconds."""
         self.commanded_pct = level_pct
-        self._wanted = sequence
         self._fade_s = fade_s
+        self._asked = (self._asked + 1) & 0xFFFF
+        self.is_busy = True
+        self._has_kept = False
         self._commanded.set()
 
-    def _refusal(self, level_pct: int, expires_s: int) -> int:
-        if not node_table.lamp_present(self._table):
-            return lamp_codes.NO_LAMP
-        if level_pct > 100:
-            return lamp_codes.LEVEL_OUT_OF_RANGE
-        self._clock.update()
-        is_late = self._clock.is_set and self._clock.unix_s(self._clock.seconds, self._clock.millis) > expires_s
-        return lamp_codes.EXPIRED if expires_s and is_late else lamp_codes.NO_REASON
+    def has_strayed(self) -> bool:
+        """Whether a new poll shows another value than the one before, or the first answer after a failure.
 
-    async def run(self) -> None:
-        """Carry out commands for ever."""
+        Then the driver has lost its supply, or somebody else commands it. Allocates nothing.
+        """
+        node_slots = self._slots
+        if self.is_busy:
+            return False
+        if node_slots.qualities[self.slot] != quality.GOOD or self._counter == node_slots.counters[self.slot]:
+            return False
+        self._counter = node_slots.counters[self.slot]
+        if self.reason:
+            return True
+        if not self._has_kept:
+            self._has_kept = True
+            self._kept = node_slots.values[self.slot]
+        return self._kept != node_slots.values[self.slot]
+
+    def is_silent(self) -> bool:
+        """Whether the driver's last poll had no right answer."""
+        return self._slots.qualities[self.slot] in (quality.NO_ANSWER, quality.BAD_ANSWER)
+
+    def wake(self) -> None:
+        """Let the task look round though nothing was commanded."""
+        self._commanded.set()
+
+    async def run(self, seat: supervisor.Seat) -> None:
+        """Carry out levels for ever."""
+        self._seat = seat
         while True:
+            seat.check_in()
             await self._commanded.wait()
             self._commanded.clear()
-            await self._carry_out(self._wanted, self.commanded_pct)
+            if self._carried_out != self._asked:
+                self._carried_out = self._asked
+                await self._carry_out(self._asked, self.commanded_pct)
 
-    async def _carry_out(self, sequence: int, level_pct: int) -> None:
+    async def _carry_out(self, asked: int, level_pct: int) -> None:
         await self._read_back(0)
-        await self._fade(sequence, level_pct)
+        await self._fade(asked, level_pct)
         for _ in range(_TRIES):
-            if self._wanted != sequence:
+            if self._asked != asked:
                 return
             reason = await self._set_level(level_pct)
             if reason != lamp_codes.NOT_KEPT:
                 break
-        if self.sequence == sequence:
-            self.result = lamp_codes.FAILED if reason else lamp_codes.CONFIRMED
+        if self._asked == asked:
             self.reason = reason
-        if reason:
-            self._events.add(event_codes.LAMP_FAILED, node_table.lamp_read_slot(self._table), reason)
+            self._counter = self._slots.counters[self.slot]
+            self.is_busy = False
+            if self.on_end is not None:
+                self.on_end(reason)
 
-    async def _fade(self, sequence: int, level_pct: int) -> None:
+    async def _fade(self, asked: int, level_pct: int) -> None:
         """Write all levels but the last of a fade; ends early when the driver does not take one."""
         start = self.actual_pct
         steps = self._fade_s
@@ -105,7 +117,7 @@ class Lamp:
             return
         for step in range(1, steps):
             level = start + (level_pct - start) * step // steps
-            if self._wanted != sequence or await self._write(level):
+            if self._asked != asked or await self._write(level):
                 return
             await asyncio.sleep_ms(_FADE_STEP_MS)
 
@@ -189,6 +201,8 @@ class Lamp:
         while wait > 0:
             await asyncio.sleep_ms(wait)
             wait = self._bus.step()
+        if self._seat is not None:
+            self._seat.check_in()
         if self._bus.result == quality.GOOD or self._bus.exception:
             self._units.wake_unit_id(unit)
             return True

@@ -10,6 +10,7 @@ from node import board, ticks
 from protocols import rtu
 
 _SCRATCH_BYTES = const(64)
+_MAX_VIEWS = const(16)
 
 
 class Line:
@@ -77,10 +78,13 @@ class Line:
     def begin_send(self, frame: bytearray, length: int) -> int:
         """Take the line and start to send `frame[:length]`; ask `end_send` after the returned milliseconds.
 
-        The line keeps one view of each frame's buffer and length, so always send from the same buffer.
+        The line keeps one view of each frame's buffer and length, so always send from the same buffer. Whoever makes
+        the node answer in all lengths makes it forget them, for views must not fill the heap.
         """
         view = self._views.get(length)
         if view is None:
+            if len(self._views) >= _MAX_VIEWS:
+                self._views.clear()
             view = memoryview(frame)[:length]
             self._views[length] = view
         self._direction.value(1)

@@ -5,12 +5,14 @@ repeated as often as the device allows, but not before a late answer can no long
 asked. A unit that stays silent goes on the slow list and is asked ever more seldom. The lamp goes first.
 """
 
+import array
 import asyncio
 
 from micropython import const
 
-from node import client, clock, events, inputs, slots, units
-from protocols import event_codes, node_table, quality, rtu
+from node import client, clock, events, inputs, slots, supervisor, units
+from protocols import event_codes, node_table, quality
+from protocols import node_table_layout as layout
 
 _LONGEST_SLEEP_MS = const(1000)
 _BUS_TAKEN_MS = const(5)
@@ -19,7 +21,7 @@ _LONGEST_USUAL_MS = const(250)
 
 
 class Poller:
-    """Counts `good` and `failed` requests."""
+    """Counts `good` and `failed` requests. `own_points` samples what the node measures itself, pins apart."""
 
     def __init__(
         self,
@@ -32,6 +34,7 @@ class Poller:
     ) -> None:
         self.good = 0
         self.failed = 0
+        self.own_points = None
         self.units = units.Units(table)
         self._table = table
         self._bus = bus
@@ -46,11 +49,19 @@ class Poller:
         self._zero_tries = bytearray(count)
         self._answered = bytearray(count)
         self._usual_ms = bytearray(node_table.request_count(table))
+        self._powered_s = array.array("I", [0] * count)
+        self._stuck = None
+        for slot in range(node_slots.count):
+            if self._stuck is None and node_table.slot_stuck_min(table, slot):
+                from node import stuck
 
-    async def run(self) -> None:
+                self._stuck = stuck.Stuck(table, node_slots, node_clock)
+
+    async def run(self, seat: supervisor.Seat) -> None:
         """Poll for ever."""
         bus = self._bus
         while True:
+            seat.check_in()
             self._clock.update()
             if self._aligned != self._clock.settings:
                 self._aligned = self._clock.settings
@@ -66,6 +77,7 @@ class Poller:
                 wait = self._ask(unit)
                 while wait > 0:
                     await asyncio.sleep_ms(wait)
+                    seat.check_in()
                     wait = bus.step()
                 self._take_result(unit)
 
@@ -73,6 +85,9 @@ class Poller:
         device = self.units.devices[unit]
         first = node_table.device_first_slot(self._table, device)
         for slot in range(first, first + node_table.device_slot_count(self._table, device)):
+            if node_table.slot_type(self._table, slot) != layout.PIN:
+                self.own_points.sample(slot)  # type: ignore[attr-defined]
+                continue
             state = self._inputs.state(slot)
             if state == inputs.UNKNOWN:
                 self._slots.fail(slot, 1, quality.FAULT)
@@ -115,9 +130,11 @@ class Poller:
             self._zero_tries[unit] += 1
             self.units.hold_for(unit, node_table.device_zero_wait_ms(self._table, self.units.devices[unit]))
             return
-        self._slots.commit(
-            node_table.request_first_slot(self._table, request), node_table.request_slot_count(self._table, request)
-        )
+        first = node_table.request_first_slot(self._table, request)
+        count = node_table.request_slot_count(self._table, request)
+        if self._stuck is not None:
+            self._stuck.judge(first, count)
+        self._slots.commit(first, count)
         self._next_request(unit)
 
     def _decode(self, unit: int, request: int) -> bool:
@@ -125,14 +142,11 @@ class Poller:
         table = self._table
         device = self.units.devices[unit]
         node_slots = self._slots
-        is_warm = self._clock.seconds >= node_table.device_warm_up_s(table, device)
-        start = self._bus.start + rtu.ANSWER_DATA_AT
+        is_warm = self._clock.seconds - self._powered_s[unit] >= node_table.device_warm_up_s(table, device)
         again = False
         first = node_table.request_first_slot(table, request)
         for slot in range(first, first + node_table.request_slot_count(table, request)):
-            if node_table.decode_point(
-                table, slot, self._bus.answer, start, node_slots.staged_values, node_slots.staged_qualities
-            ):
+            if self._bus.decode(table, slot, node_slots.staged_values, node_slots.staged_qualities):
                 again = True
             if not is_warm and node_slots.staged_qualities[slot] == quality.GOOD:
                 node_slots.staged_values[slot] = 0
@@ -173,6 +187,7 @@ class Poller:
     def _note_answer(self, unit: int) -> None:
         self._answered[unit] = 1
         if self.units.note_answer(unit):
+            self._powered_s[unit] = self._clock.seconds
             self._events.add(event_codes.DEVICE_BACK, self._first_slot(unit))
 
     def _next_request(self, unit: int) -> bool:

@@ -1,21 +1,43 @@
-"""What each register of the node means: reads take a snapshot, writes act. The map is protocols/node_map.py."""
+"""The registers of the node: blocks that others add, read as a snapshot, written through to their owners.
 
-from node import board, clock, events, identity, lamp, poller, slots
+A block is a run of registers with two functions of its owner; the map itself is protocols/node_map.py.
+
+    fill(image)                        puts the whole block into `image`, which is zero, from byte 0 on
+    take(offset, count, buffer, at)    carries out a write of `count` registers from register `offset` of the block on,
+                                       their bytes in `buffer[at:]`; returns 0 or an exception code
+
+A block that is GUARDED ends in a counter and a tag (protocols/spec/node-auth.md). Its owner never sees those: without a
+key they are ignored, with one a write must be of the whole block and right, or it is refused here. Only a block that is
+BROADCAST takes writes to unit 0.
+
+Only the slots, which are too many for an image, are read by themselves.
+"""
+
+from micropython import const
+
+from node import board, clock, slots
 from protocols import modbus, node_map, rtu
 
-_IMAGE_REGISTERS = 88
+GUARDED = const(1)
+BROADCAST = const(2)
+
+_IMAGE_REGISTERS = const(88)
+_TAIL_REGISTERS = const(6)
 
 
-def _put(image: bytearray, register: int, value: int) -> None:
+def put(image: bytearray, register: int, value: int) -> None:
+    """Put 16 bits of `value` into a register of a block's image."""
     rtu.put_u16(image, 2 * register, value)
 
 
-def _put_u32(image: bytearray, register: int, value: int) -> None:
+def put_u32(image: bytearray, register: int, value: int) -> None:
+    """Put 32 bits of `value` into two registers, high word first."""
     rtu.put_u16(image, 2 * register, value >> 16)
     rtu.put_u16(image, 2 * register + 2, value)
 
 
-def _u32(buffer: bytes | bytearray, at: int) -> int:
+def u32(buffer: bytes | bytearray, at: int) -> int:
+    """32 bits from four bytes of a request."""
     return rtu.get_u16(buffer, at) << 16 | rtu.get_u16(buffer, at + 2)
 
 
@@ -23,94 +45,83 @@ class RegisterMap:
     """The registers of one node. Each call is one snapshot: nothing changes while an answer is written.
 
     `frames` and `crc_errors` are counted by the server, `since_request_ms` is how long ago the request ended.
+    `was_read` tells that a register has been read since the start. `guard` is a guard.Guard where the node has a key,
+    or None.
     """
 
-    def __init__(
-        self,
-        digest: int,
-        device_count: int,
-        node_clock: clock.Clock,
-        node_slots: slots.Slots,
-        node_events: events.Events,
-        node_poller: poller.Poller,
-        node_lamp: lamp.Lamp,
-    ) -> None:
+    def __init__(self, node_clock: clock.Clock, node_slots: slots.Slots) -> None:
         self.frames = 0
         self.crc_errors = 0
+        self.was_read = False
         self.since_request_ms = 0
         self.heap_free_bytes = board.heap_free_bytes()
-        self._digest = digest
-        self._device_count = device_count
+        self.guard = None
         self._clock = node_clock
         self._slots = node_slots
-        self._events = node_events
-        self._poller = node_poller
-        self._lamp = node_lamp
         self._image = bytearray(2 * _IMAGE_REGISTERS)
-        self._command = bytearray(2 * node_map.LAMP_COMMAND_REGISTERS)
-        self._blocks = (
-            (node_map.EVENTS, node_map.EVENTS_REGISTERS, self._fill_events),
-            (node_map.LAMP_STATE, node_map.LAMP_STATE_REGISTERS, self._fill_lamp_state),
-            (node_map.HEALTH, node_map.HEALTH_REGISTERS, self._fill_health),
-            (node_map.IDENTITY, node_map.IDENTITY_REGISTERS, self._fill_identity),
-            (node_map.LAMP_COMMAND, node_map.LAMP_COMMAND_REGISTERS, self._fill_lamp_command),
-            (node_map.TIME, node_map.TIME_REGISTERS, self._fill_time),
-            (node_map.SETTINGS, node_map.SETTINGS_REGISTERS, self._fill_nothing),
-            (node_map.EVENT_ACKNOWLEDGEMENT, node_map.EVENT_ACKNOWLEDGEMENT_REGISTERS, self._fill_nothing),
-        )
+        self._blocks = []  # type: ignore[var-annotated]
+
+    def add(self, first: int, count: int, fill, take=None, flags: int = 0, content=None) -> None:  # type: ignore[no-untyped-def]
+        """Let `fill` and `take` (None: reading only) answer for `count` registers, at most 88, from `first` on.
+
+        `flags` are GUARDED and BROADCAST. `content()` is the SHA-256 of the file that a write to the block puts into
+        force, where there is one: the tag covers it.
+        """
+        self._blocks.append((first, count, fill, take, flags, content))
 
     def read(self, address: int, count: int, buffer: bytearray, at: int) -> int:
         """Write `count` registers from `address` on into `buffer[at:]`; returns 0 or ILLEGAL_DATA_ADDRESS."""
         self._clock.update()
         if address >= node_map.SLOTS:
-            return self._read_slots(address - node_map.SLOTS, count, buffer, at)
-        for first, length, fill in self._blocks:
+            code = self._read_slots(address - node_map.SLOTS, count, buffer, at)
+            self.was_read = self.was_read or code == 0
+            return code
+        for block in self._blocks:
+            first = block[0]
+            length = block[1]
             if address >= first and address + count <= first + length:
                 image = self._image
                 for index in range(2 * length):
                     image[index] = 0
-                fill(image)
+                block[2](image)
                 offset = 2 * (address - first)
                 for index in range(2 * count):
                     buffer[at + index] = image[offset + index]
+                self.was_read = True
                 return 0
         return modbus.ILLEGAL_DATA_ADDRESS
 
-    def write(self, address: int, count: int, buffer: bytearray, at: int) -> int:
-        """Carry out a write of `count` registers from `buffer[at:]` to `address`; returns 0 or an exception code.
+    def write(self, address: int, count: int, buffer: bytearray, at: int, is_broadcast: bool = False) -> int:
+        """Carry out a write of `count` registers from `buffer[at:]` to `address`; returns 0 or an exception code."""
+        try:
+            return self._write(address, count, buffer, at, is_broadcast)
+        except OSError:
+            return modbus.SERVER_DEVICE_FAILURE
 
-        Time and acknowledgement are taken as a whole or not at all (ILLEGAL_DATA_VALUE). The lamp's registers may be
-        written one by one; the one with the sequence sets the command going.
-        """
-        if address >= node_map.TIME and address + count <= node_map.TIME + node_map.TIME_REGISTERS:
-            return self._write_time(count, buffer, at)
-        offset = address - node_map.LAMP_COMMAND
-        if offset >= 0 and offset + count <= node_map.LAMP_COMMAND_REGISTERS:
-            for index in range(2 * count):
-                self._command[2 * offset + index] = buffer[at + index]
-            if offset == 0:
-                self._lamp.take_command(rtu.get_u16(self._command, 0), *self._command_fields())
-            return 0
-        offset = address - node_map.EVENT_ACKNOWLEDGEMENT
-        if offset >= 0 and offset + count <= node_map.EVENT_ACKNOWLEDGEMENT_REGISTERS:
-            if offset or count < 4 or not self._events.acknowledge(_u32(buffer, at), _u32(buffer, at + 4)):
-                return modbus.ILLEGAL_DATA_VALUE
-            return 0
+    def _write(self, address: int, count: int, buffer: bytearray, at: int, is_broadcast: bool) -> int:
+        for block in self._blocks:
+            offset = address - block[0]
+            if offset < 0 or offset + count > block[1] or block[3] is None:
+                continue
+            if is_broadcast and not block[4] & BROADCAST:
+                return modbus.ILLEGAL_DATA_ADDRESS
+            if block[4] & GUARDED:
+                if self.guard is not None:
+                    refusal = self._check(block, offset, count, buffer, at, is_broadcast)
+                    if refusal:
+                        return refusal
+                count = min(count, block[1] - _TAIL_REGISTERS - offset)
+                if count <= 0:
+                    return 0
+            code: int = block[3](offset, count, buffer, at)
+            return code
         return modbus.ILLEGAL_DATA_ADDRESS
 
-    def _write_time(self, count: int, buffer: bytearray, at: int) -> int:
-        if count != node_map.TIME_REGISTERS:
-            return modbus.ILLEGAL_DATA_VALUE
-        millis = rtu.get_u16(buffer, at + 4)
-        if millis > 999:
-            return modbus.ILLEGAL_DATA_VALUE
-        millis += self.since_request_ms
-        self._clock.set(_u32(buffer, at) + millis // 1000, millis % 1000)
-        return 0
-
-    def _command_fields(self) -> "tuple[int, int, int]":
-        command = self._command
-        return rtu.get_u16(command, 2), rtu.get_u16(command, 4), _u32(command, 6)
+    def _check(self, block, offset: int, count: int, buffer: bytearray, at: int, is_broadcast: bool) -> int:  # type: ignore[no-untyped-def]
+        """0 if a node with a key may carry out this write, or the exception code of the refusal."""
+        if offset or count != block[1]:
+            return self.guard.refuse_part()  # type: ignore[attr-defined, no-any-return]
+        return self.guard.check(is_broadcast, block[0], count, buffer, at, block[5])  # type: ignore[attr-defined, no-any-return]
 
     def _read_slots(self, offset: int, count: int, buffer: bytearray, at: int) -> int:
         if offset + count > node_map.SLOT_REGISTERS * self._slots.count:
@@ -129,73 +140,3 @@ class RegisterMap:
         if register == node_map.SLOT_QUALITY_COUNTER:
             return node_slots.qualities[slot] << 8 | node_slots.counters[slot]
         return node_slots.age(slot)
-
-    def _fill_identity(self, image: bytearray) -> None:
-        _put(image, 0, node_map.IDENTITY_MAGIC_VALUE)
-        _put(image, node_map.IDENTITY_MAP_VERSION, node_map.IDENTITY_MAP_VERSION_VALUE)
-        _put(image, node_map.IDENTITY_FIRMWARE_VERSION, identity.FIRMWARE_MAJOR << 8 | identity.FIRMWARE_MINOR)
-        _put(image, node_map.IDENTITY_FIRMWARE_PATCH, identity.FIRMWARE_PATCH)
-        _put_u32(image, node_map.IDENTITY_CONFIG_DIGEST, self._digest)
-        _put(image, node_map.IDENTITY_SLOT_COUNT, self._slots.count)
-        _put(image, node_map.IDENTITY_DEVICE_COUNT, self._device_count)
-        _put_u32(image, node_map.IDENTITY_NODE_EPOCH, self._events.epoch)
-        _put(image, node_map.IDENTITY_BOARD, board.BOARD_NUMBER)
-        _put(image, node_map.IDENTITY_EVENT_CAPACITY, events.CAPACITY)
-
-    def _fill_health(self, image: bytearray) -> None:
-        now = self._clock
-        first = node_map.HEALTH
-        _put_u32(image, node_map.HEALTH_UPTIME_S - first, now.seconds)
-        _put(image, node_map.HEALTH_RESET_CAUSE - first, board.reset_cause())
-        _put_u32(image, node_map.HEALTH_HEAP_FREE_BYTES - first, self.heap_free_bytes)
-        _put(image, node_map.HEALTH_TIME_STATE - first, 1 if now.is_set else 0)
-        _put_u32(image, node_map.HEALTH_UNIX_S - first, now.unix_s(now.seconds, now.millis))
-        _put(image, node_map.HEALTH_UNIX_MS - first, now.unix_ms(now.millis))
-        _put_u32(image, node_map.HEALTH_POLLS_GOOD - first, self._poller.good)
-        _put_u32(image, node_map.HEALTH_POLLS_FAILED - first, self._poller.failed)
-        _put(image, node_map.HEALTH_SLOW_DEVICES - first, self._poller.units.lost_count())
-        _put_u32(image, node_map.HEALTH_SERVER_FRAMES - first, self.frames)
-        _put_u32(image, node_map.HEALTH_SERVER_CRC_ERRORS - first, self.crc_errors)
-
-    def _fill_time(self, image: bytearray) -> None:
-        now = self._clock
-        _put_u32(image, 0, now.unix_s(now.seconds, now.millis))
-        _put(image, 2, now.unix_ms(now.millis))
-
-    def _fill_lamp_command(self, image: bytearray) -> None:
-        for index in range(2 * (node_map.LAMP_COMMAND_AUTH_COUNTER - node_map.LAMP_COMMAND)):
-            image[index] = self._command[index]
-
-    def _fill_lamp_state(self, image: bytearray) -> None:
-        first = node_map.LAMP_STATE
-        _put(image, node_map.LAMP_STATE_COMMAND_SEQUENCE - first, self._lamp.sequence)
-        _put(image, node_map.LAMP_STATE_RESULT - first, self._lamp.result)
-        _put(image, node_map.LAMP_STATE_REASON - first, self._lamp.reason)
-        _put(image, node_map.LAMP_STATE_COMMANDED_PCT - first, self._lamp.commanded_pct)
-        _put(image, node_map.LAMP_STATE_ACTUAL_PCT - first, self._lamp.actual_pct)
-        _put(image, node_map.LAMP_STATE_DRIVER_RAW - first, self._lamp.driver_raw)
-
-    def _fill_events(self, image: bytearray) -> None:
-        kept = self._events
-        first = node_map.EVENTS
-        count = min(kept.count, node_map.EVENT_COUNT)
-        _put_u32(image, node_map.EVENTS_OLDEST - first, kept.oldest)
-        _put_u32(image, node_map.EVENTS_NEWEST - first, kept.newest)
-        _put_u32(image, node_map.EVENTS_OVERFLOW - first, kept.overflow)
-        _put(image, node_map.EVENTS_COUNT_IN_WINDOW - first, count)
-        for index in range(count):
-            at = node_map.EVENT - first + index * node_map.EVENT_REGISTERS
-            self._fill_event(image, at, kept.oldest + index)
-
-    def _fill_event(self, image: bytearray, at: int, sequence: int) -> None:
-        kept = self._events
-        _put_u32(image, at + node_map.EVENT_SEQUENCE, sequence)
-        _put(image, at + node_map.EVENT_CODE, kept.code(sequence))
-        _put(image, at + node_map.EVENT_SLOT, kept.slot(sequence))
-        _put_u32(image, at + node_map.EVENT_VALUE, kept.value(sequence))
-        _put_u32(image, at + node_map.EVENT_UNIX_S, kept.unix_s(sequence))
-        _put(image, at + node_map.EVENT_UNIX_MS, kept.unix_ms(sequence))
-        _put(image, at + node_map.EVENT_TIME_STATE, 1 if self._clock.is_set else 0)
-
-    def _fill_nothing(self, image: bytearray) -> None:
-        """Registers that are written but have nothing to tell read as zero; the image is zero already."""

@@ -8,7 +8,7 @@ import asyncio
 
 from micropython import const
 
-from node import line, register_map
+from node import files, line, register_map, supervisor
 from protocols import modbus, rtu
 
 _RECEIVE_BYTES = const(300)
@@ -28,13 +28,19 @@ class Server:
         self._patience_ms = 0
         self._is_sending = False
 
-    async def run(self) -> None:
+    def wake(self) -> None:
+        """Let the task look round though nothing has come."""
+        self._line.heard.set()
+
+    async def run(self, seat: supervisor.Seat) -> None:
         """Serve for ever."""
         while True:
+            seat.check_in()
             await self._line.heard.wait()
             wait = self._step()
             while wait > 0:
                 await asyncio.sleep_ms(wait)
+                seat.check_in()
                 wait = self._step()
 
     def _step(self) -> int:
@@ -61,12 +67,17 @@ class Server:
         return max(self._line.silence_ms, self._line.duration_ms(missing))
 
     def _missing(self) -> int:
-        """Bytes that still have to come if the burst is one request to this node; 0 if it is not, or is whole."""
+        """Bytes that still have to come if the burst is one request to this node; 0 if it is not, or is whole.
+
+        One, to be on the safe side, if its function is not known, so that nothing tells its length.
+        """
         received = self._received
         have = self._have
         if received[0] != self.unit and received[0] != modbus.BROADCAST_UNIT:
             return 0
         length = rtu.request_length(received, 0, have)
+        if length == rtu.UNKNOWN_FUNCTION:
+            return 1
         if length == rtu.UNKNOWN_LENGTH:
             length = rtu.READ_REQUEST_BYTES
         return max(0, length - have)
@@ -80,28 +91,37 @@ class Server:
                 self._registers.crc_errors += 1
             return 0
         self._registers.since_request_ms = self._line.quiet_ms()
-        length = self._respond(start)
+        length = self.respond(self._received, start)
         self._registers.frames += 1
-        if self._received[start] == modbus.BROADCAST_UNIT:
+        if length == 0:
             return 0
         self._is_sending = True
         return self._line.begin_send(self._answer, length)
 
-    def _respond(self, start: int) -> int:
-        """Carry out the request at `start` and write its answer; returns the answer's length."""
-        request = self._received
+    def respond(self, request: bytearray, start: int) -> int:
+        """Carry out the request at `request[start:]`, which `rtu.find_request` found, and write its answer.
+
+        Returns the answer's length; 0 for a request to all units, of which only writes mean anything.
+        """
         function = request[start + 1]
+        is_broadcast = request[start] == modbus.BROADCAST_UNIT
         address = rtu.get_u16(request, start + 2)
         value = rtu.get_u16(request, start + 4)
         code = modbus.ILLEGAL_FUNCTION
-        if function == modbus.READ_HOLDING_REGISTERS or function == modbus.READ_INPUT_REGISTERS:
-            return self._read(function, address, value)
         if function == modbus.WRITE_SINGLE_REGISTER:
-            code = self._registers.write(address, 1, request, start + 4)
+            code = self._registers.write(address, 1, request, start + 4, is_broadcast)
         elif function == modbus.WRITE_MULTIPLE_REGISTERS:
             code = modbus.ILLEGAL_DATA_VALUE
             if rtu.is_count_consistent(request, start):
-                code = self._registers.write(address, value, request, start + rtu.WRITE_DATA_AT)
+                code = self._registers.write(address, value, request, start + rtu.WRITE_DATA_AT, is_broadcast)
+        elif is_broadcast:
+            return 0
+        elif function == modbus.READ_HOLDING_REGISTERS or function == modbus.READ_INPUT_REGISTERS:
+            return self._read(function, address, value)
+        elif function == modbus.READ_FILE_RECORD or function == modbus.WRITE_FILE_RECORD:
+            return files.respond(request, start, self._answer, self.unit)
+        if is_broadcast:
+            return 0
         if code:
             return rtu.build_exception(self._answer, self.unit, function, code)
         return rtu.build_write_answer(self._answer, self.unit, function, address, value)

@@ -16,6 +16,8 @@ from gateway_agent.collect.node_slots import NodePoint
 from gateway_agent.collect.owner import BusOwner
 from gateway_agent.collect.sink import Sink
 from gateway_agent.config import BusConfig, NodeConfig, PoleConfig, ProfileShelf, devices_of
+from gateway_agent.lighting.schedule import DailySchedule, lamp_of
+from gateway_agent.node_keys import WriteSeal, read_key
 from gateway_agent.provision import digest, node_table, slots
 from gateway_agent.records import Event, LampOutcome
 
@@ -44,7 +46,7 @@ class BusState:
 class Collector:
     """Collects a pole's samples and events and hands them to `sink`. `latest` holds the newest value of every point.
 
-    Raises ProvisionError when a node's table cannot be made.
+    Raises ProvisionError when a node's table cannot be made, KeyFileError when a key cannot be read.
     """
 
     def __init__(self, pole: PoleConfig, clock: Clock, sink: Sink, make_line: MakeLine = serial_line) -> None:
@@ -57,6 +59,10 @@ class Collector:
             bus.name: BusOwner(bus, make_line(bus, clock), partial(self._port, bus.name)) for bus in pole.buses
         }
         self._meters = {name: _LoadMeter(owner, clock) for name, owner in self._owners.items()}
+        self._broadcast_seals = {
+            bus.name: None if bus.broadcast_key_file is None else WriteSeal(read_key(bus.broadcast_key_file))
+            for bus in pole.buses
+        }
         self.nodes = [self._node_reader(pole, node) for node in pole.nodes]
         self.pollers = [
             DevicePoller(device, self._owners[device.bus.name], clock, self.latest, sink)
@@ -74,11 +80,13 @@ class Collector:
             for poller in self.pollers:
                 tasks.create_task(poller.run(), name=f"device {poller.name}")
 
-    async def lamp(self, target: str, level_pct: int, fade_s: int, expires_ms: int) -> LampOutcome:
+    async def lamp(
+        self, target: str, level_pct: int, fade_s: int, expires_ms: int, hold_s: int = 0, reason: int = 0
+    ) -> LampOutcome:
         """Set the lamp that is the device `target` of a node: see `LampDialog.set`."""
         for reader in self.nodes:
             if reader.lamp_name == target:
-                return await reader.lamp.set(level_pct, fade_s, expires_ms)
+                return await reader.lamp.set(level_pct, fade_s, expires_ms, hold_s, reason)
         known = ", ".join(reader.lamp_name for reader in self.nodes if reader.lamp_name) or "none"
         return LampOutcome("refused", None, f"this pole has no lamp named {target}; its lamps: {known}")
 
@@ -93,6 +101,7 @@ class Collector:
         """What is wrong just now, in words: ports, nodes, devices."""
         found = [owner.problem for owner in self._owners.values()]
         found += [reader.problem for reader in self.nodes]
+        found += [reader.schedule.problem for reader in self.nodes if reader.schedule is not None]
         found += [poller.problem for poller in self.pollers]
         return [problem for problem in found if problem is not None]
 
@@ -102,7 +111,10 @@ class Collector:
             for slot in slots(pole, node.name, self._shelf)
         ]
         lamps = [device.name for device in self._devices if device.node is node and device.profile.lamp is not None]
-        return NodeReader(
+        lamp = lamp_of(pole, node.name)
+        if lamp is not None and lamp.name is not None and lamp.has_pins:
+            lamps.append(lamp.name)
+        reader = NodeReader(
             node,
             digest(node_table(pole, node.name, self._shelf)),
             points,
@@ -111,7 +123,12 @@ class Collector:
             self._clock,
             self.latest,
             self._sink,
+            None if node.key_file is None else WriteSeal(read_key(node.key_file)),
+            self._broadcast_seals[node.bus],
         )
+        if lamp is not None:
+            reader.keep_schedule(DailySchedule(pole, lamp, self._shelf))
+        return reader
 
     def _port(self, bus: str, is_open: bool) -> None:
         code = "port-back" if is_open else "port-lost"

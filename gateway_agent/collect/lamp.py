@@ -12,7 +12,7 @@ from protocols import lamp_codes, modbus, node_map
 CONFIRM_WITHIN_S = 15.0
 """How long a node may take beyond the fade: its own tries, the driver's settling, the bus."""
 _LOOK_EVERY_S = 0.2
-_COMMAND_REGISTERS = 5
+_COMMAND_REGISTERS = node_map.LAMP_COMMAND_AUTH_COUNTER - node_map.LAMP_COMMAND
 _SENTENCES = {
     lamp_codes.LEVEL_OUT_OF_RANGE: "the level is above 100 %",
     lamp_codes.NO_LAMP: "the node's table has no lamp; write the table of this pole.toml to the node",
@@ -20,6 +20,7 @@ _SENTENCES = {
     lamp_codes.DRIVER_SILENT: "the lamp's driver does not answer; check its bus and power",
     lamp_codes.DRIVER_REFUSED: "the lamp's driver refuses the level",
     lamp_codes.NOT_KEPT: "the lamp's driver reads back another level",
+    lamp_codes.OUTRANKED: "an emergency holds, which goes before every command",
 }
 
 
@@ -30,13 +31,17 @@ class LampDialog:
         self._link = link
         self._turn = asyncio.Lock()
 
-    async def set(self, level_pct: int, fade_s: int, expires_ms: int = 0) -> LampOutcome:
+    async def set(
+        self, level_pct: int, fade_s: int, expires_ms: int = 0, hold_s: int = 0, reason: int = 0
+    ) -> LampOutcome:
         """Let the lamp go to `level_pct` (0 to 100) within `fade_s` seconds, and wait for the outcome.
 
-        `expires_ms` is unix time after which the node refuses the command, 0 for never. Never raises for a node that
-        does not answer: that is an outcome.
+        lamp_codes.RESUME as level ends the override. `expires_ms` is unix time after which the node refuses the
+        command, 0 for never; the level holds for `hold_s` (0: as the node's schedule says), for a `reason` of
+        lamp_codes. Never raises for a node that does not answer: that is an outcome.
         """
-        if not 0 <= level_pct <= 100 or not 0 <= fade_s <= 0xFFFF:
+        is_level = 0 <= level_pct <= 100 or level_pct == lamp_codes.RESUME
+        if not is_level or not 0 <= fade_s <= 0xFFFF:
             return LampOutcome("refused", None, f"level {level_pct} % within {fade_s} s is out of range")
         async with self._turn:
             try:
@@ -45,7 +50,10 @@ class LampDialog:
                 return LampOutcome("failed", None, f"the node does not answer ({error})")
             sequence = before[0] % 0xFFFF + 1
             expires_s = expires_ms // 1000
-            return await self._carry_out([sequence, level_pct, fade_s, expires_s >> 16 & 0xFFFF, expires_s & 0xFFFF])
+            command = [sequence, level_pct, fade_s]
+            for number in (expires_s, hold_s):
+                command += [number >> 16 & 0xFFFF, number & 0xFFFF]
+            return await self._carry_out([*command, reason])
 
     async def _carry_out(self, command: list[int]) -> LampOutcome:
         loop = asyncio.get_running_loop()

@@ -11,6 +11,7 @@ business (`unit.UnitLink`), nor is opening the port again (`owner.BusOwner`).
 
 import asyncio
 import contextlib
+import struct
 import termios
 from typing import Protocol, cast
 
@@ -18,6 +19,7 @@ import serial
 from pymodbus.client import AsyncModbusSerialClient
 from pymodbus.exceptions import ModbusException
 from pymodbus.pdu import ModbusPDU
+from pymodbus.pdu.file_message import FileRecord, ReadFileRecordResponse
 from pymodbus.transport.serialtransport import SerialTransport
 
 from gateway_agent.clock import Clock
@@ -25,7 +27,7 @@ from gateway_agent.collect.answer import Found, diagnose, find_answer
 from gateway_agent.collect.counters import LineCounters
 from gateway_agent.collect.direction import Direction
 from gateway_agent.collect.port_problem import PortError, port_problem
-from gateway_agent.collect.request import Answer, Ask, Fault, NoAnswerError, Read
+from gateway_agent.collect.request import Answer, Ask, Broadcast, Fault, NoAnswerError, Read, ReadFile, WriteFile
 from gateway_agent.config import BusConfig, LineSettings
 from protocols import modbus
 
@@ -35,6 +37,7 @@ _BUSY_LIMIT_S = 1.0
 _SETTLE_LIMIT_S = 0.5
 _SWITCH_GAP_S = 0.02
 _FIFO_BYTES = 16
+_TURNAROUND_S = 0.1
 
 
 class Line(Protocol):
@@ -134,6 +137,8 @@ class SerialLine:
         await self._switch(settings)
         on_line_s = (ask.request_bytes + ask.answer_bytes) * settings.byte_s
         try:
+            if isinstance(ask, Broadcast):
+                return await self._broadcast(ask)
             pdu = await self._answer_within(on_line_s + (reply_timeout_ms + self._bus.latency_ms) / 1000, ask)
             await self._refuse_second_answer(ask)
             return self._checked(pdu, ask)
@@ -143,6 +148,12 @@ class SerialLine:
             raise NoAnswerError(Fault.PORT_DOWN, str(error)) from error
         finally:
             self._ask = None
+
+    async def _broadcast(self, ask: Broadcast) -> Answer:
+        """Send, and leave the line alone until all units have had time to carry it out; SL 2.4.1."""
+        await self._send(ask)
+        await asyncio.sleep(ask.request_bytes * self._settings.byte_s + _TURNAROUND_S)
+        return Answer((), self._clock.unix_ms(), 0)
 
     async def _answer_within(self, limit_s: float, ask: Ask) -> ModbusPDU:
         async with asyncio.timeout(limit_s) as waiting:
@@ -166,8 +177,16 @@ class SerialLine:
                 else client.read_holding_registers
             )
             return await read(ask.address, count=ask.count, device_id=ask.unit)
+        if isinstance(ask, ReadFile):
+            group = FileRecord(ask.file, ask.record, record_length=2 * ask.count)
+            return await client.read_file_record([group], device_id=ask.unit)
+        if isinstance(ask, WriteFile):
+            return await client.write_file_record([FileRecord(ask.file, ask.record, ask.data)], device_id=ask.unit)
         end_ms = self._clock.unix_ms() + round(ask.request_bytes * self._settings.byte_s * 1000)
-        return await client.write_registers(ask.address, ask.registers(end_ms), device_id=ask.unit)
+        is_mute = isinstance(ask, Broadcast)
+        return await client.write_registers(
+            ask.address, ask.registers(end_ms), device_id=ask.unit, no_response_expected=is_mute
+        )
 
     def _on_packet(self, sending: bool, data: bytes) -> bytes:
         """See every packet of pymodbus. What is returned for received bytes is all that pymodbus decodes."""
@@ -274,12 +293,12 @@ class SerialLine:
             self.counters.refused += 1
             code = pdu.exception_code
             raise NoAnswerError(Fault.EXCEPTION, f"exception {code} of unit {ask.unit}", code)
-        count = len(pdu.registers) if isinstance(ask, Read) else ask.count
+        registers = _registers_of(pdu, ask)
+        count = len(registers) if isinstance(ask, Read | ReadFile) else ask.count
         if pdu.function_code != ask.function or pdu.dev_id != ask.unit or count != ask.count:
             self.counters.strangers += 1
             raise NoAnswerError(Fault.WRONG_COUNT, f"{count} registers instead of {ask.count}")
         self.counters.answers += 1
-        registers = tuple(pdu.registers) if isinstance(ask, Read) else ()
         return Answer(registers, self._found_ms, round((found.end - found.start) * self._settings.byte_s * 1000))
 
     async def _missed(self, ask: Ask, reply_timeout_ms: int) -> NoAnswerError:
@@ -311,3 +330,13 @@ class SerialLine:
             self.counters.noise_bytes += len(self._heard)
         else:
             self.counters.strangers += 1
+
+
+def _registers_of(pdu: ModbusPDU, ask: Ask) -> tuple[int, ...]:
+    """The registers of a read that pymodbus has decoded; none for a write."""
+    if isinstance(ask, Read):
+        return tuple(pdu.registers)
+    if isinstance(ask, ReadFile) and isinstance(pdu, ReadFileRecordResponse):
+        data = b"".join(record.record_data for record in pdu.records)
+        return struct.unpack(f">{len(data) // 2}H", data[: len(data) // 2 * 2])
+    return ()

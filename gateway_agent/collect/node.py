@@ -7,7 +7,7 @@ own commit, and none is taken twice, for each carries the node's epoch and a seq
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 
 from gateway_agent.clock import Clock
@@ -16,7 +16,14 @@ from gateway_agent.collect.complaints import Complaints
 from gateway_agent.collect.lamp import LampDialog
 from gateway_agent.collect.latest import LatestValues
 from gateway_agent.collect.node_events import NodeEvent, as_record, read_events, read_head, u32
-from gateway_agent.collect.node_service import NodeClock, NodeHealth, read_health, refusal_of, time_registers
+from gateway_agent.collect.node_service import (
+    TIME_REGISTERS,
+    NodeClock,
+    NodeHealth,
+    read_health,
+    refusal_of,
+    time_registers,
+)
 from gateway_agent.collect.node_slots import NodePoint, SlotBook
 from gateway_agent.collect.owner import BusOwner, Urgency
 from gateway_agent.collect.request import Answer, Fault, NoAnswerError, Read, Write
@@ -25,12 +32,15 @@ from gateway_agent.collect.slots import Slots
 from gateway_agent.collect.unit import Timing, UnitLink
 from gateway_agent.config import NodeConfig
 from gateway_agent.errors import GatepostError
+from gateway_agent.lighting.sender import ScheduleSender
+from gateway_agent.node_keys import WriteSeal
 from gateway_agent.records import Event, Reading
-from protocols import event_codes, modbus, node_map, quality
+from protocols import event_codes, event_names, modbus, node_map, quality
 
 _LOG = logging.getLogger(__name__)
 _SERVICE_EVERY_MS = 10_000
 _ACKNOWLEDGE_REGISTERS = 4
+_HEAD_REGISTERS = node_map.EVENT - node_map.EVENTS
 _GAP_MS = 5
 _RETRIES = 2
 
@@ -39,7 +49,8 @@ class NodeReader:
     """Reads one node. `digest` is the CRC-32 of the table that the node should run, `points` are its slots.
 
     `problem` is why it gives no readings, in words, or None. `health` is what it last told of itself. `lamp` sets the
-    lamp, whose device is named `lamp_name` (None if the node has none).
+    lamp, whose device is named `lamp_name` (None if the node has none); `schedule` keeps what it follows. `seal` is for
+    a node with a key, and `broadcast_seal` is that of its bus.
     """
 
     def __init__(
@@ -52,6 +63,8 @@ class NodeReader:
         clock: Clock,
         latest: LatestValues,
         sink: Sink,
+        seal: WriteSeal | None = None,
+        broadcast_seal: WriteSeal | None = None,
     ) -> None:
         self.config = node
         self.problem: str | None = None
@@ -71,9 +84,16 @@ class NodeReader:
         self._introducing = asyncio.Lock()
         planned = {count for _, count in self._book.reads()}
         planned |= {node_map.IDENTITY_REGISTERS, node_map.HEALTH_REGISTERS, node_map.LAMP_STATE_REGISTERS}
+        planned |= {node_map.AUTH_REGISTERS, node_map.LAMP_SCHEDULE_REGISTERS}
         timing = Timing(node.reply_timeout_ms, _GAP_MS, _RETRIES)
-        self._link = UnitLink(owner, node.unit, owner.bus.line, timing, planned)
+        line = owner.bus.line
+        self._link = UnitLink(owner, node.unit, line, timing, planned, seal=seal, broadcast_seal=broadcast_seal)
         self.lamp = LampDialog(self._link)
+        self.schedule: ScheduleSender | None = None
+
+    def keep_schedule(self, make: Callable[[int], bytes]) -> None:
+        """Let the node's lamp follow the schedule that `make` gives for a unix time in milliseconds."""
+        self.schedule = ScheduleSender(self._link, self.config.name, make, self._clock)
 
     async def run(self) -> None:
         """Read until cancelled."""
@@ -108,6 +128,8 @@ class NodeReader:
             if self._is_fit and not self._attendance.is_lost:
                 try:
                     await self._look_at_health()
+                    if self.schedule is not None:
+                        await self.schedule.look()
                 except NoAnswerError as error:
                     _LOG.debug("%s: health: %s", self.config.name, error)
 
@@ -154,6 +176,7 @@ class NodeReader:
             refusal = refusal_of(identity, self.config.name, self._digest)
             self._is_fit = refusal is None
             if refusal is None:
+                await self._link.learn_counters(Urgency.SERVICE)
                 await self._look_at_health()
             elif self.problem != refusal:
                 self.problem = refusal
@@ -169,7 +192,7 @@ class NodeReader:
             self._epoch = None
         self.health = health
         if self._node_clock.wants_setting(health.clock_ms, answer.time_ms - answer.transmission_ms):
-            write = Write(self.config.unit, node_map.TIME, node_map.TIME_REGISTERS, time_registers)
+            write = Write(self.config.unit, node_map.TIME, TIME_REGISTERS, time_registers)
             await self._link.write(write, Urgency.SERVICE)
 
     async def _read_slots(self) -> None:
@@ -198,9 +221,7 @@ class NodeReader:
 
     async def _take_events(self) -> None:
         """Take the events that the node keeps, and acknowledge those that are safe here. Raises NoAnswerError."""
-        head = read_head(
-            (await self._read(node_map.EVENTS, node_map.EVENT - node_map.EVENTS, Urgency.EVENTS)).registers
-        )
+        head = read_head((await self._read(node_map.EVENTS, _HEAD_REGISTERS, Urgency.EVENTS)).registers)
         if head.oldest == 0 or not 0 < head.count_in_window <= node_map.EVENT_COUNT:
             return
         epoch = await self._read_epoch()
@@ -208,16 +229,20 @@ class NodeReader:
             # It has started again: its clock must be set first, then its events have times.
             await self._introduce()
             return
-        answer = await self._read(node_map.EVENT, head.count_in_window * node_map.EVENT_REGISTERS, Urgency.EVENTS)
+        # Head and events in one answer: which epoch they are of may have changed since.
+        count = _HEAD_REGISTERS + head.count_in_window * node_map.EVENT_REGISTERS
+        answer = await self._read(node_map.EVENTS, count, Urgency.EVENTS)
         if await self._read_epoch() != epoch:
             return
-        events = read_events(answer.registers)
+        head = read_head(answer.registers)
+        events = read_events(answer.registers[_HEAD_REGISTERS:])[: head.count_in_window]
+        epoch -= head.epochs_ago
         stored = await self._store(events, epoch, answer.time_ms)
         if stored:
             await self._acknowledge(epoch, stored)
             if any(event.code == event_codes.EVENTS_LOST and event.sequence <= stored for event in events):
                 # The ring has room again: nothing more is being lost.
-                code = event_codes.NAMES[event_codes.EVENTS_LOST]
+                code = event_names.NAMES[event_codes.EVENTS_LOST]
                 self._sink.noticed(Event(self.config.name, "alarm", code, self._clock.unix_ms(), state=False))
 
     async def _store(self, events: Sequence[NodeEvent], epoch: int, now_ms: int) -> int:

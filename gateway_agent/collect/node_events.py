@@ -4,17 +4,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway_agent.records import Event
-from protocols import event_codes, node_map
+from protocols import event_codes, event_names, lamp_codes, node_map
 
 
 @dataclass(frozen=True, slots=True)
 class EventsHead:
-    """The head of the block: sequences of the oldest and newest event kept (0 if none), and how many were dropped."""
+    """The head of the block: sequences of the oldest and newest event kept (0 if none), and how many were dropped.
+
+    All events in the window are of the node's present epoch less `epochs_ago`.
+    """
 
     oldest: int
     newest: int
     overflow: int
     count_in_window: int
+    epochs_ago: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ def read_head(registers: Sequence[int]) -> EventsHead:
         u32(registers, node_map.EVENTS_NEWEST - node_map.EVENTS),
         u32(registers, node_map.EVENTS_OVERFLOW - node_map.EVENTS),
         registers[node_map.EVENTS_COUNT_IN_WINDOW - node_map.EVENTS],
+        registers[node_map.EVENTS_EPOCHS_AGO - node_map.EVENTS],
     )
 
 
@@ -64,13 +69,17 @@ def as_record(event: NodeEvent, node: str, epoch: int, points: Sequence[str], la
     """
     point = points[event.slot] if event.slot < len(points) else None
     name, kind, state = node, "event", None
-    code = event_codes.NAMES[event.code] if event.code < len(event_codes.NAMES) else f"code-{event.code}"
+    code = event_names.NAMES.get(event.code, f"code-{event.code}")
     if event.code in (event_codes.INPUT_RAISED, event_codes.INPUT_CLEARED) and point is not None:
         name, kind, code, state = point, "alarm", "input", event.code == event_codes.INPUT_RAISED
     elif event.code in (event_codes.DEVICE_LOST, event_codes.DEVICE_BACK) and point is not None:
         name = point.partition("/")[0]
     elif event.code == event_codes.LAMP_FAILED:
         name, kind, state = lamp or node, "alarm", True
+    elif event.code == event_codes.LAMP_OVERRIDE_ENDED:
+        name = lamp or node
+    elif 0 <= event.code - event_codes.LAMP_FAULT_FIRST < lamp_codes.FAULT_COUNT:
+        name, kind, state = lamp or node, "alarm", event.value == 1
     elif event.code == event_codes.EVENTS_LOST:
         kind, state = "alarm", True
     time_ms = now_ms if event.unix_ms is None else event.unix_ms

@@ -7,6 +7,8 @@ from gateway_agent.collect.node_events import u32
 from protocols import node_map
 
 CLOCK_TOLERANCE_MS = 20
+TIME_REGISTERS = 3
+"""Registers of the block `time` without its tag."""
 
 
 @dataclass(frozen=True, slots=True)

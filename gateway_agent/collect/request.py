@@ -7,6 +7,8 @@ from enum import Enum
 from gateway_agent.errors import GatepostError
 from protocols import modbus, quality
 
+_REFERENCE_TYPE = 6  # MB 6.14
+
 
 class Fault(Enum):
     """Why an exchange on the line gave no answer that counts; the value is the wording for people."""
@@ -91,13 +93,15 @@ class Write:
     """Write `count` registers of `unit` from `address` with function 16.
 
     `registers` is called when the request goes out, with the unix time in milliseconds at which its last bit will be
-    on the line, so that a time can be written.
+    on the line, so that a time can be written. `content` is the SHA-256 of the file that the write puts into force, for
+    the tag of a node with a key.
     """
 
     unit: int
     address: int
     count: int
     registers: Callable[[int], list[int]]
+    content: bytes = b""
 
     @property
     def function(self) -> int:
@@ -120,7 +124,98 @@ class Write:
         return bytes((self.unit, self.function)) + self.address.to_bytes(2, "big") + self.count.to_bytes(2, "big")
 
 
-Ask = Read | Write
+@dataclass(frozen=True, slots=True)
+class Broadcast:
+    """Write `count` registers of every node from `address` with function 16 to unit 0; nobody answers.
+
+    `registers` is called as that of `Write`. The answer that comes of it is empty.
+    """
+
+    address: int
+    count: int
+    registers: Callable[[int], list[int]]
+    unit: int = modbus.BROADCAST_UNIT
+    function: int = modbus.WRITE_MULTIPLE_REGISTERS
+
+    @property
+    def request_bytes(self) -> int:
+        """Length of the request frame."""
+        return 9 + 2 * self.count
+
+    @property
+    def answer_bytes(self) -> int:
+        """Nothing comes back."""
+        return 0
+
+    @property
+    def answer_head(self) -> bytes:
+        """Nothing comes back: what is heard is noise."""
+        return b""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFile:
+    """Read `count` registers (1 to 121) of file `file` of `unit` from register `record` on; function 20, one group."""
+
+    unit: int
+    file: int
+    record: int
+    count: int
+    function: int = modbus.READ_FILE_RECORD
+
+    @property
+    def request_bytes(self) -> int:
+        """Length of the request frame."""
+        return 12
+
+    @property
+    def answer_bytes(self) -> int:
+        """Length of a good answer frame: unit, function, two lengths, reference type, registers, CRC."""
+        return 7 + 2 * self.count
+
+    @property
+    def answer_head(self) -> bytes:
+        """The bytes with which a good answer begins. File and record are not among them."""
+        return bytes((self.unit, self.function, 2 + 2 * self.count, 1 + 2 * self.count, _REFERENCE_TYPE))
+
+
+@dataclass(frozen=True, slots=True)
+class WriteFile:
+    """Write `data` (2 to 244 bytes, an even number) to file `file` of `unit` from register `record` on; function 21.
+
+    The answer repeats the request, so where an adapter hears what it sends it confirms nothing.
+    """
+
+    unit: int
+    file: int
+    record: int
+    data: bytes
+    function: int = modbus.WRITE_FILE_RECORD
+
+    @property
+    def count(self) -> int:
+        """Registers to write."""
+        return len(self.data) // 2
+
+    @property
+    def request_bytes(self) -> int:
+        """Length of the request frame."""
+        return 12 + len(self.data)
+
+    @property
+    def answer_bytes(self) -> int:
+        """Length of a good answer frame, as long as the request."""
+        return self.request_bytes
+
+    @property
+    def answer_head(self) -> bytes:
+        """The bytes with which a good answer begins: all of it but the CRC."""
+        group = b"".join(number.to_bytes(2, "big") for number in (self.file, self.record, self.count))
+        head = bytes((self.unit, self.function, 7 + len(self.data), _REFERENCE_TYPE))
+        return head + group + self.data
+
+
+Ask = Read | Write | Broadcast | ReadFile | WriteFile
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,18 @@
 """The conversation with one unit on a bus: gaps, retries, and staying in step (see `step`)."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from gateway_agent.collect.owner import BusOwner, Urgency
-from gateway_agent.collect.request import Answer, Fault, NoAnswerError, Read, Write
+from gateway_agent.collect.request import Answer, Ask, Broadcast, Fault, NoAnswerError, Read, ReadFile, Write, WriteFile
 from gateway_agent.collect.step import Step
 from gateway_agent.config import LineSettings
+from gateway_agent.node_keys import GUARDED, WriteSeal
+from protocols import modbus, node_auth, node_map
 
+_LOG = logging.getLogger(__name__)
 _NO_USE_TO_RETRY = (Fault.EXCEPTION, Fault.PORT_DOWN)
 
 
@@ -29,7 +33,11 @@ class Pace:
 
 
 class UnitLink:
-    """Asks one unit. One link per unit and bus; the links of one product share its `pace`."""
+    """Asks one unit. One link per unit and bus; the links of one product share its `pace`.
+
+    `seal` is for a node with a key: writes to guarded blocks then carry its tags. `broadcast_seal`, one for all links
+    of a bus, does so for broadcasts.
+    """
 
     def __init__(
         self,
@@ -39,6 +47,8 @@ class UnitLink:
         timing: Timing,
         planned_counts: Collection[int],
         pace: Pace | None = None,
+        seal: WriteSeal | None = None,
+        broadcast_seal: WriteSeal | None = None,
     ) -> None:
         self.owner = owner
         self.unit = unit
@@ -47,6 +57,8 @@ class UnitLink:
         self._step = Step(planned_counts)
         self._pace = pace or Pace()
         self._turn = asyncio.Lock()
+        self._seal = seal
+        self._broadcast_seal = broadcast_seal
 
     async def read(
         self,
@@ -77,21 +89,75 @@ class UnitLink:
                     break
         raise error
 
-    async def write(self, write: Write, urgency: Urgency, *, tries: int | None = None) -> Answer:
-        """Write registers, with the unit's retries (or `tries` in all). Raises the NoAnswerError of the last try.
+    async def write(self, write: Write | WriteFile, urgency: Urgency, *, tries: int | None = None) -> Answer:
+        """Write registers (of a file), with the unit's retries (or `tries` in all). Raises the last NoAnswerError.
 
         What is written must bear being written twice: an answer that was lost does not undo the write.
         """
         error = NoAnswerError(Fault.SILENT)
+        is_learned = self._seal is None
         for _ in range(self.timing.retries + 1 if tries is None else tries):
             try:
                 async with self._turn:
-                    return await self._exchange(write, urgency)
+                    return await self._write_once(write, urgency)
+            except NoAnswerError as failed:
+                error = failed
+                if failed.exception_code == modbus.ILLEGAL_DATA_VALUE and not is_learned:
+                    is_learned = True
+                    if await self.learn_counters(urgency):
+                        continue
+                if failed.fault in _NO_USE_TO_RETRY:
+                    break
+        raise error
+
+    async def learn_counters(self, urgency: Urgency) -> bool:
+        """Ask a node with a key which counters it has seen, so that the next tags are above them.
+
+        False, and nothing learned, when it tells nothing: it is away, or was given no key.
+        """
+        if self._seal is None:
+            return False
+        ask = Read(self.unit, modbus.READ_HOLDING_REGISTERS, node_map.AUTH, node_map.AUTH_REGISTERS)
+        try:
+            registers = (await self.read(ask, urgency)).registers
+        except NoAnswerError as error:
+            _LOG.debug("unit %d: counters: %s", self.unit, error)
+            return False
+        self._seal.told(_u32(registers, node_map.AUTH_COUNTER - node_map.AUTH))
+        if self._broadcast_seal is not None:
+            self._broadcast_seal.told(_u32(registers, node_map.AUTH_BROADCAST_COUNTER - node_map.AUTH))
+        return True
+
+    async def _write_once(self, write: Write | WriteFile, urgency: Urgency) -> Answer:
+        if isinstance(write, Write) and self._seal is not None and write.address in GUARDED:
+            return await self._exchange(_sealed_write(write, self._seal), urgency)
+        return await self._exchange(write, urgency)
+
+    async def read_file(self, ask: ReadFile, probe: Read, urgency: Urgency) -> Answer:
+        """Read registers of a file, with the unit's retries. Raises the NoAnswerError of the last try.
+
+        An answer does not tell which record it is. So after a miss `probe` is read first, any register of the unit:
+        when it is answered, nothing of the file is owed any more.
+        """
+        error = NoAnswerError(Fault.SILENT)
+        for number in range(self.timing.retries + 1):
+            try:
+                async with self._turn:
+                    if number:
+                        await self._exchange(probe, urgency)
+                    return await self._exchange(ask, urgency)
             except NoAnswerError as failed:
                 error = failed
                 if failed.fault in _NO_USE_TO_RETRY:
                     break
         raise error
+
+    async def broadcast(self, ask: Broadcast, urgency: Urgency) -> None:
+        """Write registers of all units of this unit's line; nobody confirms. Raises NoAnswerError(PORT_DOWN)."""
+        if self._broadcast_seal is not None:
+            ask = _sealed_broadcast(ask, self._broadcast_seal)
+        async with self._turn:
+            await self._exchange(ask, urgency)
 
     async def _read_once(self, ask: Read, urgency: Urgency, prefixes: Sequence[int]) -> Answer:
         if not self._step.is_sure:
@@ -124,7 +190,7 @@ class UnitLink:
             raise
         self._step.proved()
 
-    async def _exchange(self, ask: Read | Write, urgency: Urgency) -> Answer:
+    async def _exchange(self, ask: Ask, urgency: Urgency) -> Answer:
         loop = asyncio.get_running_loop()
         if (wait_s := self._pace.free_at_s - loop.time()) > 0:
             await asyncio.sleep(wait_s)
@@ -132,3 +198,23 @@ class UnitLink:
             return await self.owner.ask(ask, self.settings, self.timing.reply_timeout_ms, urgency)
         finally:
             self._pace.free_at_s = loop.time() + self.timing.gap_ms / 1000
+
+
+def _sealed_write(write: Write, seal: WriteSeal) -> Write:
+    """The same write with counter and tag, made anew each time it goes out."""
+
+    def registers(end_ms: int) -> list[int]:
+        return seal.seal(write.unit, write.address, write.registers(end_ms), end_ms, write.content)
+
+    return Write(write.unit, write.address, write.count + node_auth.TAIL_REGISTERS, registers)
+
+
+def _sealed_broadcast(ask: Broadcast, seal: WriteSeal) -> Broadcast:
+    def registers(end_ms: int) -> list[int]:
+        return seal.seal(ask.unit, ask.address, ask.registers(end_ms), end_ms)
+
+    return Broadcast(ask.address, ask.count + node_auth.TAIL_REGISTERS, registers)
+
+
+def _u32(registers: Sequence[int], at: int) -> int:
+    return registers[at] << 16 | registers[at + 1]

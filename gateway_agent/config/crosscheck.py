@@ -65,10 +65,12 @@ def check_profiles(pole: PoleConfig, shelf: ProfileShelf) -> Iterable[Finding]:
             what = f"{device.name} has no points with these options"
             yield Finding((*loc, "options"), what, "choose options that leave it points, or remove the device")
         elif serial is None and isinstance(device, BusDeviceConfig):
-            what = f"{device.name} is read from pins, which only a node has"
+            how = "is read from pins" if resolved.profile.frame is None else "is a serial sensor of its own kind"
+            what = f"{device.name} {how}, which only a node has"
             yield Finding((*loc, "profile"), what, "move it to the devices of a node")
         elif serial is None and device.unit is not None:
-            what = f"{device.name} is read from pins and has no unit id"
+            how = "is read from pins" if resolved.profile.frame is None else "is a serial sensor"
+            what = f"{device.name} {how} and has no unit id"
             yield Finding((*loc, "unit"), what, "remove the key unit")
         elif serial is not None and device.unit is None:
             what = f"{device.name} has no unit id"

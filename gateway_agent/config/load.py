@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from gateway_agent.config.boardcheck import check_boards
 from gateway_agent.config.crosscheck import (
     check_buses,
     check_lamps,
@@ -17,9 +18,13 @@ from gateway_agent.config.crosscheck import (
 )
 from gateway_agent.config.devices import ProfileShelf, devices_of, line_of
 from gateway_agent.config.forecast import forecast
+from gateway_agent.config.keycheck import check_keys, key_files
+from gateway_agent.config.lampcheck import check_lamp_nodes, check_place, check_programmes
 from gateway_agent.config.pointcheck import check_alarms, check_node_periods, check_reports
 from gateway_agent.config.schema import PoleConfig
+from gateway_agent.config.sensorcheck import check_manholes, check_own_points, check_serial_sensors
 from gateway_agent.errors import GatepostError
+from gateway_agent.node_keys import is_open_to_others
 from gateway_agent.toml_source import Finding, Problem, TomlSource, load_toml, validate
 
 _UNSTABLE_PORTS = ("/dev/ttyUSB", "/dev/ttyACM")
@@ -40,14 +45,27 @@ def check_load(pole: PoleConfig, shelf: ProfileShelf) -> Iterable[Finding]:
             yield Finding(("buses", index, "baud"), what, _LESS_LOAD)
 
 
-_CHECKS = (check_names, check_buses, check_phases, check_node_periods)
-_CHECKS_WITH_PROFILES = (check_profiles, check_units, check_lines, check_lamps, check_reports, check_alarms, check_load)
+_CHECKS = (check_names, check_buses, check_phases, check_node_periods, check_keys, check_place, check_programmes)
+_CHECKS_WITH_PROFILES = (
+    check_profiles,
+    check_units,
+    check_lines,
+    check_lamps,
+    check_lamp_nodes,
+    check_boards,
+    check_reports,
+    check_alarms,
+    check_serial_sensors,
+    check_own_points,
+    check_manholes,
+    check_load,
+)
 
 
 def load_pole(path: Path | str) -> PoleConfig:
     """The checked configuration of a pole. Raises ConfigError with every problem found, each with its line.
 
-    Paths of profiles and of the journal that are not absolute are taken from the folder of the file.
+    Paths of profiles, keys and the journal that are not absolute are taken from the folder of the file.
     """
     return check_source(load_toml(path))
 
@@ -77,6 +95,9 @@ def _unwise(pole: PoleConfig) -> Iterator[Finding]:
         if one.load > _HIGH_LOAD:
             what = f"bus {one.name} will be busy {one.load:.0%} of the time, without waiting and repeating"
             yield Finding(("buses", index, "baud"), what, _LESS_LOAD)
+    for loc, key_file in key_files(pole):
+        if is_open_to_others(key_file):
+            yield Finding(loc, f"other users of this computer may read the key in {key_file}", "chmod 600 it")
     places = {device.name: place for place, device in enumerate(pole.devices)}
     for device in devices_of(pole):
         if device.bus is None:
@@ -95,7 +116,7 @@ def _unwise(pole: PoleConfig) -> Iterator[Finding]:
 def _with_paths(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """The parsed file with paths made absolute; anything of a wrong shape is left for the validation to tell."""
     whole = dict(data)
-    for key in ("nodes", "devices"):
+    for key in ("buses", "nodes", "devices"):
         if isinstance(whole.get(key), list):
             whole[key] = [_table_with_paths(table, folder) for table in whole[key]]
     journal = whole.get("journal")
@@ -111,6 +132,9 @@ def _table_with_paths(table: Any, folder: Path) -> Any:
     profile = table.get("profile")
     if isinstance(profile, str) and profile.endswith(".toml"):
         table["profile"] = str(folder / profile)
+    for key in ("key_file", "broadcast_key_file"):
+        if isinstance(table.get(key), str):
+            table[key] = str(folder / table[key])
     if isinstance(table.get("devices"), list):
         table["devices"] = [_table_with_paths(device, folder) for device in table["devices"]]
     return table

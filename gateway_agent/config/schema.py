@@ -9,17 +9,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from gateway_agent.boards.load import DEFAULT_BOARD
+from gateway_agent.config.lighting import LampConfig, ProgrammeConfig
+from gateway_agent.config.manhole import ManholeConfig
+from gateway_agent.config.names import Name, PointPath
 from gateway_agent.toml_source import TomlModel
 from gateway_agent.toml_spelling import Spelling
 
 MAX_BUSES = 4
 MAX_NODES = 32
 
-Name = Annotated[
-    str,
-    Field(max_length=32),
-    Spelling("[a-z][a-z0-9_]*", "a name has small letters, digits and _, and begins with a letter", "air_2"),
-]
 GatewayName = Annotated[
     str,
     Field(max_length=32),
@@ -27,14 +26,6 @@ GatewayName = Annotated[
         "[A-Za-z0-9][A-Za-z0-9._-]*",
         "a gateway's name has letters, digits, '.', '_' and '-', and begins with a letter or a digit",
         "gp-east-12",
-    ),
-]
-PointPath = Annotated[
-    str,
-    Spelling(
-        "[a-z][a-z0-9_]*/[a-z][a-z0-9_]*",
-        "a point is written <device>/<point>, both in small letters, digits and _",
-        "gas/ch4",
     ),
 ]
 PlatformUrl = Annotated[
@@ -88,9 +79,12 @@ class LineSettings(TomlModel):
 
 
 class PoleTable(TomlModel):
-    """`[pole]`: who this gateway is."""
+    """`[pole]`: who this gateway is, where it stands (degrees north and east) and by which clock people live there."""
 
     gateway: GatewayName
+    latitude: Annotated[float, Field(ge=-90, le=90, examples=[39.9042])] | None = None
+    longitude: Annotated[float, Field(ge=-180, le=180, examples=[116.4074])] | None = None
+    timezone: Annotated[str, Field(min_length=1, max_length=64, examples=["Asia/Shanghai"])] | None = None
 
 
 class BusConfig(LineSettings):
@@ -101,6 +95,7 @@ class BusConfig(LineSettings):
     rs485: Literal["auto", "rts", "gpio"] = "auto"
     gpio_line: Annotated[str, Field(examples=["GPIO17"])] | None = None
     latency_ms: Annotated[int, Field(ge=0, le=500)] = 20
+    broadcast_key_file: Annotated[str, Field(min_length=1)] | None = None
 
     @property
     def line(self) -> LineSettings:
@@ -164,7 +159,10 @@ class NodeConfig(TomlModel):
     phase_s: Annotated[float, Field(ge=0, le=86400)] = 0
     events_every_s: Period = 0.5
     reply_timeout_ms: Annotated[int, Field(ge=10, le=5000)] = 200
+    board: Annotated[str, Field(min_length=1)] = DEFAULT_BOARD
+    key_file: Annotated[str, Field(min_length=1)] | None = None
     sensor_bus: LineSettings | None = None
+    manhole: ManholeConfig | None = None
     devices: tuple[NodeDeviceConfig, ...] = Field(default=(), strict=False)
 
     @property
@@ -225,6 +223,8 @@ class PoleConfig(TomlModel):
     nodes: Annotated[tuple[NodeConfig, ...], Field(max_length=MAX_NODES, strict=False)] = ()
     devices: Annotated[tuple[BusDeviceConfig, ...], Field(strict=False)] = ()
     alarms: Annotated[tuple[AlarmRule, ...], Field(strict=False)] = ()
+    programmes: Annotated[tuple[ProgrammeConfig, ...], Field(max_length=32, strict=False)] = ()
+    lamps: Annotated[tuple[LampConfig, ...], Field(max_length=MAX_NODES, strict=False)] = ()
     journal: JournalConfig
     uplink: UplinkConfig
 

@@ -29,6 +29,8 @@ def decode(point: Point, registers: Sequence[int], address: int) -> tuple[int | 
     raw = _raw(source, registers, address)
     if raw in source.invalid:
         return None, quality.INVALID
+    if raw in source.no_echo:
+        return None, quality.NO_ECHO
     value, reason = _scaled(point, source, raw, registers, address)
     if value is None:
         return None, reason
@@ -50,7 +52,7 @@ def asks_again(point: Point, registers: Sequence[int], address: int) -> bool:
     if source.status is not None and _look_up(source.status, registers, address) != quality.GOOD:
         return False
     raw = _raw(source, registers, address)
-    return raw not in source.invalid and _scaled(point, source, raw, registers, address)[0] == 0
+    return raw not in (*source.invalid, *source.no_echo) and _scaled(point, source, raw, registers, address)[0] == 0
 
 
 def _raw(source: RegisterSource, registers: Sequence[int], address: int) -> int:
@@ -77,16 +79,17 @@ def _scaled(
         return value, quality.GOOD if value is not None else quality.RANGE
     if source.type == "bool":
         return int((raw != 0) != source.inverted), quality.GOOD
-    value = wire.signed(raw, 16 * source.count) if source.type in _SIGNED else raw
+    value = wire.signed(raw, source.width) if source.type in _SIGNED else raw
+    sign = -1 if point.counts_down else 1
     if source.decimals is None and source.unit_code is None:
-        return value + point.offset, quality.GOOD
+        return sign * value + point.offset, quality.GOOD
     power = -point.exponent
     for lookup in (source.decimals, source.unit_code):
         meaning = 0 if lookup is None else _look_up(lookup, registers, address)
         if meaning is None:
             return None, quality.INVALID
         power += meaning
-    return wire.times_power_of_ten(value, power) + point.offset, quality.GOOD
+    return sign * wire.times_power_of_ten(value, power) + point.offset, quality.GOOD
 
 
 def _look_up(lookup: Lookup, registers: Sequence[int], address: int) -> int | None:

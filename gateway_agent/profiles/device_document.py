@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
-from gateway_agent.profiles.model import OptionSection, Profile, ReportSection, SerialSection
+from gateway_agent.profiles.frame_sections import FrameSection
+from gateway_agent.profiles.model import OptionSection, PointSection, Profile, ReportSection, SerialSection
 from gateway_agent.profiles.point import BitPart, Point, RegisterSource
 from gateway_agent.profiles.resolve import ResolvedProfile, resolve
-from gateway_agent.profiles.sources import RegisterSection
+from gateway_agent.profiles.resolve_frame import FRAME_FUNCTION
 from gateway_agent.profiles.writes import ActionSection, ConfigurationSection
 
 
@@ -19,6 +20,8 @@ def _section(name: str, profile: Profile, head: str) -> str:
     lines = [f"### {name}", "", f"{profile.device.model}, {profile.device.kind}. {head}", ""]
     if profile.device.serial is not None:
         lines += _line_facts(profile, profile.device.serial, resolved)
+    if profile.frame is not None:
+        lines += _frame_facts(profile.frame)
     if profile.options:
         lines += ["| option | values | default | what it chooses |", "|---|---|---|---|"]
         lines += [_option_row(option_name, option) for option_name, option in profile.options.items()]
@@ -55,6 +58,27 @@ def _line_facts(profile: Profile, serial: SerialSection, resolved: ResolvedProfi
     ]
 
 
+def _frame_facts(frame: FrameSection) -> list[str]:
+    line = frame.line
+    also = f"; can be set to {', '.join(map(str, line.baud_choices))}" if line.baud_choices else ""
+    if frame.mode == "sentences":
+        what = f"Sentences: {', '.join(frame.sentences)}"
+    else:
+        what = f"Frames: begin with {bytes(frame.sync).hex(' ').upper()}, {frame.least} bytes"
+        what += f" to {frame.most}" if frame.most != frame.least else ""
+        what += f", {frame.checksum.kind}" if frame.checksum is not None else ""
+    if frame.mode == "answering":
+        what += f"; asked by {bytes(frame.request).hex(' ').upper()}, answers within {frame.reply_timeout_ms} ms"
+    else:
+        what += f"; comes by itself, at least every {frame.every_ms} ms"
+    warm = f"; {frame.warm_up_s} s until its figures count" if frame.warm_up_s else ""
+    return [
+        f"- Line: {line.baud} 8{line.parity}{line.stop_bits}{also}; on a UART of its own",
+        f"- {what}{warm}",
+        "",
+    ]
+
+
 def _option_row(name: str, option: OptionSection) -> str:
     values = ", ".join(map(str, option.choices)) if option.range is None else f"{option.range[0]} to {option.range[1]}"
     return f"| `{name}` | {values} | {option.default} | {option.title} |"
@@ -71,16 +95,16 @@ def _point_row(profile: Profile, resolved: ResolvedProfile, key: str) -> str:
     if section.offset:
         scale += f", from {_plain(section.offset)}"
     limits = "" if section.range is None else f"{_plain(section.range[0])} to {_plain(section.range[1])}"
-    source, kind = _source(profile, section.register_at, point)
+    source, kind = _source(profile, section, point)
     cells = [f"`{name}`", point.unit, source, kind, scale if limits else "", limits, _report(point)]
     notes = ". ".join(note for note in (point.title, f"Only with {when}" if when else "", *_notes(point)) if note)
     return f"| {' | '.join(cells)} | {notes} |"
 
 
-def _source(profile: Profile, register: RegisterSection | None, point: Point) -> tuple[str, str]:
+def _source(profile: Profile, section: PointSection, point: Point) -> tuple[str, str]:
+    register = section.register_at
     if point.register is None or register is None:
-        assert point.pin is not None
-        return f"GPIO, active {'high' if point.pin.active_high else 'low'}", "pin"
+        return _other_source(section, point)
     place = f"FC {register.function:02d} {_addresses(point.register)}"
     shift = register.shift
     if shift is not None:
@@ -92,6 +116,23 @@ def _source(profile: Profile, register: RegisterSection | None, point: Point) ->
     if point.register.unit_offset:
         place += f", unit + {point.register.unit_offset}"
     return place, register.type + (", low word first" if point.register.little else "")
+
+
+def _other_source(section: PointSection, point: Point) -> tuple[str, str]:
+    """Where a point comes from that stands in no register, and as what."""
+    if section.field is not None:
+        field = section.field
+        if field.sentence is not None:
+            return f"{field.sentence}, field {field.number}", field.written
+        return f"byte {field.at}", f"{field.type}, low byte first" if field.order == "little" else str(field.type)
+    if point.current is not None:
+        return "ADC, shunt to ground", "4-20 mA"
+    if point.pulses is not None:
+        return f"GPIO, {'rising' if point.pulses.rising else 'falling'} edges", "count"
+    if point.tilt is not None:
+        return "I2C, LIS3DH", "angle"
+    assert point.pin is not None
+    return f"GPIO, active {'high' if point.pin.active_high else 'low'}", "pin"
 
 
 def _addresses(source: RegisterSource) -> str:
@@ -108,10 +149,12 @@ def _bits(part: BitPart) -> str:
 
 
 def _notes(point: Point) -> list[str]:
+    notes = [f"Stuck after {point.stuck_min} min without a change"] if point.stuck_min else []
     source = point.register
     if source is None:
-        return ["An alarm by itself"] if point.alarm else []
-    notes = []
+        return [*notes, "An alarm by itself"] if point.alarm else notes
+    if source.function == FRAME_FUNCTION:
+        return [*notes, *_frame_notes(point, source)]
     if source.status is not None:
         notes.append(f"Status in {_bits(source.status.part)}")
     if source.unit_code is not None:
@@ -124,6 +167,18 @@ def _notes(point: Point) -> list[str]:
         notes.append("Inverted")
     if source.zero_means_retry:
         notes.append("0 is asked for again")
+    return notes
+
+
+def _frame_notes(point: Point, source: RegisterSource) -> list[str]:
+    """The same for a value in a frame; its lookups stand in the profile, by bytes."""
+    notes = []
+    if source.invalid:
+        notes.append(f"No value: {', '.join(f'{value:#x}' for value in source.invalid)}")
+    if source.no_echo:
+        notes.append(f"No echo: {', '.join(f'{value:#x}' for value in source.no_echo)}")
+    if point.counts_down:
+        notes.append("Counted down from an option")
     return notes
 
 

@@ -10,6 +10,13 @@ from typing import Annotated, Literal
 from pydantic import Field, Strict
 
 from gateway_agent.profiles.blocks import BlockSection
+from gateway_agent.profiles.frame_sections import (
+    CurrentSection,
+    FrameFieldSection,
+    FrameSection,
+    PulsesSection,
+    TiltSection,
+)
 from gateway_agent.profiles.sources import (
     ExponentSection,
     OptionName,
@@ -80,7 +87,7 @@ class RequestsSection(TomlModel):
 
 
 class DeviceSection(TomlModel):
-    """What the device is. `serial` and `timing` are for devices on a bus; a device of pins alone has neither."""
+    """What the device is. `serial` and `timing` are for devices on a bus; one of pins or frames alone has neither."""
 
     model: Annotated[str, Field(min_length=1, examples=["Maker Model-1"])]
     kind: Annotated[str, Field(min_length=1, examples=["electrical meter"])]
@@ -132,23 +139,33 @@ class ReportSection(TomlModel):
 
 
 class PointSection(TomlModel):
-    """One quantity of the device, from a register or from a pin.
+    """One quantity of the device: from a register, a field of a frame, a pin, a current, pulses or a tilt.
 
     `scale` is the power of ten of one count, or names the option that holds it; `offset` is what a register of 0
     stands for; `range` is what is plausible; both are in `unit`. `invalid` lists raw register values that mean "no
     value" (NaN and the infinities of an f32 always do). A point with `when` exists only where the options have those
-    values; `name` stands for the table's own name where two such tables are the same quantity.
+    values; `name` stands for the table's own name where two such tables are the same quantity. `no_echo` lists raw
+    values by which an ultrasonic sensor says that it heard nothing; `stuck_min` is how many minutes the value may stay
+    the same before it is no longer believed, 0 for ever. With `down_from` the point is that option's value, in counts
+    of the point, less what the register counts: a level below a sensor that measures the distance down to it.
     """
 
     title: str = ""
     unit: Annotated[str, Field(examples=["V"])]
     register_at: Annotated[RegisterSection | None, Field(alias="register")] = None
     pin: PinSection | None = None
+    field: FrameFieldSection | None = None
+    current: CurrentSection | None = None
+    pulses: PulsesSection | None = None
+    tilt: TiltSection | None = None
     name: Name | None = None
     scale: int | OptionName = 0
     offset: float = 0
     range: Annotated[tuple[float, float], Strict(False)] | None = None
     invalid: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Strict(False), Field(max_length=8)] = ()
+    no_echo: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Strict(False), Field(max_length=8)] = ()
+    stuck_min: Annotated[int, Field(ge=0, le=43200)] = 0
+    down_from: OptionName | None = None
     inverted: bool = False
     zero_means_retry: bool = False
     alarm: bool = False
@@ -166,6 +183,7 @@ class Profile(TomlModel):
     options: Mapping[OptionName, OptionSection] = {}
     points: Mapping[str, PointSection] = {}
     status: Mapping[str, StatusSection] = {}
+    frame: FrameSection | None = None
     lamp: LampSection | None = None
     configuration: Mapping[str, ConfigurationSection] = {}
     actions: Mapping[str, ActionSection] = {}

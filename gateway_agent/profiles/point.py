@@ -54,6 +54,51 @@ class RegisterSource:
     unit_code: Lookup | None
     first: int
     last: int
+    no_echo: tuple[int, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """Bits of the value."""
+        return sum(part.width for part in self.parts) if self.parts else 16 * self.count
+
+
+@dataclass(frozen=True, slots=True)
+class TextField:
+    """Field `number` of the sentence `sentence`; `written` is number, position or time."""
+
+    sentence: str
+    number: int
+    written: str
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentSource:
+    """A 4-20 mA input at the ADC pin `number`; `at_4_ma` and `at_20_ma` are scaled as the point."""
+
+    number: int
+    shunt_ohm: int
+    at_4_ma: int
+    at_20_ma: int
+
+
+@dataclass(frozen=True, slots=True)
+class PulseSource:
+    """A counter of edges at GPIO `number`."""
+
+    number: int
+    rising: bool
+    pull: str
+    debounce_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class TiltSource:
+    """An angle of the LIS3DH at the I2C `address`."""
+
+    from_background: bool
+    sda: int
+    scl: int
+    address: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +113,12 @@ class PinSource:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One quantity. Either `register` or `pin` says where it comes from; `low` and `high` bound what is plausible,
-    `offset` is added to what the register counts; all three are scaled.
+    """One quantity. One of `register`, `pin`, `field`, `current`, `pulses` and `tilt` says where it comes from; a value
+    in a binary frame has a register too, of function 0. `low` and `high` bound what is plausible, `offset` is added to
+    what the register counts, less if it `counts_down`; all three are scaled.
 
-    `alarm` is True for an input whose change is an alarm. `title` is for people.
+    `stuck_min` is how many minutes the value may stay the same, 0 for ever. `alarm` is True for an input whose change
+    is an alarm. `title` is for people.
     """
 
     name: str
@@ -85,6 +132,17 @@ class Point:
     alarm: bool
     register: RegisterSource | None
     pin: PinSource | None
+    field: TextField | None = None
+    current: CurrentSource | None = None
+    pulses: PulseSource | None = None
+    tilt: TiltSource | None = None
+    stuck_min: int = 0
+    counts_down: bool = False
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the node makes the value itself, without asking or hearing anybody."""
+        return self.register is None and self.field is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from itertools import combinations
 
+from gateway_agent.profiles.frame_rules import check_field, check_own
 from gateway_agent.profiles.model import OptionSection, PointSection, Profile, ReportSection
 from gateway_agent.profiles.register_rules import check_register, register_span
 from gateway_agent.profiles.sources import PinSection
@@ -41,12 +42,20 @@ def _check_point(profile: Profile, loc: Loc, point: PointSection) -> Iterator[Fi
         what = f"{point.scale} is no option with whole numbers from -{MAX_SCALE} to {MAX_SCALE}"
         yield Finding((*loc, "scale"), what, "give a power of ten, or the name of an option that holds one")
         return
-    if (point.register_at is None) == (point.pin is None):
-        yield Finding(loc, f"point {name} needs either a register or a pin", "give one of the two")
+    sources = (point.register_at, point.pin, point.field, point.current, point.pulses, point.tilt)
+    if sum(source is not None for source in sources) != 1:
+        what = f"point {name} needs one of register, field, pin, current, pulses and tilt"
+        yield Finding(loc, what, "give one of them")
     elif point.pin is not None:
         yield from _check_pin_point(profile, loc, point, point.pin)
     else:
-        yield from check_register(profile, loc, point, scales)
+        if point.register_at is not None:
+            yield from check_register(profile, loc, point, scales)
+        elif point.field is not None:
+            yield from check_field(profile, loc, point, scales)
+        else:
+            yield from check_own(profile, loc, point, scales)
+        yield from _check_down_from(profile, loc, point)
         if point.alarm:
             mend = "take alarm out, and write a rule in pole.toml's [[alarms]]"
             yield Finding((*loc, "alarm"), "only the point of a pin can be an alarm by itself", mend)
@@ -90,7 +99,8 @@ def _scales(options: Mapping[str, OptionSection], scale: int | str) -> list[int]
 
 
 def _check_pin_point(profile: Profile, loc: Loc, point: PointSection, pin: PinSection) -> Iterator[Finding]:
-    for key in ("status", "decimals", "unit_code", "invalid", "inverted", "zero_means_retry", "offset"):
+    keys = ("status", "decimals", "unit_code", "invalid", "inverted", "zero_means_retry", "offset")
+    for key in (*keys, "no_echo", "stuck_min", "down_from"):
         if getattr(point, key):
             mend = 'take it out (active = "low" inverts a pin)'
             yield Finding((*loc, key), f"{key} has no meaning for a pin", mend)
@@ -104,6 +114,20 @@ def _check_pin_point(profile: Profile, loc: Loc, point: PointSection, pin: PinSe
         if not values or any(not isinstance(value, int) or not 0 <= value <= 48 for value in values):
             what = f"{pin.number} is no option with GPIO numbers from 0 to 48"
             yield Finding((*loc, "pin", "number"), what, "give a number, or the name of an option that holds one")
+
+
+def _check_down_from(profile: Profile, loc: Loc, point: PointSection) -> Iterator[Finding]:
+    if point.down_from is None:
+        return
+    option = profile.options.get(point.down_from)
+    if option is None or not all(isinstance(value, int) for value in option.bounds_or_choices):
+        what = f"{point.down_from} is no option with whole numbers"
+        yield Finding((*loc, "down_from"), what, "name an option that holds the height in counts of the point")
+    if point.offset:
+        yield Finding((*loc, "offset"), "offset has no meaning beside down_from", "take one of the two out")
+    if point.register_at is not None and point.register_at.type in ("f32", "bool"):
+        what = f"a {point.register_at.type} cannot count down"
+        yield Finding((*loc, "down_from"), what, "use an integer type")
 
 
 def _check_value(loc: Loc, point: PointSection, scales: list[int]) -> Iterator[Finding]:

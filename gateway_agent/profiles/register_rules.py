@@ -80,10 +80,11 @@ def _check_kind(loc: Loc, point: PointSection, register: RegisterSection, scales
         what = f"the scale of an f32 is the resolution that is kept, from {_F32_MIN_SCALE} to 0"
         yield Finding((*loc, "scale"), what, "write for example scale = -2 for hundredths")
     bits = 16 * REGISTER_COUNTS.get(register.type, 2)
-    for index, sentinel in enumerate(point.invalid):
-        if sentinel >= 1 << bits:
-            what = f"{sentinel:#x} does not fit into a {register.type}"
-            yield Finding((*loc, "invalid", index), what, "give the raw register value, without sign")
+    for key in ("invalid", "no_echo"):
+        for index, sentinel in enumerate(getattr(point, key)):
+            if sentinel >= 1 << bits:
+                what = f"{sentinel:#x} does not fit into a {register.type}"
+                yield Finding((*loc, key, index), what, "give the raw register value, without sign")
 
 
 def _check_lookups(

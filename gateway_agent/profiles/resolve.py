@@ -7,19 +7,19 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from gateway_agent.errors import GatepostError
 from gateway_agent.profiles.lamp_curve import lamp_curve
 from gateway_agent.profiles.model import OptionValue, PointSection, Profile
-from gateway_agent.profiles.point import BitPart, LampDriver, Lookup, PinSource, Point, RegisterSource
+from gateway_agent.profiles.point import BitPart, LampDriver, Lookup, PinSource, Point, RegisterSource, TextField
 from gateway_agent.profiles.requests import Request, plan_requests
+from gateway_agent.profiles.resolve_frame import (
+    QUALITIES,
+    current_source,
+    frame_register,
+    frame_requests,
+    pulse_source,
+    tilt_source,
+)
 from gateway_agent.profiles.sources import REGISTER_COUNTS, BitRange, ExponentSection, PinSection, StatusSection
 from gateway_agent.toml_source import Finding
 from gateway_agent.toml_wording import nearest
-from protocols import quality
-
-_QUALITIES = {
-    "good": quality.GOOD,
-    "warming-up": quality.WARMING_UP,
-    "fault": quality.FAULT,
-    "invalid": quality.INVALID,
-}
 
 
 class OptionError(GatepostError):
@@ -43,7 +43,9 @@ class ResolvedProfile:
         raise KeyError(name)
 
     def requests(self) -> list[Request]:
-        """The read requests for all register points, joined as the profile allows."""
+        """The read requests for all register points, joined as the profile allows; for a serial sensor its frames."""
+        if self.profile.frame is not None:
+            return frame_requests(self.profile, self.points)
         limits = self.profile.device.requests
         return plan_requests(self.points, limits.max_registers, limits.max_gap)
 
@@ -100,17 +102,38 @@ def _point(profile: Profile, name: str, section: PointSection, options: Mapping[
         title=section.title or name.replace("_", " "),
         unit=section.unit,
         exponent=exponent,
-        offset=int(Decimal(str(section.offset)).scaleb(-exponent)),
+        offset=_offset(section, exponent, options),
         low=low,
         high=high,
         report=section.report,
         alarm=section.alarm,
         register=_register(profile, section, options),
         pin=_pin(section.pin, options),
+        field=_text(section),
+        current=None if section.current is None else current_source(section.current, exponent, options),
+        pulses=None if section.pulses is None else pulse_source(section.pulses, options),
+        tilt=None if section.tilt is None else tilt_source(section.tilt, options),
+        stuck_min=section.stuck_min,
+        counts_down=section.down_from is not None,
     )
 
 
+def _offset(section: PointSection, exponent: int, options: Mapping[str, OptionValue]) -> int:
+    if section.down_from is not None:
+        return _number(section.down_from, options)
+    return int(Decimal(str(section.offset)).scaleb(-exponent))
+
+
+def _text(section: PointSection) -> TextField | None:
+    field = section.field
+    if field is None or field.sentence is None or field.number is None:
+        return None
+    return TextField(field.sentence, field.number, field.written)
+
+
 def _register(profile: Profile, section: PointSection, options: Mapping[str, OptionValue]) -> RegisterSource | None:
+    if section.field is not None and section.field.at is not None:
+        return frame_register(profile, section, section.field)
     register = section.register_at
     if register is None:
         return None
@@ -144,6 +167,7 @@ def _register(profile: Profile, section: PointSection, options: Mapping[str, Opt
         unit_code=unit_code,
         first=min([address, *looked_up]),
         last=max([address + count - 1, *looked_up]),
+        no_echo=section.no_echo,
     )
 
 
@@ -188,8 +212,8 @@ def _part(address: int, bits: BitRange) -> BitPart:
 
 
 def _status(section: StatusSection, shift: int) -> Lookup:
-    codes = {code: _QUALITIES[word] for code, word in section.codes.items()}
-    return Lookup(_part(section.address + shift, section.bits), codes, _QUALITIES[section.otherwise])
+    codes = {code: QUALITIES[word] for code, word in section.codes.items()}
+    return Lookup(_part(section.address + shift, section.bits), codes, QUALITIES[section.otherwise])
 
 
 def _exponents(section: ExponentSection | None, shift: int, sign: int) -> Lookup | None:

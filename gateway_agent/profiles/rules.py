@@ -6,7 +6,8 @@ Each check gives findings by key path; `check_profile` gives them all. Points ha
 from collections.abc import Iterator
 
 from gateway_agent.profiles.block_rules import check_blocks
-from gateway_agent.profiles.model import Profile
+from gateway_agent.profiles.frame_rules import check_frame
+from gateway_agent.profiles.model import PointSection, Profile
 from gateway_agent.profiles.point_rules import check_points
 from gateway_agent.profiles.sources import REGISTER_COUNTS
 from gateway_agent.profiles.writes import ActionSection, ConfigurationSection
@@ -24,6 +25,7 @@ def check_profile(profile: Profile) -> Iterator[Finding]:
     yield from _check_device(profile)
     if not option_findings:
         yield from check_points(profile)
+        yield from check_frame(profile)
         yield from _check_lamp(profile)
     for name, configuration in profile.configuration.items():
         yield from _check_configuration(("configuration", name), configuration)
@@ -72,12 +74,27 @@ def _check_unused_options(profile: Profile) -> Iterator[Finding]:
 
 
 def _is_used(profile: Profile, name: str) -> bool:
-    for point in profile.points.values():
-        register_shift = None if point.register_at is None else point.register_at.shift
-        pin_number = None if point.pin is None else point.pin.number
-        if name in (point.scale, register_shift, pin_number) or name in point.when:
-            return True
+    if any(name in _named_by(point) for point in profile.points.values()):
+        return True
+    if profile.frame is not None and profile.frame.checksum is not None and profile.frame.checksum.first == name:
+        return True
     return profile.lamp is not None and profile.lamp.write.shift == name
+
+
+def _named_by(point: PointSection) -> list[object]:
+    """Everything in a point that may be the name of an option."""
+    named: list[object] = [point.scale, point.down_from, *point.when]
+    if point.register_at is not None:
+        named.append(point.register_at.shift)
+    if point.pin is not None:
+        named.append(point.pin.number)
+    if point.current is not None:
+        named += [point.current.pin, point.current.shunt_ohm, point.current.at_4_ma, point.current.at_20_ma]
+    if point.pulses is not None:
+        named.append(point.pulses.number)
+    if point.tilt is not None:
+        named += [point.tilt.sda, point.tilt.scl, point.tilt.address]
+    return named
 
 
 def _check_lamp(profile: Profile) -> Iterator[Finding]:

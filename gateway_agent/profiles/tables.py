@@ -1,12 +1,14 @@
-"""Writing what is made from the profiles: `python -m gateway_agent.profiles.tables [--check]`, run by `make gen`.
+"""Writing what is made from profiles and boards: `python -m gateway_agent.profiles.tables [--check]`, for `make gen`.
 
-Made are the register tables in docs/devices.md, the whole of docs/node-map.md and protocols/node_map.py. With
-`--check` nothing is written: the names of the stale files are printed and the exit code is 1 if there are any.
+Made are the register tables in docs/devices.md, the whole of docs/node-map.md and protocols/node_map.py, and the pins
+of each board in firmware/boards, the default board's in firmware/node/board_pins.py as well. With `--check` nothing is
+written: the names of the stale files are printed and the exit code is 1 if there are any.
 """
 
 import sys
 from pathlib import Path
 
+from gateway_agent.boards.pins_module import pins_modules
 from gateway_agent.profiles.device_document import device_sections
 from gateway_agent.profiles.load import load_profile, profile_directory, profile_names
 from gateway_agent.profiles.node_map_document import node_map_document
@@ -26,6 +28,7 @@ def generated_files(root: Path) -> dict[Path, str]:
         devices: _hand_written(devices) + _BEGIN + "\n" + device_sections(profiles, heads),
         root / "docs" / "node-map.md": node_map_document(node),
         root / "protocols" / "node_map.py": node_map_module(node),
+        **{root / place: text for place, text in pins_modules().items()},
     }
 
 
@@ -59,6 +62,7 @@ def main(arguments: list[str], root: Path | None = None) -> int:
     for path in stale:
         print(f"{'stale' if arguments else 'written'}: {path.relative_to(root)}")
         if not arguments:
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(texts[path], encoding="utf-8")
     if arguments and stale:
         print("run `make gen` and commit the result")

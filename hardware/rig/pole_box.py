@@ -12,7 +12,9 @@ from pathlib import Path
 from string import Template
 from typing import Literal
 
-from gateway_agent.config import Device, PoleConfig, devices_of, load_pole
+from gateway_agent.boards import load_board
+from gateway_agent.config import Device, NodeConfig, PoleConfig, devices_of, load_pole
+from gateway_agent.node_keys import read_key
 from gateway_agent.provision import node_table
 from hardware.rig.bus import Bus, Drop
 from hardware.rig.clock import RigClock
@@ -26,10 +28,7 @@ from hardware.rig.relay import Relay
 from hardware.rig.serial_url import SerialPort
 from hardware.rig.truth import Truth
 from hardware.rig.world import Scene, World
-
-# The UARTs of firmware/node/board.py (ESP32-DevKitC V4).
-POLE_UART = 2
-SENSOR_UART = 1
+from protocols import factory_record
 
 Ports = Literal["pty", "socketpair"]
 
@@ -160,13 +159,14 @@ class PoleBox:
             if sensor is not None:
                 name = f"{node.name}/sensors"
                 self.buses[name] = Bus(name, sensor.baud, sensor.parity, sensor.stop_bits)
-            machine = await NodeMachine.start(node.name, self._flash(node.name), clock=self.clock, seed=self.seed)
+            machine = await NodeMachine.start(node.name, self._flash(node), clock=self.clock, seed=self.seed)
             self._open.push_async_callback(machine.stop)
             self.machines[node.name] = machine
-            self.drops[f"{node.name}/pole"] = machine.connect_uart(POLE_UART, self.buses[node.bus])
+            board = load_board(node.board)
+            self.drops[f"{node.name}/pole"] = machine.connect_uart(board.pole_bus.uart, self.buses[node.bus])
             if sensor is not None:
                 self.drops[f"{node.name}/sensors"] = machine.connect_uart(
-                    SENSOR_UART, self.buses[f"{node.name}/sensors"]
+                    board.sensor_port.uart, self.buses[f"{node.name}/sensors"]
                 )
         for device in devices_of(self.pole):
             self._switch_on_device(device)
@@ -175,8 +175,16 @@ class PoleBox:
         for machine in self.machines.values():
             await machine.power_on()
 
-    def _flash(self, node: str) -> Path:
-        return build_flash(self.folder / f"flash-{node}", node_table(self.pole, node))
+    def _flash(self, node: NodeConfig) -> Path:
+        flash = build_flash(self.folder / f"flash-{node.name}", node_table(self.pole, node.name), board=node.board)
+        keys = {
+            factory_record.NODE_KEY: node.key_file,
+            factory_record.BROADCAST_KEY: self.pole.bus(node.bus).broadcast_key_file,
+        }
+        fields = {kind: read_key(file) for kind, file in keys.items() if file is not None}
+        if fields:
+            (flash / "factory.bin").write_bytes(factory_record.pack(fields))
+        return flash
 
     def _switch_on_device(self, device: Device) -> None:
         profile, options = device.profile.profile, device.config.options

@@ -75,7 +75,8 @@ class RegisterImage:
         if register.type == "f32":
             self._put_words(register, struct.pack(">f", float(_shifted(value, point.exponent))))
             return
-        raw = round(_shifted(value - point.offset, point.exponent - self._exponent(point, register)))
+        counted = point.offset - value if point.counts_down else value - point.offset
+        raw = round(_shifted(counted, point.exponent - self._exponent(point, register)))
         self._put_raw(name, register, 1 - raw if register.inverted else raw)
 
     def get(self, name: str) -> int | None:
@@ -85,13 +86,14 @@ class RegisterImage:
             (number,) = struct.unpack(">f", self._words(register))
             return round(_shifted(Fraction(number), -point.exponent)) if isfinite(number) else None
         raw = self._raw(register)
-        if raw in register.invalid:
+        if raw in (*register.invalid, *register.no_echo):
             return None
         if register.type in _SIGNED:
             raw -= (raw >> _width(register) - 1) << _width(register)
         if register.type == "bool":
             return int((raw != 0) != register.inverted)
-        return round(_shifted(raw, self._exponent(point, register) - point.exponent)) + point.offset
+        counted = round(_shifted(raw, self._exponent(point, register) - point.exponent))
+        return (-counted if point.counts_down else counted) + point.offset
 
     def put_raw(self, name: str, raw: int) -> None:
         """Put a raw register value, of all the registers of the point, as it is."""
@@ -103,8 +105,8 @@ class RegisterImage:
         _, register = self._points[name]
         if register.type == "f32":
             self._put_words(register, _NOT_A_NUMBER.to_bytes(4, "big"))
-        elif register.invalid:
-            self._put_raw(name, register, register.invalid[0], signed=False)
+        elif register.invalid or register.no_echo:
+            self._put_raw(name, register, (*register.invalid, *register.no_echo)[0], signed=False)
         else:
             raise ValueError(f"point {name} has no value that means none")
 

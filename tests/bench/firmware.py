@@ -1,10 +1,11 @@
-"""The node's firmware in the machine: heap that a poll takes, and Modbus requests a second.
+"""The node's firmware in the machine: heap, speed, a day, a dead unit.
 
-Cases are the two nodes of hardware/poles/demo.toml with all their devices. Arguments: the number of requests
-(default 3000).
+Cases are the two nodes of hardware/poles/demo.toml with all their devices; a day is polled each minute (the manhole
+each five). Arguments: the number of requests (default 3000), the hours of the day (default 24).
 """
 
 import asyncio
+import re
 import struct
 import tempfile
 import time
@@ -17,19 +18,21 @@ from gateway_agent.provision import node_table, slots
 from hardware.rig.bus import WireFrame
 from hardware.rig.devices import SimulatedDevice
 from protocols import modbus, node_map
-from tests.firmware import heap_probe
+from tests.firmware import heap_probe, node_day
 from tests.firmware.workbench import Workbench, on_bench
 
 Row = dict[str, str | int | float]
 
 _DEMO = Path(__file__).parents[2] / "hardware" / "poles" / "demo.toml"
 _CASES = {"lamp-air": "lamp_node", "manhole": "manhole_node"}
+_DAY_EVERY_S = {"lamp-air": 60, "manhole": 300}
 _POLLS_LEFT_OUT, _POLLS = 40, 200
 
 
 def run(arguments: list[str]) -> Iterator[Row]:
     """Yield the rows of the group."""
     requests = int(arguments[0]) if arguments else 3000
+    hours = int(arguments[1]) if len(arguments) > 1 else 24
     with tempfile.TemporaryDirectory() as folder:
         pole = _pole(Path(folder))
         for case, node in _CASES.items():
@@ -37,17 +40,39 @@ def run(arguments: list[str]) -> Iterator[Row]:
             seconds, turnaround_ms = _serve(Path(folder), pole, node, requests)
             yield _row(case, "served_requests", round(requests / seconds), "requests/s")
             yield _row(case, "turnaround", round(turnaround_ms, 2), "ms")
+        for case, node in _CASES.items():
+            yield from _day(Path(folder), case, node, hours)
+        ratio = node_day.dead_of_ten(Path(folder))
+        yield _row("lamp-air", "poll_rate_ratio_one_dead_of_ten", round(ratio, 4), "ratio")
+
+
+def _day(folder: Path, case: str, node: str, hours: int) -> Iterator[Row]:
+    pole = _pole(folder, every_s=_DAY_EVERY_S[case])
+    count = len(slots(pole, node))
+    figures = node_day.day(lambda body: _on_bench(folder, pole, node, body), count, hours)
+    for metric, value in sorted(figures.items()):
+        yield _row(case, metric, round(value), "ms" if metric.endswith("_ms") else "bytes")
 
 
 def _row(case: str, metric: str, value: float, unit: str) -> Row:
     return {"case": case, "metric": metric, "value": value, "unit": unit}
 
 
-def _pole(folder: Path) -> PoleConfig:
+def _pole(folder: Path, every_s: int = 2) -> PoleConfig:
+    """The demo's pole, its devices read every `every_s` seconds and reported no more often."""
     filled = folder / "pole.toml"
     names = {"port_pole": "rig://pole", "port_mains": "rig://mains", "platform": "coap://127.0.0.1"}
-    filled.write_text(Template(_DEMO.read_text()).substitute(names, journal=folder / "journal.sqlite"))
+    text = Template(_DEMO.read_text()).substitute(names, journal=folder / "journal.sqlite")
+    if every_s != 2:
+        text = _without_reports(text).replace("every_s = 2\n", f"every_s = {every_s}\n")
+    filled.write_text(text)
     return load_pole(filled)
+
+
+def _without_reports(text: str) -> str:
+    """Leave out the demo's short reports, which do not fit long periods."""
+    text = re.sub(r"\[(nodes\.devices|devices)\.report\]\n(?:[a-z0-9_]+ = .*\n)*", "", text)
+    return re.sub(r"(?m)^report = .*\n", "", text)
 
 
 def _connect_devices(bench: Workbench, pole: PoleConfig, node: str) -> None:

@@ -9,18 +9,15 @@ from pathlib import Path
 PROGRAM = """
 import asyncio
 import gc
+import sys
 
-from node import app, store
-from protocols import node_table
+sys.path.insert(0, "slot_a")
+
+from node import app
 
 LEFT_OUT = %(left_out)d
 COUNTED = %(counted)d
 
-table = store.read_table("node.tab")
-node_table.check(table)
-node = app.Node(table, 1)
-poller, bus = node.poller, node.bus
-inner_ask, inner_step, inner_take = poller._ask, bus.step, poller._take_result
 taken = [0, 0]
 
 
@@ -52,8 +49,16 @@ def take(unit):
         gc.enable()
 
 
-poller._ask, bus.step, poller._take_result = ask, step, take
-asyncio.run(node.run())
+async def main():
+    global poller, inner_ask, inner_step, inner_take
+    parts = await app.assemble()
+    poller, bus = parts[1].poller, parts[1].bus
+    inner_ask, inner_step, inner_take = poller._ask, bus.step, poller._take_result
+    poller._ask, bus.step, poller._take_result = ask, step, take
+    await app.run(parts)
+
+
+asyncio.run(main())
 """
 
 

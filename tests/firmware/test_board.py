@@ -1,41 +1,71 @@
-"""The pins of the board against the rules of a classic ESP32 (DOMAIN: strapping, flash, input-only, boot pulses)."""
+"""The node on each board: its pins, what it switches on first, and when it lets go of the line."""
 
-import ast
+import asyncio
 from pathlib import Path
 
-STRAPPING = {0, 2, 5, 12, 15}
-FLASH = set(range(6, 12))
-CONSOLE = {1, 3}
-INPUT_ONLY = set(range(34, 40))
-PULSE_AT_BOOT = {1, 3, 5, 14, 15}
-ALL = set(range(6)) | set(range(12, 24)) | {25, 26, 27} | set(range(32, 40)) | FLASH
+import pytest
+
+from gateway_agent.boards import board_names, load_board
+from hardware.rig.bus import Bus
+from hardware.rig.clock import RigClock, run_virtual
+from hardware.rig.machine import NodeMachine, build_flash
+from protocols import node_map
+from tests.firmware.workbench import START_UNIX_S, Device, Master, table_of
+
+TABLE = table_of((1, 2))
 
 
-def constants() -> dict[str, int | tuple[int, ...]]:
-    """The numbers that stand in firmware/node/board.py."""
-    tree = ast.parse((Path(__file__).parents[2] / "firmware/node/board.py").read_text())
-    found: dict[str, int | tuple[int, ...]] = {}
-    for statement in tree.body:
-        if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-            value = statement.value
-            found[statement.targets[0].id] = ast.literal_eval(value.args[0] if isinstance(value, ast.Call) else value)
-    return found
+def run_on(board: str, folder: Path) -> list[tuple[float, int, int]]:
+    """Run a node on `board` for some seconds, read it, and return each change of a pin: when, pin, level."""
+    ports = load_board(board)
+    changes: list[tuple[float, int, int]] = []
+    build_flash(folder, TABLE, board=board)
+
+    async def main(clock: RigClock) -> None:
+        loop = asyncio.get_running_loop()
+        machine = await NodeMachine.start("node", folder, clock=clock)
+        machine.on_pin = lambda pin, level: changes.append((loop.time(), pin, level))
+        sensors, pole = Bus("sensors", 9600), Bus("pole", 19200)
+        machine.connect_uart(ports.sensor_port.uart, sensors)
+        machine.connect_uart(ports.pole_bus.uart, pole)
+        Device(sensors, 1, {0: 11, 1: 12})
+        master = Master(pole)
+        try:
+            await machine.power_on()
+            await asyncio.sleep(3.2)
+            identity = await master.read(node_map.IDENTITY, node_map.IDENTITY_REGISTERS)
+            assert identity[node_map.IDENTITY_BOARD] == ports.board.number
+            assert (await master.slot(1)).value == 12
+            await asyncio.sleep(0.1)
+        finally:
+            await machine.stop()
+        assert machine.ends == []
+
+    run_virtual(main, start_unix_ms=START_UNIX_S * 1000)
+    return changes
 
 
-def pins(*endings: str) -> list[int]:
-    """The pins of both UARTs whose names end so."""
-    return [value for name, value in constants().items() if name.endswith(endings) and isinstance(value, int)]
+@pytest.mark.parametrize("name", board_names())
+def test_the_firmware_runs_on_every_board(tmp_path: Path, name: str) -> None:
+    board = load_board(name)
+    changes = run_on(name, tmp_path)
+    levels = {pin: level for _, pin, level in changes}
+    for enable in board.enable:
+        assert levels.get(enable.pin, 0) == enable.level
+    known = {pin for _, pin in board.fixed_pins()}
+    assert set(levels) <= known
 
 
-def test_no_pin_of_the_board_breaks_a_rule() -> None:
-    inputs = constants()["INPUT_PINS"]
-    assert isinstance(inputs, tuple)
-    used = pins("_TX", "_RX", "_DIRECTION")
-    assert len(used) == 6
-    assert len({*used, *inputs}) == len(used) + len(inputs)
-    assert {*used, *inputs} <= ALL - STRAPPING - FLASH - CONSOLE
-
-
-def test_outputs_are_pins_that_can_drive_and_stay_quiet_at_boot() -> None:
-    assert not set(pins("_TX", "_DIRECTION")) & INPUT_ONLY
-    assert not set(pins("_DIRECTION")) & PULSE_AT_BOOT
+def test_the_line_is_released_one_character_after_the_last_bit(tmp_path: Path) -> None:
+    board = load_board("esp32-devkitc")
+    assert board.pole_bus.direction is not None
+    changes = [(at, level) for at, pin, level in run_on("esp32-devkitc", tmp_path) if pin == board.pole_bus.direction]
+    character_ms = 10_000 / 19200
+    assert changes.pop(0)[1] == 0  # listening from the first moment
+    answers = list(zip(changes[::2], changes[1::2], strict=True))
+    assert len(answers) == 2
+    for (start, up), (end, down), registers in zip(*zip(*answers, strict=True), (12, 4), strict=True):
+        assert (up, down) == (1, 0)
+        over_ms = (end - start) * 1000 - (5 + 2 * registers) * character_ms
+        print(f"released {over_ms:.2f} ms after the last bit, a character is {character_ms:.2f} ms")
+        assert character_ms <= over_ms <= character_ms + 2

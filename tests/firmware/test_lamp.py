@@ -102,7 +102,7 @@ def test_registers_may_be_written_one_by_one_and_the_sequence_starts_the_command
 
 @pytest.mark.parametrize(
     ("level_pct", "expires", "reason"),
-    [(101, 0, lamp_codes.LEVEL_OUT_OF_RANGE), (0xFFFF, 0, lamp_codes.LEVEL_OUT_OF_RANGE), (50, -5, lamp_codes.EXPIRED)],
+    [(101, 0, lamp_codes.LEVEL_OUT_OF_RANGE), (0xFFFE, 0, lamp_codes.LEVEL_OUT_OF_RANGE), (50, -5, lamp_codes.EXPIRED)],
 )
 def test_a_command_that_cannot_be_is_refused(tmp_path: Path, level_pct: int, expires: int, reason: int) -> None:
     async def body(bench: Workbench) -> None:

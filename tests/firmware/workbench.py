@@ -91,6 +91,7 @@ class Master:
     """The gateway's place on the pole bus, without a library: it sends a frame and collects what comes back."""
 
     def __init__(self, bus: Bus) -> None:
+        self.unit = NODE
         self._heard = bytearray()
         self._loop = asyncio.get_running_loop()
         self._last_s = 0.0
@@ -111,9 +112,9 @@ class Master:
                 break
         return bytes(self._heard)
 
-    async def ask(self, pdu: bytes, unit: int = NODE) -> bytes:
+    async def ask(self, pdu: bytes, unit: int | None = None) -> bytes:
         """The answer's PDU. Raises RefusedError for an exception, TimeoutError for no answer or a damaged one."""
-        answer = unpack(await self.say(pack(unit, pdu)))
+        answer = unpack(await self.say(pack(self.unit if unit is None else unit, pdu)))
         if answer is None:
             raise TimeoutError
         if answer[1][0] & 0x80:

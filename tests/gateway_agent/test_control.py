@@ -26,7 +26,9 @@ class Lamps:
         self.outcome: LampOutcome | Exception | None = None
         self.looks_at: Callable[[], None] = lambda: None
 
-    async def lamp(self, target: str, level_pct: int, fade_s: int, expires_ms: int) -> LampOutcome:
+    async def lamp(
+        self, target: str, level_pct: int, fade_s: int, expires_ms: int, hold_s: int, reason: int
+    ) -> LampOutcome:
         self.looks_at()
         self.log.append((target, level_pct, fade_s, expires_ms))
         await asyncio.sleep(self.takes_s)

@@ -59,7 +59,7 @@ def test_every_combination_of_options_gives_a_device(name: str) -> None:
         assert resolved.points
         assert len({point.name for point in resolved.points}) == len(resolved.points)
         of_requests = [point for request in resolved.requests() for point in request.points]
-        assert len(of_requests) + sum(point.pin is not None for point in resolved.points) == len(resolved.points)
+        assert len(of_requests) + sum(point.is_own for point in resolved.points) == len(resolved.points)
 
 
 # DOMAIN.md section 9, whole frames with their check value.

@@ -190,7 +190,7 @@ def with_digest(table: bytes) -> bytes:
         (b"", errors.SHORT),
         (TABLE[:39], errors.SHORT),
         (b"GPT2" + TABLE[4:], errors.VERSION),
-        (with_digest(TABLE[:12] + b"\x02" + TABLE[13:]), errors.VERSION),
+        (with_digest(TABLE[:12] + b"\x01" + TABLE[13:]), errors.VERSION),
         (TABLE[:-1], errors.LENGTH),
         (TABLE + b"\x00", errors.LENGTH),
         (TABLE[:-1] + bytes([TABLE[-1] ^ 1]), errors.CRC),

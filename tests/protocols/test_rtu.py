@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocols import errors, modbus, rtu
+from protocols import errors, modbus, rtu, rtu_check
 
 VECTORS = json.loads((Path(__file__).parents[2] / "protocols/vectors/rtu.json").read_text())
 
@@ -45,7 +45,7 @@ def read_answer(unit: int, function: int, values: list[int]) -> bytes:
 
 def reason_of(frame: bytes, request: bytes) -> int:
     try:
-        rtu.check_answer(frame, 0, len(frame), request)
+        rtu_check.check_answer(frame, 0, len(frame), request)
     except errors.WireError as error:
         return error.reason
     return 0

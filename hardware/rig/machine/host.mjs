@@ -79,7 +79,7 @@ function runDue() {
 
 // ---- what a step hands back ---------------------------------------------------------------------------------------
 
-const OUT_UART_TX = 1, OUT_UART_SETUP = 2, OUT_PIN = 3, OUT_TEXT = 4, OUT_END = 5, OUT_RTC = 6;
+const OUT_UART_TX = 1, OUT_UART_SETUP = 2, OUT_PIN = 3, OUT_TEXT = 4, OUT_END = 5, OUT_RTC = 6, OUT_OPERATION = 7, OUT_I2C = 8;
 let outputs = [];
 let ended = false;
 
@@ -104,6 +104,10 @@ function text(value) {
   return Buffer.concat([u32(bytes.length), bytes]);
 }
 
+function bytes(value) {
+  return Buffer.concat([u32(value.length), value]);
+}
+
 // A program that ends or fails leaves the board at its prompt, where only the watchdog can still act.
 function end(how, detail) {
   if (ended && how !== "watchdog") return;
@@ -121,7 +125,7 @@ function guarded(work) {
     return work();
   } catch (error) {
     if (ended) return undefined; // machine.reset() unwinds by an exception of its own
-    if (error?.name === "PythonError" && error.type === "SystemExit") end("exit", "");
+    if (error?.name === "PythonError" && error.type === "SystemExit") end(booting ? "soft_reset" : "exit", "");
     else crash(error?.name === "PythonError" ? error.message : String(error?.stack ?? error));
     return undefined;
   }
@@ -148,7 +152,9 @@ const PARITY_NONE = -1;
 const uarts = new Map();
 const pinLevels = new Map(Object.entries(options.pins ?? {}).map(([pin, level]) => [Number(pin), level]));
 const pinWatchers = new Map();
-const analogue = new Map();
+const analogue = new Map(Object.entries(options.analogue ?? {}).map(([pin, uv]) => [Number(pin), uv]));
+// An I2C device is 256 registers; bit 7 of a register's number moves on by itself, as ST's sensors have it.
+const i2cDevices = new Map(Object.entries(options.i2c ?? {}).map(([at, hex]) => [Number(at), Buffer.from(hex, "hex")]));
 let watchdog = null;
 let watchdogMs = 0;
 
@@ -196,6 +202,22 @@ const ports = {
   },
   pin_on_change(pin, handler) {
     pinWatchers.set(pin, handler);
+  },
+  i2c_scan: () => [...i2cDevices.keys()].sort((a, b) => a - b).join(" "),
+  i2c_read(device, register, address, length) {
+    const registers = i2cDevices.get(device);
+    if (!registers) return -1;
+    const into = bytesAt(address, length);
+    for (let index = 0; index < length; index++) into[index] = registers[(register & 0x7f) + (register & 0x80 ? index : 0)];
+    return length;
+  },
+  i2c_write(device, register, address, length) {
+    const registers = i2cDevices.get(device);
+    if (!registers) return -1;
+    const from = Buffer.from(bytesAt(address, length));
+    from.copy(registers, register & 0x7f);
+    put(OUT_I2C, Buffer.from([device, register & 0x7f]), u32(length), from);
+    return length;
   },
   adc_read_uv: (pin) => analogue.get(pin) ?? 0,
   timer_start: (handler, periodMs, periodic) => addTimer(handler, periodMs, [], periodic ? Math.max(1, periodMs) : 0),
@@ -245,36 +267,89 @@ function loadFlash(FS, folder, inside) {
   }
 }
 
-// A file's new content is on the flash when it is closed, as littlefs has it.
+// Every operation that changes the flash is counted and told; the one that the rig has named is the last thing that
+// happens before the power is gone, or the first thing that does not happen any more.
+const NOTHING = Buffer.alloc(0);
+let operations = options.operations ?? 0;
+let cutAt = options.cut_at_operation ?? 0;
+let cutAfter = options.cut_after ?? false;
+
+class PowerCut extends Error {}
+
+function cut(what) {
+  end("cut", what);
+  throw new PowerCut(what);
+}
+
+function operate(kind, name, other, content, change) {
+  if (ended) throw new PowerCut("the power is off");
+  const what = `operation ${++operations}, ${kind} ${name}${other && " to " + other}`;
+  const last = operations === cutAt;
+  if (last && !cutAfter) cut("before " + what);
+  const result = change();
+  put(OUT_OPERATION, text(kind), text(name), text(other), bytes(options.record_content ? content() : NOTHING));
+  if (last) cut("after " + what);
+  return result;
+}
+
+// What littlefs guarantees: a file that is opened to be made is there at once, empty; its new content is there when it
+// is closed; all else happens whole or not at all.
+const TO_WRITE = 3, TO_CREATE = 0o100, TO_TRUNCATE = 0o1000, TO_APPEND = 0o2000;
+
+function modeOf(flags) {
+  return flags & TO_APPEND ? "ab" : flags & TO_TRUNCATE ? "wb" : "r+b";
+}
+
 function keepFlash(FS) {
   const absolute = (name) => (name.startsWith("/") ? name : `${FS.cwd() === "/" ? "" : FS.cwd()}/${name}`);
-  const close = FS.close;
-  FS.close = (stream) => {
+  const nothing = () => NOTHING;
+  const { open, write, close } = FS;
+  const flashName = (stream) => {
     const name = stream.node && FS.getPath(stream.node); // its name now, not the one it was opened by
-    const written = (stream.flags & 3) !== 0 && name && onFlash(name);
-    close(stream);
-    if (!written || !FS.analyzePath(name).exists) return;
-    const target = hostPath(name);
-    fs.writeFileSync(`${target}.new`, FS.readFile(name));
-    fs.renameSync(`${target}.new`, target);
+    return (stream.flags & TO_WRITE) !== 0 && name && onFlash(name) ? name : "";
+  };
+  FS.open = (file, flags, mode) => {
+    const name = typeof file === "string" ? absolute(file) : "";
+    if (!(flags & TO_WRITE) || !onFlash(name)) return open(file, flags, mode);
+    const isNew = (flags & TO_CREATE) !== 0 && !FS.analyzePath(name).exists;
+    return operate("open", name, modeOf(flags), nothing, () => {
+      const stream = open(file, flags, mode);
+      if (isNew) fs.writeFileSync(hostPath(name), "");
+      return stream;
+    });
+  };
+  FS.write = (stream, buffer, offset, length, ...rest) => {
+    const name = flashName(stream);
+    if (!name) return write(stream, buffer, offset, length, ...rest);
+    const content = () => Buffer.from(buffer.slice(offset, offset + length));
+    return operate("write", name, "", content, () => write(stream, buffer, offset, length, ...rest));
+  };
+  FS.close = (stream) => {
+    const name = flashName(stream);
+    if (!name || !FS.analyzePath(name).exists) return close(stream);
+    return operate("close", name, "", nothing, () => {
+      close(stream);
+      const target = hostPath(name);
+      fs.writeFileSync(`${target}.new`, FS.readFile(name));
+      fs.renameSync(`${target}.new`, target);
+    });
   };
   const changes = {
     unlink: (name) => fs.rmSync(hostPath(name), { force: true }),
     rmdir: (name) => fs.rmdirSync(hostPath(name)),
     mkdir: (name) => fs.mkdirSync(hostPath(name), { recursive: true }),
-    rename(from, to) {
-      // A file that was never closed has a name but no content on the flash yet.
-      if (fs.existsSync(hostPath(from))) fs.renameSync(hostPath(from), hostPath(to));
-      else fs.writeFileSync(hostPath(to), "");
-    },
+    rename: (from, to) => fs.renameSync(hostPath(from), hostPath(to)),
   };
-  for (const [name, mirror] of Object.entries(changes)) {
-    const inner = FS[name];
-    FS[name] = (...args) => {
-      const result = inner(...args);
+  for (const [kind, mirror] of Object.entries(changes)) {
+    const inner = FS[kind];
+    FS[kind] = (...args) => {
       const names = args.filter((item) => typeof item === "string").map(absolute);
-      if (names.length && names.every(onFlash)) mirror(...names);
-      return result;
+      if (!names.length || !names.every(onFlash)) return inner(...args);
+      return operate(kind, names[0], names[1] ?? "", nothing, () => {
+        const result = inner(...args);
+        mirror(...names);
+        return result;
+      });
     };
   }
 }
@@ -305,13 +380,22 @@ async function start() {
   guarded(() => machine.runPython("import rig_boot\nrig_boot.measure()"));
 }
 
+// With `watch_heap` each answer tells what the heap holds at this yield: it takes a walk through the whole heap.
+let heapInUse = null;
+
+let booting = false; // where sys.exit() is a soft reset, as on the ESP32
+
 function boot() {
+  booting = true;
+  if (options.watch_heap) heapInUse = machine.pyimport("gc").mem_alloc;
+
   for (const name of ["boot.py", "main.py"]) {
     if (ended) return;
     if (machine.FS.analyzePath(`${FLASH}/${name}`).exists) {
       guarded(() => machine.runPython(`import rig_boot\nrig_boot.run("${name}")`));
     }
   }
+  booting = false;
 }
 
 function runScript(script) {
@@ -332,7 +416,7 @@ function information() {
 }
 
 const IN_STEP = 1, IN_BOOT = 2, IN_SCRIPT = 3, IN_INFO = 4;
-const EVENT_UART_RX = 1, EVENT_PIN = 2, EVENT_ADC = 3;
+const EVENT_UART_RX = 1, EVENT_PIN = 2, EVENT_ADC = 3, EVENT_CUT = 4, EVENT_I2C = 5;
 
 function applyEvents(body, offset) {
   while (offset < body.length && !ended) {
@@ -354,6 +438,15 @@ function applyEvents(body, offset) {
     } else if (kind === EVENT_ADC) {
       analogue.set(body[offset], body.readUInt32LE(offset + 1));
       offset += 5;
+    } else if (kind === EVENT_I2C) {
+      const device = body[offset], length = body.readUInt32LE(offset + 1);
+      if (length) i2cDevices.set(device, Buffer.from(body.subarray(offset + 5, offset + 5 + length)));
+      else i2cDevices.delete(device);
+      offset += 5 + length;
+    } else if (kind === EVENT_CUT) {
+      cutAt = body.readUInt32LE(offset);
+      cutAfter = body[offset + 4] !== 0;
+      offset += 5;
     } else throw new Error(`unknown event ${kind}`);
   }
 }
@@ -371,14 +464,15 @@ function handle(body) {
   spun = 0;
   looks = 0;
   const next = nextTimer();
-  return Buffer.concat([f64(next === null ? Infinity : next.at), ...outputs]);
+  const heap = heapInUse === null || ended ? 0 : heapInUse();
+  return Buffer.concat([f64(next === null ? Infinity : next.at), u32(heap), ...outputs]);
 }
 
 await start();
 const socket = new net.Socket({ fd: options.descriptor });
 let waiting = Buffer.alloc(0);
 const send = (body) => socket.write(Buffer.concat([u32(body.length), body]));
-send(Buffer.concat([f64(Infinity), ...outputs]));
+send(Buffer.concat([f64(Infinity), u32(0), ...outputs]));
 socket.on("data", (chunk) => {
   waiting = waiting.length ? Buffer.concat([waiting, chunk]) : chunk;
   while (waiting.length >= 4) {

@@ -2,8 +2,10 @@
 
 A frame is a u32 little-endian length and a body. To the host: u8 command (1 step, 2 boot, 3 script, 4 information),
 f64 time in ms, then events (1 UART bytes: u8 uart, u32 length, bytes; 2 pin: u8 pin, u8 level; 3 ADC: u8 pin,
-u32 microvolts) or the script's text. Back: f64 time of the next timer in ms (infinity when there is none), then
-outputs, read by `Reply`. The call blocks, for the machine runs only while the rig waits for it.
+u32 microvolts; 4 power cut: u32 number of the operation, u8 1 after it; 5 an I2C device: u8 address, u32 length, its
+256 registers, none when it is gone) or the script's text. Back: f64 time of the
+next timer in ms (infinity when there is none), u32 bytes of heap in use at this yield (0 unless `watch_heap` asks for
+it), then outputs, read by `Reply`. The call blocks, for the machine runs only while the rig waits for it.
 """
 
 import contextlib
@@ -21,8 +23,8 @@ HERE = Path(__file__).parent
 MICROPYTHON = HERE / "node_modules/@micropython/micropython-webassembly-pyscript/micropython.mjs"
 
 _STEP, _BOOT, _SCRIPT, _INFORMATION = 1, 2, 3, 4
-_EVENT_UART, _EVENT_PIN, _EVENT_ADC = 1, 2, 3
-_OUT_UART, _OUT_SETUP, _OUT_PIN, _OUT_TEXT, _OUT_END, _OUT_RTC = 1, 2, 3, 4, 5, 6
+_EVENT_UART, _EVENT_PIN, _EVENT_ADC, _EVENT_CUT, _EVENT_I2C = 1, 2, 3, 4, 5
+_OUT_UART, _OUT_SETUP, _OUT_PIN, _OUT_TEXT, _OUT_END, _OUT_RTC, _OUT_OPERATION, _OUT_I2C = 1, 2, 3, 4, 5, 6, 7, 8
 _ANSWER_WITHIN_S = 120.0
 
 
@@ -30,17 +32,33 @@ class MachineError(Exception):
     """A machine could not be started, or its host process is gone."""
 
 
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One thing that the machine did to its flash: open (`other` is the mode), write, close, unlink, rename (to
+    `other`), mkdir, rmdir. Names begin with /flash; `content` is kept only while the machine records it.
+    """
+
+    kind: str
+    name: str
+    other: str
+    content: bytes
+
+
 @dataclass(slots=True)
 class Reply:
-    """What one step gave: next timer (ms or None), UART bytes and set-ups, pins, printed lines, how it ended."""
+    """What one step gave: next timer (ms or None), UART bytes and set-ups, pins, printed lines, how it ended,
+    what was done to the flash."""  # fmt: skip
 
     next_ms: float | None = None
+    heap_bytes: int = 0
     sent: list[tuple[int, bytes]] = field(default_factory=list)
     setups: list[tuple[int, int, int, str, int]] = field(default_factory=list)
     pins: list[tuple[int, int]] = field(default_factory=list)
+    i2c_writes: list[tuple[int, int, bytes]] = field(default_factory=list)
     printed: list[str] = field(default_factory=list)
     ended: tuple[str, str] | None = None
     rtc_hex: str | None = None
+    operations: list[Operation] = field(default_factory=list)
 
 
 def uart_event(uart: int, data: bytes) -> bytes:
@@ -56,6 +74,16 @@ def pin_event(pin: int, level: int) -> bytes:
 def adc_event(pin: int, microvolts: int) -> bytes:
     """The event "this pin now carries this voltage"."""
     return struct.pack("<BBI", _EVENT_ADC, pin, microvolts)
+
+
+def i2c_event(device: int, registers: bytes) -> bytes:
+    """The event "the I2C device at this address now holds these 256 registers"; without any it is gone."""
+    return struct.pack("<BBI", _EVENT_I2C, device, len(registers)) + registers
+
+
+def cut_event(operation: int, after: bool) -> bytes:
+    """The event "the power will be cut at this operation on the flash", counted as the option `operations` is."""
+    return struct.pack("<BIB", _EVENT_CUT, operation, after)
 
 
 class Host:
@@ -147,15 +175,18 @@ class Host:
 
 
 def _read_reply(body: bytes) -> Reply:
-    (next_ms,) = struct.unpack_from("<d", body)
-    reply = Reply(next_ms=None if next_ms == float("inf") else next_ms)
-    offset = 8
+    next_ms, heap_bytes = struct.unpack_from("<dI", body)
+    reply = Reply(next_ms=None if next_ms == float("inf") else next_ms, heap_bytes=heap_bytes)
+    offset = 12
 
-    def take_text() -> str:
+    def take_bytes() -> bytes:
         nonlocal offset
         (length,) = struct.unpack_from("<I", body, offset)
         offset += 4 + length
-        return body[offset - length : offset].decode("utf-8", "replace")
+        return body[offset - length : offset]
+
+    def take_text() -> str:
+        return take_bytes().decode("utf-8", "replace")
 
     while offset < len(body):
         kind = body[offset]
@@ -175,6 +206,12 @@ def _read_reply(body: bytes) -> Reply:
             reply.printed.append(take_text())
         elif kind == _OUT_RTC:
             reply.rtc_hex = take_text()
+        elif kind == _OUT_I2C:
+            device, register, length = struct.unpack_from("<BBI", body, offset)
+            offset += 6 + length
+            reply.i2c_writes.append((device, register, body[offset - length : offset]))
+        elif kind == _OUT_OPERATION:
+            reply.operations.append(Operation(take_text(), take_text(), take_text(), take_bytes()))
         elif kind == _OUT_END:
             reply.ended = (take_text(), take_text())
         else:

@@ -10,7 +10,17 @@ from typing import Any
 
 from hardware.rig.bus import Bus, Drop
 from hardware.rig.clock import RigClock
-from hardware.rig.machine.lockstep import Host, MachineError, Reply, adc_event, pin_event, uart_event
+from hardware.rig.machine.lockstep import (
+    Host,
+    MachineError,
+    Operation,
+    Reply,
+    adc_event,
+    cut_event,
+    i2c_event,
+    pin_event,
+    uart_event,
+)
 
 STOCK_ESP32_HEAP_BYTES = 147_664  # what a stock board shows free with Wi-Fi on
 _POWER_ON, _HARD_RESET, _WATCHDOG_RESET, _SOFT_RESET = 1, 2, 3, 5
@@ -20,7 +30,11 @@ _HEAP_CHECK_EVERY_S = 10.0
 
 
 class NodeMachine:
-    """One node. `start`, then `connect_uart` and `set_pin`, then `power_on`; time is the running loop's."""
+    """One node. `start`, then `connect_uart` and `set_pin`, then `power_on`; time is the running loop's.
+
+    `flash_operations` counts what the machine does to its flash; while `records_flash` is set (before `power_on`),
+    `operations` lists it with the bytes that are written.
+    """
 
     def __init__(self, name: str, flash: Path, clock: RigClock, heap_bytes: int, seed: int) -> None:
         self.name = name
@@ -31,11 +45,19 @@ class NodeMachine:
         self.ends: list[tuple[str, str]] = []
         self.starts = 0
         self.steps = 0
+        self.flash_operations = 0
+        self.records_flash = False
+        self.watches_heap = False
+        self.heap_peak_bytes = 0
+        self.operations: list[Operation] = []
         self.on_pin: Callable[[int, int], None] | None = None
         self._clock = clock
         self._host: Host | None = None
         self._drops: dict[int, Drop] = {}
+        self.on_i2c: Callable[[int, int, bytes], None] | None = None
         self._pins: dict[int, int] = {}
+        self._analogue: dict[int, int] = {}
+        self._i2c: dict[int, bytes] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._events = bytearray()
         self._next_ms: float | None = None
@@ -44,6 +66,7 @@ class NodeMachine:
         self._rtc_hex = ""
         self._heap_check_s = 0.0
         self._starting: asyncio.Task[None] | None = None
+        self._cut: tuple[int, bool] = (0, False)
 
     @classmethod
     async def start(
@@ -69,7 +92,25 @@ class NodeMachine:
 
     def set_adc(self, pin: int, microvolts: int) -> None:
         """Put a voltage on an analogue input."""
+        self._analogue[pin] = microvolts
         self._post(adc_event(pin, microvolts))
+
+    def set_i2c(self, address: int, registers: bytes | None) -> None:
+        """Let the I2C device at `address` hold these 256 registers; None unplugs it."""
+        if registers is None:
+            self._i2c.pop(address, None)
+        else:
+            self._i2c[address] = registers
+        self._post(i2c_event(address, registers or b""))
+
+    def cut_at_operation(self, number: int, *, after: bool = False) -> None:
+        """Cut the power at the `number`-th operation on the flash from now on: just before it, or just `after` it.
+
+        The machine then stays off, with ("cut", which operation) in `ends`, until `power_on`; 0 calls the cut off.
+        Counted are open for writing, write, close, unlink, rename, mkdir and rmdir, also across restarts.
+        """
+        self._cut = (self.flash_operations + number if number else 0, after)
+        self._post(cut_event(*self._cut))
 
     async def power_on(self, cause: int = _POWER_ON) -> None:
         """Boot: boot.py, then main.py. Raises MachineError when the machine cannot start at all."""
@@ -80,9 +121,16 @@ class NodeMachine:
             "flash": str(self.flash),
             "hide": True,
             "pins": self._pins,
+            "analogue": self._analogue,
+            "i2c": {address: registers.hex() for address, registers in self._i2c.items()},
             "reset_cause": cause,
             "unique_id": self.name.encode()[:6].ljust(6, b"\0").hex(),
             "rtc_memory": self._rtc_hex,
+            "operations": self.flash_operations,
+            "record_content": self.records_flash,
+            "watch_heap": self.watches_heap,
+            "cut_at_operation": self._cut[0],
+            "cut_after": self._cut[1],
             "random_seed": zlib.crc32(f"{self.seed}/{self.name}/{self.starts}".encode()),
         }
         loop = asyncio.get_running_loop()
@@ -148,6 +196,7 @@ class NodeMachine:
 
     def _take(self, reply: Reply) -> None:
         self.steps += 1
+        self.heap_peak_bytes = max(self.heap_peak_bytes, reply.heap_bytes - self._baseline_bytes)
         for uart, baud, _bits, parity, stop_bits in reply.setups:
             if uart in self._drops:
                 self._drops[uart].configure(baud, parity, stop_bits)
@@ -157,11 +206,21 @@ class NodeMachine:
         for pin, level in reply.pins:
             if self.on_pin is not None:
                 self.on_pin(pin, level)
+        for address, register, data in reply.i2c_writes:
+            if self.on_i2c is not None:
+                self.on_i2c(address, register, data)
         self.printed.extend(reply.printed)
+        self.flash_operations += len(reply.operations)
+        if self.records_flash:
+            self.operations.extend(reply.operations)
         if reply.rtc_hex is not None:
             self._rtc_hex = reply.rtc_hex
         if reply.ended is not None:
             self.ends.append(reply.ended)
+            if reply.ended[0] == "cut":
+                self._cut = (0, False)
+                self.kill()
+                return
             if reply.ended[0] in _CAUSE_OF:
                 self._restart(_CAUSE_OF[reply.ended[0]])
                 return

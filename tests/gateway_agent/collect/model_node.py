@@ -35,6 +35,7 @@ class ModelNode:
         self.version = node_map.IDENTITY_MAP_VERSION_VALUE
         self.digest = DIGEST
         self.epoch = 5
+        self.epochs_ago = 0
         self.clock_off_ms: int | None = None
         self.samples: list[tuple[int, int, int, int]] = [(0, quality.NEVER, 0, 0)] * len(POINTS)
         self.events: list[tuple[int, int, int, int]] = []
@@ -85,12 +86,13 @@ class ModelNode:
             return True
         if address == node_map.EVENT_ACKNOWLEDGEMENT and len(values) >= 4:
             epoch, sequence = values[0] << 16 | values[1], values[2] << 16 | values[3]
-            if epoch != self.epoch:
+            if epoch != self.epoch - self.epochs_ago:
                 return False
+            self.epochs_ago = 0
             self.acknowledged.append((epoch, sequence))
             self.events = [event for event in self.events if event[0] > sequence]
             return True
-        if address == node_map.LAMP_COMMAND and len(values) == 5:
+        if address == node_map.LAMP_COMMAND and len(values) == 8:
             self.commands.append(tuple(values))
             self.on_command(tuple(values))
             return True
@@ -111,7 +113,14 @@ class ModelNode:
         identity = [self.magic, self.version, 1, 0, *_u32(self.digest), len(POINTS), 2, *_u32(self.epoch), 1, 64]
         sequences = [event[0] for event in self.events]
         window = self.events[: node_map.EVENT_COUNT]
-        events = [*_u32(min(sequences, default=0)), *_u32(max(sequences, default=0)), 0, 0, len(window), 0]
+        events = [
+            *_u32(min(sequences, default=0)),
+            *_u32(max(sequences, default=0)),
+            0,
+            0,
+            len(window),
+            self.epochs_ago,
+        ]
         for sequence, code, slot, value in window:
             time_state = int(self.clock_off_ms is not None)
             events += [*_u32(sequence), code, slot, *_u32(value), *_u32(wall_ms // 1000), wall_ms % 1000, time_state]

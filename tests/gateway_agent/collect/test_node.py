@@ -12,7 +12,7 @@ from gateway_agent.collect.node_slots import NodePoint, SlotBook
 from gateway_agent.journal import JournalUnavailable
 from gateway_agent.records import LampOutcome
 from hardware.rig.clock import RigClock, run_virtual
-from protocols import event_codes, lamp_codes, quality
+from protocols import event_codes, lamp_codes, node_map, quality
 from tests.gateway_agent.collect.model_node import DIGEST, NodeBench
 
 
@@ -111,6 +111,18 @@ def test_more_events_than_a_window_holds_are_taken_in_order_and_none_twice() -> 
     on_node_bench(body)
 
 
+def test_an_event_from_before_a_restart_keeps_the_name_that_it_had() -> None:
+    async def body(bench: NodeBench) -> None:
+        await asyncio.sleep(3)
+        bench.node.epochs_ago = 2
+        bench.node.events = [(7, event_codes.INPUT_RAISED, 2, 1)]
+        await asyncio.sleep(2)
+        assert [event.origin for event in bench.sink.node_events] == [(3, 7)]
+        assert bench.node.acknowledged == [(3, 7)]
+
+    on_node_bench(body)
+
+
 def test_what_a_node_tells_is_named_for_people() -> None:
     told = {
         (event_codes.NODE_STARTED, 0xFFFF): ("lamp_node", "event", "node-started", None),
@@ -174,7 +186,11 @@ def test_a_node_that_is_not_ours_is_not_read_and_the_mend_is_told_once(
         assert (bench.sink.samples, bench.sink.node_events, bench.node.written) == ([], [], [])
         assert words in str(bench.reader.problem)
         assert [event.code for event in bench.sink.noticed_events] == ["wrong-table"]
-        bench.node.digest, bench.node.version, bench.node.magic = DIGEST, 1, 0x4750
+        bench.node.digest, bench.node.version, bench.node.magic = (
+            DIGEST,
+            node_map.IDENTITY_MAP_VERSION_VALUE,
+            0x4750,
+        )
         bench.node.sample(0, 1, 1)
         await asyncio.sleep(4)
         assert [one.value for one in bench.sink.samples] == [1]
@@ -207,7 +223,7 @@ def test_a_lamp_command_is_written_once_and_confirmed_by_what_the_driver_reads_b
         bench.node.lamp_state[0] = 0xFFFF
         outcome = await bench.reader.lamp.set(40, 2, 1_800_000_000_999)
         assert outcome == LampOutcome("confirmed", 40, "the driver reads back 40 %")
-        assert bench.node.commands == [(1, 40, 2, 1_800_000_000 >> 16, 1_800_000_000 & 0xFFFF)]
+        assert bench.node.commands == [(1, 40, 2, 1_800_000_000 >> 16, 1_800_000_000 & 0xFFFF, 0, 0, 0)]
 
     on_node_bench(body)
 

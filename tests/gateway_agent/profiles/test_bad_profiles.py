@@ -118,7 +118,7 @@ CASES = [
     ("change = 0.5", "change = -1", "report = { every_s = 900, c", "report.change is -1", "greater than 0"),
     ("every_s = 900, change", "change", "report = { change", "needs either every_s or window_s", "write {"),
     ("every_s = 900, change", "window_s = 9, change", "report = { window_s = 9,", "no meaning beside", "take one"),
-    (TEMPERATURE, "", "[points.temperature]", "needs either a register or a pin", "give one of the two"),
+    (TEMPERATURE, "", "[points.temperature]", "needs one of register, field, pin", "give one of them"),
     (TEMPERATURE, "pin = { number = 4 }", "scale = -1", "has no scale", "take scale out"),
     (TEMPERATURE, TEMPERATURE + "\nalarm = true", "alarm = true", "only the point of a pin", "[[alarms]]"),
     (TEMPERATURE, TEMPERATURE + "\ninverted = true", "inverted", "only a bool can be inverted", "take inverted"),

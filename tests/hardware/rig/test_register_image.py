@@ -22,7 +22,7 @@ def resolved_profiles() -> list[ResolvedProfile]:
         found.append(resolve(profile))
         for option, section in profile.options.items():
             found.extend(resolve(profile, {option: choice}) for choice in section.choices or section.range or ())
-    return [resolved for resolved in found if any(point.register for point in resolved.points)]
+    return [one for one in found if one.profile.frame is None and any(point.register for point in one.points)]
 
 
 RESOLVED = resolved_profiles()

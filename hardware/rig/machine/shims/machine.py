@@ -19,6 +19,7 @@ _NO_PARITY = -1
 _LAST_PIN = 39
 _FIRST_INPUT_ONLY = 34
 _FLASH_PINS = (6, 7, 8, 9, 10, 11)
+_ENODEV = 19
 
 
 class Pin:
@@ -36,7 +37,7 @@ class Pin:
     DRIVE_2 = 2
     DRIVE_3 = 3
 
-    def __init__(self, id, mode=-1, pull=-1, *, value=None, drive=None, hold=None):
+    def __init__(self, id, mode=-1, pull=-1, *, value=None, drive=None):
         if isinstance(id, Pin):
             id = id._id
         if not 0 <= id <= _LAST_PIN or id in _FLASH_PINS:
@@ -46,7 +47,7 @@ class Pin:
         self._trigger = 0
         self.init(mode, pull, value=value)
 
-    def init(self, mode=-1, pull=-1, *, value=None, drive=None, hold=None):
+    def init(self, mode=-1, pull=-1, *, value=None, drive=None):
         if self._id >= _FIRST_INPUT_ONLY:
             if mode in (Pin.OUT, Pin.OPEN_DRAIN):
                 raise ValueError("pin can only be input")
@@ -112,7 +113,7 @@ class UART:
     CTS = 2
     IRQ_RX = 1
     IRQ_RXIDLE = 4096
-    IRQ_BREAK = 128
+    IRQ_BREAK = 2
 
     def __init__(self, id, baudrate=115200, **settings):
         if id not in (0, 1, 2):
@@ -196,13 +197,16 @@ _any = _ports.uart_any
 _read = _ports.uart_read
 _write = _ports.uart_write
 _tx_left_us = _ports.uart_tx_left_us
+_adc_read_uv = _ports.adc_read_uv
+_i2c_read = _ports.i2c_read
+_i2c_write = _ports.i2c_write
 UART.any = lambda self: _any(self._id)
 
 
 class WDT:
     """machine.WDT: once started it cannot be stopped; unfed, the board resets."""
 
-    def __init__(self, id=0, timeout=5000):
+    def __init__(self, *, id=0, timeout=5000):
         if timeout < 1:
             raise ValueError("WDT timeout too short")
         _ports.watchdog_start(timeout)
@@ -224,27 +228,94 @@ class RTC:
 
 
 class ADC:
-    """machine.ADC: the rig sets the microvolts of a pin."""
+    """machine.ADC: the rig sets the microvolts of a pin; 11 dB reach 3.1 V. ADC2 (0, 2, 4, 12 to 15, 25 to 27) is
+    there, though a board whose radio is on cannot read it."""
 
     ATTN_0DB = 0
     ATTN_2_5DB = 1
     ATTN_6DB = 2
     ATTN_11DB = 3
+    WIDTH_9BIT = 9
+    WIDTH_10BIT = 10
+    WIDTH_11BIT = 11
+    WIDTH_12BIT = 12
 
-    def __init__(self, pin, *, atten=ATTN_0DB):
-        self._id = pin._id if isinstance(pin, Pin) else pin
+    _FULL_UV = (950000, 1250000, 1750000, 3100000)
+    _PINS = (0, 2, 4, 12, 13, 14, 15, 25, 26, 27, 32, 33, 34, 35, 36, 37, 38, 39)
+
+    def __init__(self, id, *, sample_ns=-1, atten=ATTN_0DB):
+        self._id = id._id if isinstance(id, Pin) else id
+        if self._id not in ADC._PINS:
+            raise ValueError("invalid pin")
+        self.init(atten=atten)
+
+    def init(self, *, sample_ns=-1, atten=ATTN_0DB):
+        self._full_uv = ADC._FULL_UV[atten]
+
+    def atten(self, atten):
+        self._full_uv = ADC._FULL_UV[atten]
+
+    def width(self, bits):
+        pass
 
     def read_uv(self):
-        return _ports.adc_read_uv(self._id)
+        return min(self._full_uv, _adc_read_uv(self._id))
 
     def read_u16(self):
-        return min(65535, self.read_uv() * 65535 // 3300000)
+        return self.read_uv() * 65535 // self._full_uv
+
+    def read(self):
+        return self.read_u16() >> 4
+
+    def deinit(self):
+        pass
+
+
+class I2C:
+    """machine.I2C: the devices are register files that the rig fills; an address without one does not answer."""
+
+    def __init__(self, id, *, scl=None, sda=None, freq=400000, timeout=50000):
+        if id not in (0, 1):
+            raise ValueError("I2C(%d) does not exist" % id)
+        for pin in (scl, sda):
+            if isinstance(pin, Pin) and pin._id >= _FIRST_INPUT_ONLY:
+                raise ValueError("pin can only be input")
+        self._one = bytearray(1)
+
+    def init(self, *, scl=None, sda=None, freq=400000):
+        pass
+
+    def deinit(self):
+        pass
+
+    def scan(self):
+        return [int(address) for address in _ports.i2c_scan().split()]
+
+    def readfrom_mem_into(self, addr, memaddr, buf, *, addrsize=8):
+        if _i2c_read(addr, memaddr, _addressof(buf), len(buf)) < 0:
+            raise OSError(_ENODEV)
+
+    def readfrom_mem(self, addr, memaddr, nbytes, *, addrsize=8):
+        buffer = bytearray(nbytes)
+        self.readfrom_mem_into(addr, memaddr, buffer)
+        return bytes(buffer)
+
+    def writeto_mem(self, addr, memaddr, buf, *, addrsize=8):
+        if _i2c_write(addr, memaddr, _addressof(buf), len(buf)) < 0:
+            raise OSError(_ENODEV)
+
+
+class SoftI2C(I2C):
+    """machine.SoftI2C: the same, on any pins."""
+
+    def __init__(self, scl, sda, *, freq=400000, timeout=50000):
+        super().__init__(0, scl=scl, sda=sda, freq=freq)
 
 
 class PWM:
     """machine.PWM: remembers what it was told; the rig sees the duty as a pin that is on or off."""
 
-    def __init__(self, dest, freq=5000, *, duty_u16=0):
+    def __init__(self, dest, *, freq=5000, duty_u16=0):
         self._pin = dest
         self._freq = freq
         self._duty = 0

@@ -79,6 +79,7 @@ class _Gc:
     enable = staticmethod(gc.enable)
     disable = staticmethod(gc.disable)
     isenabled = staticmethod(gc.isenabled)
+    threshold = staticmethod(gc.threshold)
 
     def __init__(self, heap_bytes, ours):
         self._board_bytes = heap_bytes + ours
@@ -123,12 +124,13 @@ def _looks_like_esp32(name, *rest):
 
 
 def _is_file(name):
-    for ending in ("", ".py", ".mpy"):
-        try:
-            os.stat(name + ending)
-            return True
-        except OSError:
-            continue
+    for folder in sys.path:
+        for ending in ("", ".py", ".mpy"):
+            try:
+                os.stat(folder + "/" + name + ending if folder else name + ending)
+                return True
+            except OSError:
+                continue
     return False
 
 

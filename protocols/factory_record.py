@@ -1,0 +1,45 @@
+"""Who a node is from the day it was made: a few bytes that neither settings nor updates ever touch (`factory.bin`).
+
+    magic "GPF1", CRC-32 of all that follows it (u32), then fields one after the other: kind (u8), length (u8), body
+
+Made on a PC at provisioning; a node only reads it.
+"""
+
+import binascii
+
+MAGIC = b"GPF1"
+HEAD_BYTES = 8
+
+TERMINAL_CODE = 1
+"""The terminal's code in the city's ledger, up to 32 ASCII characters."""
+NODE_KEY = 2
+"""32 bytes that the gateway shares with this node alone; without them nothing on the pole bus is guarded."""
+BROADCAST_KEY = 3
+"""32 bytes that all nodes of a pole share, for writes to unit 0."""
+
+MAX_TERMINAL_CODE = 32
+
+
+def pack(fields: "dict[int, bytes]") -> bytes:
+    """The record with these fields. Raises ValueError for one that is too long."""
+    body = b""
+    for kind in sorted(fields):
+        content = fields[kind]
+        if len(content) > (MAX_TERMINAL_CODE if kind == TERMINAL_CODE else 255):
+            raise ValueError(f"field {kind} of the factory record has {len(content)} bytes")
+        body += bytes([kind, len(content)]) + content
+    return bytes(MAGIC + binascii.crc32(body).to_bytes(4, "big") + body)
+
+
+def field(record: bytes, kind: int) -> "bytes | None":
+    """The body of a field, None where there is none or the record is not whole."""
+    body = record[HEAD_BYTES:]
+    if record[:4] != MAGIC or record[4:HEAD_BYTES] != binascii.crc32(body).to_bytes(4, "big"):
+        return None
+    at = 0
+    while at + 2 <= len(body):
+        end = at + 2 + body[at + 1]
+        if body[at] == kind and end <= len(body):
+            return body[at + 2 : end]
+        at = end
+    return None
