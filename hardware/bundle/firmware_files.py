@@ -58,7 +58,12 @@ def firmware_files(version: Version | None = None, changes: dict[str, str] | Non
 
 def compile_all(files: dict[str, str]) -> dict[str, bytes]:
     """Path and `.mpy` of each module, numbers in the place of constants. Raises BuildError."""
-    texts = inline_constants(files)
+    return dict(_compiled(tuple(files.items())))
+
+
+@lru_cache(maxsize=8)
+def _compiled(files: tuple[tuple[str, str], ...]) -> dict[str, bytes]:
+    texts = inline_constants(dict(files))
     return {name.removesuffix(".py") + ".mpy": compile_source(text, name) for name, text in texts.items()}
 
 
@@ -75,8 +80,13 @@ def compile_source(text: str, name: str) -> bytes:
         return target.read_bytes()
 
 
-def _imported_files(text: str) -> Iterator[str]:
+@lru_cache(maxsize=512)
+def _imported_files(text: str) -> tuple[str, ...]:
     """Files of ours that a module imports, with the packages they lie in."""
+    return tuple(_find_imported(text))
+
+
+def _find_imported(text: str) -> Iterator[str]:
     for statement in ast.walk(ast.parse(text)):
         modules: list[str] = []
         if isinstance(statement, ast.Import):
