@@ -12,7 +12,6 @@ from node import (
     event_keeper,
     event_registers,
     events,
-    factory,
     files,
     line,
     log,
@@ -97,6 +96,8 @@ class Core:
 
     def _guard(self, unit: int) -> None:
         """Where the node has a key, guarded registers want a tag from now on."""
+        from node import factory
+
         key = factory.node_key()
         if key is not None:
             from node import guard

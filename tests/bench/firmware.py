@@ -9,12 +9,17 @@ import re
 import struct
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 from string import Template
 
+from gateway_agent.boards.load import DEFAULT_BOARD
 from gateway_agent.config import PoleConfig, devices_of, load_pole
 from gateway_agent.provision import node_table, slots
+from hardware.bundle.boards import board_number, board_sources
+from hardware.bundle.bundle_writer import make_bundle
+from hardware.bundle.firmware_files import firmware_files, source_version
+from hardware.bundle.keys import new_key
 from hardware.rig.bus import WireFrame
 from hardware.rig.devices import SimulatedDevice
 from protocols import modbus, node_map
@@ -27,6 +32,7 @@ _DEMO = Path(__file__).parents[2] / "hardware" / "poles" / "demo.toml"
 _CASES = {"lamp-air": "lamp_node", "manhole": "manhole_node"}
 _DAY_EVERY_S = {"lamp-air": 60, "manhole": 300}
 _POLLS_LEFT_OUT, _POLLS = 40, 200
+_PROBE_S = 900
 
 
 def run(arguments: list[str]) -> Iterator[Row]:
@@ -37,6 +43,8 @@ def run(arguments: list[str]) -> Iterator[Row]:
         pole = _pole(Path(folder))
         for case, node in _CASES.items():
             yield _row(case, "heap_per_poll_bytes", _heap_per_poll(Path(folder), pole, node), "bytes")
+            yield _row(case, "heap_per_event_bytes", _heap_per_event(Path(folder), pole, node), "bytes")
+            yield _row(case, "flash_used_bytes", _flash_used(Path(folder) / node), "bytes")
             seconds, turnaround_ms = _serve(Path(folder), pole, node, requests)
             yield _row(case, "served_requests", round(requests / seconds), "requests/s")
             yield _row(case, "turnaround", round(turnaround_ms, 2), "ms")
@@ -44,6 +52,9 @@ def run(arguments: list[str]) -> Iterator[Row]:
             yield from _day(Path(folder), case, node, hours)
         ratio = node_day.dead_of_ten(Path(folder))
         yield _row("lamp-air", "poll_rate_ratio_one_dead_of_ten", round(ratio, 4), "ratio")
+    bundle_bytes = _bundle_bytes()
+    for case in _CASES:
+        yield _row(case, "bundle_bytes", bundle_bytes, "bytes")
 
 
 def _day(folder: Path, case: str, node: str, hours: int) -> Iterator[Row]:
@@ -88,30 +99,60 @@ def _connect_devices(bench: Workbench, pole: PoleConfig, node: str) -> None:
             simulated.connect(bench.sensors)
 
 
-def _on_bench(folder: Path, pole: PoleConfig, node: str, body: Callable[[Workbench], Awaitable[None]]) -> None:
+def _on_bench(
+    folder: Path,
+    pole: PoleConfig,
+    node: str,
+    body: Callable[[Workbench], Awaitable[None]],
+    programs: Iterable[str] = (),
+) -> None:
     async def with_devices(bench: Workbench) -> None:
         _connect_devices(bench, pole, node)
         await body(bench)
 
-    on_bench(folder / node, node_table(pole, node), with_devices)
+    on_bench(folder / node, node_table(pole, node), with_devices, programs=programs)
+
+
+def _printed_by(folder: Path, pole: PoleConfig, node: str, program: str, seconds: int) -> list[str]:
+    """What a node with `program` as its main.py prints within so many seconds."""
+    printed: list[str] = []
+
+    async def body(bench: Workbench) -> None:
+        (folder / node / "main.py").write_text(program)
+        await bench.power_on()
+        await asyncio.sleep(seconds)
+        printed.extend(bench.machine.printed)
+        bench.machine.printed.clear()
+        if bench.machine.ends:
+            raise RuntimeError(f"{node} ended: {bench.machine.ends[-1]}")
+
+    _on_bench(folder, pole, node, body, [program])
+    return printed
 
 
 def _heap_per_poll(folder: Path, pole: PoleConfig, node: str) -> float:
-    found = []
-
-    async def body(bench: Workbench) -> None:
-        heap_probe.install(folder / node, _POLLS_LEFT_OUT, _POLLS)
-        await bench.power_on()
-        while not bench.machine.printed:
-            await asyncio.sleep(1)
-        found.append(heap_probe.read(bench.machine.printed))
-        bench.machine.printed.clear()
-
-    _on_bench(folder, pole, node, body)
-    taken, _good, failed = found[0]
+    program = heap_probe.polls_program(_POLLS_LEFT_OUT, _POLLS)
+    taken, _good, failed = heap_probe.read_polls(_printed_by(folder, pole, node, program, _PROBE_S))
     if failed:
         raise RuntimeError(f"{node}: {failed} polls failed on a clean line")
     return taken / _POLLS
+
+
+def _heap_per_event(folder: Path, pole: PoleConfig, node: str) -> int:
+    """The most that one event takes when it goes into the ring."""
+    return max(heap_probe.read_events(_printed_by(folder, pole, node, heap_probe.events_program(), _PROBE_S)))
+
+
+def _flash_used(flash: Path) -> int:
+    """Bytes of all files on the node's flash, one slot filled, as after provisioning."""
+    return sum(file.stat().st_size for file in flash.rglob("*") if file.is_file())
+
+
+def _bundle_bytes() -> int:
+    """An update of the default board, as `make bundle` builds it."""
+    files = firmware_files(None, board_sources(DEFAULT_BOARD))
+    version = source_version()
+    return len(make_bundle(files, version, (0, 0, 0), board_number(DEFAULT_BOARD), new_key()).content)
 
 
 def _serve(folder: Path, pole: PoleConfig, node: str, requests: int) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from protocols.lamp_schedule import CLOCK, SUNRISE, SUNSET
 from protocols.lamp_schedule_writer import LampScheduleWriter
 from protocols.node_table_writer import NodeTableWriter
 from tests.firmware.lamp_bench import (
+    FAST_MAIN,
     LUX_SLOT,
     SPEED,
     Driver,
@@ -116,7 +117,7 @@ def test_the_programme_goes_on_for_days_without_a_gateway(tmp_path: Path) -> Non
         assert changes == [change for change in expected if change[0] < "06-23 08:00"]
         assert (await told(bench.master)).faults == 1 << lamp_codes.SUN_TABLE_ENDED
 
-    on_bench(tmp_path, lamp_table(), body)
+    on_bench(tmp_path, lamp_table(), body, programs=[FAST_MAIN])
 
 
 def test_an_override_resumes_to_the_programme(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_a_task_that_hangs_is_ended_by_the_watchdog(tmp_path: Path) -> None:
         missing = [entry.value for entry in await read_log(bench.master) if entry.code == log_codes.TASK_MISSING]
         assert missing == [2]  # supervisor.POLLER
 
-    on_bench(tmp_path, TABLE, body)
+    on_bench(tmp_path, TABLE, body, programs=[FROM_SLOT + HANGS])
 
 
 def test_a_task_that_never_yields_is_ended_by_the_watchdog_too(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_task_that_never_yields_is_ended_by_the_watchdog_too(tmp_path: Path) -
         assert bench.machine.starts == 2
         assert (await boot(bench)).start_reason == start_codes.WATCHDOG
 
-    on_bench(tmp_path, TABLE, body)
+    on_bench(tmp_path, TABLE, body, programs=[FROM_SLOT + SPINS])
 
 
 def test_a_healthy_node_is_never_ended_by_the_watchdog(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_three_crashes_lead_to_safe_mode_and_a_good_hour_leads_out(tmp_path: Pat
         assert (now.safe_mode, now.crashes, now.start_reason) == (0, 0, start_codes.OWN_RESET)
         assert device.asked
 
-    on_bench(tmp_path, TABLE, body)
+    on_bench(tmp_path, TABLE, body, programs=[FROM_SLOT + FAILS])
 
 
 def test_a_power_cut_ends_neither_safe_mode_nor_the_count(tmp_path: Path) -> None:
