@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from tests.faults import node_littlefs
 from tests.faults.node_bad_bundle import bad_bundle, bad_bundle_control
-from tests.faults.node_littlefs import littlefs_cut, littlefs_cut_control
 from tests.faults.node_update_cut import cut_at, make_scene
 
 
@@ -25,9 +25,9 @@ def test_a_node_that_does_not_verify_is_caught() -> None:
 
 
 def test_an_update_on_a_real_littlefs_stays_whole() -> None:
-    row = littlefs_cut(every=45)
+    row = node_littlefs.update_cut(every=45)
     assert row["survived"] == row["tried"], row
 
 
 def test_files_that_are_written_through_are_caught() -> None:
-    assert int(littlefs_cut_control(every=90)["wrong"]) > 0
+    assert int(node_littlefs.update_cut_control(every=90)["wrong"]) > 0
