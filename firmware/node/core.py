@@ -24,14 +24,13 @@ from node import (
     supervisor,
     update_gate,
 )
-from protocols import event_codes, log_codes, node_table
+from protocols import event_codes, log_codes, log_file, node_table
 from protocols import node_table_layout as layout
 
 SAFE_UNIT = const(247)
 """Unit id of a node that has no whole table; it then speaks 19200 8N1."""
 
 _SAFE_BAUD = const(19200)
-_LOG_FILE = const(60003)
 _HOUSEKEEPING_MS = const(60000)
 _LITTLE_HEAP_BYTES = const(8192)
 
@@ -59,7 +58,7 @@ class Core:
         boot_registers.BootRegisters(self.registers, this_start)
         self.settings = settings_file.SettingsFile(self.registers)
         files.add(settings_file.FIRST_FILE, settings_file.FIRST_FILE, self.settings.read, self.settings.write)
-        files.add(_LOG_FILE, _LOG_FILE, log.read, None)
+        files.add(log_file.FILE, log_file.FILE, log.read, None)
         self.update = update_gate.UpdateGate(
             self.registers, self.events, None if is_safe else self.slots, None if is_safe else table, this_start
         )
