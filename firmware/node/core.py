@@ -24,7 +24,7 @@ from node import (
     supervisor,
     update_gate,
 )
-from protocols import event_codes, log_codes, log_file, node_table
+from protocols import event_codes, log_codes, log_file, node_table, task_codes
 from protocols import node_table_layout as layout
 
 SAFE_UNIT = const(247)
@@ -76,13 +76,13 @@ class Core:
     def tasks(self, watch: supervisor.Supervisor) -> list:  # type: ignore[type-arg]
         """The coroutines that carry all this, each with its seat."""
         found = [
-            self.server.run(watch.seat(supervisor.SERVER, _BRIEF_S, self.server.wake)),
-            self.settings.run(watch.seat(supervisor.SETTINGS, _BRIEF_S, self.settings.wake)),
-            self.update.run(watch.seat(supervisor.UPDATE, _UPDATE_S)),
-            self._keep_house(watch.seat(supervisor.HOUSEKEEPING, _HOUSEKEEPING_S)),
+            self.server.run(watch.seat(task_codes.SERVER, _BRIEF_S, self.server.wake)),
+            self.settings.run(watch.seat(task_codes.SETTINGS, _BRIEF_S, self.settings.wake)),
+            self.update.run(watch.seat(task_codes.UPDATE, _UPDATE_S, self.update.wake)),
+            self._keep_house(watch.seat(task_codes.HOUSEKEEPING, _HOUSEKEEPING_S)),
         ]
         if self.keeper is not None:
-            found.append(self.keeper.run(watch.seat(supervisor.EVENT_KEEPER, _BRIEF_S, self.keeper.wake)))
+            found.append(self.keeper.run(watch.seat(task_codes.EVENT_KEEPER, _BRIEF_S, self.keeper.wake)))
         return found
 
     def _tell_start(self) -> None:

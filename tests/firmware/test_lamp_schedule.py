@@ -141,8 +141,8 @@ def test_an_override_resumes_to_the_programme(tmp_path: Path) -> None:
         await command(bench, 3, lamp_codes.RESUME)
         assert driver.level_pct == 70
         assert (await bench.master.read(node_map.LAMP_STATE, 2)) == [3, lamp_codes.CONFIRMED]
-        await command(bench, 4, 5, hold_s=3 * 3600)
-        await asyncio.sleep(3 * 3600 + 5)
+        await command(bench, 4, 5, hold_s=3600 + 600)
+        await asyncio.sleep(3600 + 605)
         assert (driver.level_pct, (await told(bench.master)).source) == (50, lamp_codes.SOURCE_SCHEDULE)
 
     on_bench(tmp_path, lamp_table(), body)
