@@ -2,9 +2,10 @@
 
 One update is recorded with all that the node does to its flash. What a cut leaves at each of its operations is laid
 out (`_flash_states`), and the real node is started from it: it must answer on the pole bus as the old or as the new
-version, all files of the slot that runs must be of that version, and its device must be read; after some of the cuts the
-gateway goes on, and the new version must be kept in the end. Operations that leave the same flash share one start. At
-some of the operations the real machine is killed in a whole update of its own: what it leaves must be what was laid out.
+version, all files of the slot that runs must be of that version, and its device must be read; after some of the cuts
+the gateway goes on, and the new version must be kept in the end. Operations that leave the same flash share one start.
+At some of the operations the real machine is killed in a whole update of its own: what it leaves must be what was laid
+out.
 
 `survived` counts cuts after which all that is so, `wrong` boots that were not good or mixed, `lost` updates that could
 not be brought to their end. The control receives into the slot that it runs from.
