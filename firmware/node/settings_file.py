@@ -6,6 +6,7 @@ new. The node starts again with them.
 """
 
 import asyncio
+import errno
 import os
 
 from micropython import const
@@ -59,10 +60,15 @@ class SettingsFile:
         return 0
 
     def write(self, _file: int, record: int, count: int, buffer: bytearray, at: int) -> int:
-        """The writer of file 60001: blocks in their order, from record 0 on; a repeated one is taken again."""
+        """The writer of file 60001: blocks in their order, from record 0 on; a repeated one is taken again.
+
+        None while what has come is being checked and kept: its tag was right, and it must stay what it was.
+        """
+        if self._result == settings_codes.CHECKING:
+            return modbus.SERVER_DEVICE_BUSY
         if record == 0:
             self._begin()
-        if self._file is None or 2 * record > self._received or self._result == settings_codes.CHECKING:
+        if self._file is None or 2 * record > self._received:
             return modbus.ILLEGAL_DATA_ADDRESS
         end = 2 * (record + count)
         if end > self._received:
@@ -156,12 +162,15 @@ class SettingsFile:
                     seat.check_in()
                     await asyncio.sleep_ms(0)
                 writing.finish()
-            self._received = 0
-            os.remove(_NEW_FILE)
         except OSError:
             return settings_codes.FLASH
         except MemoryError:
             return settings_codes.MEMORY
+        self._received = 0
+        try:
+            os.remove(_NEW_FILE)
+        except OSError as error:  # in force they are all the same
+            log.note(log_codes.FLASH_FAILED, error.errno or errno.EIO)
         return settings_codes.NO_REASON
 
     def _check(self, file, length: int) -> int:  # type: ignore[no-untyped-def]
