@@ -21,6 +21,9 @@ SENTENCES = {
 }
 """What each code says; `{value}` stands where the value, or the word for it, belongs."""
 
+TROUBLES = frozenset((2, 3, 4, 6, 8, 9, 13, 14, 15))
+"""Codes of which somebody should hear; the others tell how an ordinary day went."""
+
 START_REASONS = {
     1: "power came",
     2: "brown-out",

@@ -83,9 +83,9 @@ class Start:
     def note_good_time(self, seconds: int) -> bool:
         """After an hour without a crash nothing of them is remembered; True if that ends safe mode: reset the board."""
         state = self.state
-        if seconds < _GOOD_S or state.is_on_trial or (state.crashes == 0 and state.safe_mode != start_codes.SAFE_AFTER_CRASHES):
-            return False
         was_safe = state.safe_mode == start_codes.SAFE_AFTER_CRASHES
+        if seconds < _GOOD_S or state.is_on_trial or not (state.crashes or was_safe):
+            return False
         state.crashes = 0
         state.safe_mode = start_codes.FULL_MODE
         try:

@@ -1,4 +1,4 @@
-"""Reading one of our own nodes: who it is, its clock, its slots, its events.
+"""Reading one of our own nodes: who it is, its clock, its slots, its events, its log.
 
 A node is believed only when its identity says that it runs the table that this pole.toml makes; otherwise its slots
 would mean something else. Its clock is set when it was never set or is off; its events are acknowledged only after our
@@ -16,6 +16,7 @@ from gateway_agent.collect.complaints import Complaints
 from gateway_agent.collect.lamp import LampDialog
 from gateway_agent.collect.latest import LatestValues
 from gateway_agent.collect.node_events import NodeEvent, as_record, read_events, read_head, u32
+from gateway_agent.collect.node_log import NodeLog
 from gateway_agent.collect.node_service import (
     TIME_REGISTERS,
     NodeClock,
@@ -90,6 +91,7 @@ class NodeReader:
         self._link = UnitLink(owner, node.unit, line, timing, planned, seal=seal, broadcast_seal=broadcast_seal)
         self.lamp = LampDialog(self._link)
         self.schedule: ScheduleSender | None = None
+        self._node_log = NodeLog(self._link, node.name, clock)
 
     def keep_schedule(self, make: Callable[[int], bytes]) -> None:
         """Let the node's lamp follow the schedule that `make` gives for a unix time in milliseconds."""
@@ -121,7 +123,7 @@ class NodeReader:
                     _LOG.debug("%s: events: %s", self.config.name, error)
 
     async def _follow_service(self) -> None:
-        """Look at health and clock now and then."""
+        """Look at health, clock, schedule and log now and then."""
         slots = Slots(self._clock, _SERVICE_EVERY_MS)
         while True:
             await slots.next()
@@ -130,6 +132,7 @@ class NodeReader:
                     await self._look_at_health()
                     if self.schedule is not None:
                         await self.schedule.look()
+                    await self._node_log.look()
                 except NoAnswerError as error:
                     _LOG.debug("%s: health: %s", self.config.name, error)
 
@@ -173,6 +176,7 @@ class NodeReader:
                 self._book.forget()
                 self._epoch = epoch
                 self.health = None
+                self._node_log.soon()
             refusal = refusal_of(identity, self.config.name, self._digest)
             self._is_fit = refusal is None
             if refusal is None:

@@ -59,13 +59,13 @@ def test_nothing_beyond_the_end_is_read(tmp_path: Path) -> None:
     on_bench(tmp_path, TABLE, body)
 
 
-def test_a_quiet_day_hardly_touches_the_flash(tmp_path: Path) -> None:
+def test_a_quiet_time_hardly_touches_the_flash(tmp_path: Path) -> None:
     async def body(bench: Workbench) -> None:
         await bench.power_on()
         await asyncio.sleep(300)
         before = bench.machine.flash_operations
-        await asyncio.sleep(24 * 3600)
-        assert bench.machine.flash_operations - before <= 24 * 5
+        await asyncio.sleep(4 * 3600)
+        assert bench.machine.flash_operations - before <= 4 * 5
 
     on_bench(tmp_path, TABLE, body)
 
