@@ -1,15 +1,18 @@
 """The log: numbers that outlive a restart, few writes, one table of sentences."""
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
 
-from protocols import log_codes, log_names, node_map, settings_codes, start_codes
+from protocols import log_codes, log_names, node_map, settings_codes, start_codes, update_codes
+from tests.firmware.boot_files import write_boot
 from tests.firmware.log_file import FILE, read_file, read_log
 from tests.firmware.workbench import RefusedError, Workbench, on_bench, table_of
 
 TABLE = table_of((1, 1))
+ROOT = Path(__file__).parents[2]
 
 
 def constants(module: object) -> dict[int, str]:
@@ -70,17 +73,56 @@ def test_a_quiet_time_hardly_touches_the_flash(tmp_path: Path) -> None:
     on_bench(tmp_path, TABLE, body)
 
 
+def test_what_concerns_the_time_is_noted_once(tmp_path: Path) -> None:
+    async def body(bench: Workbench) -> None:
+        await bench.power_on()
+        for off_ms in (0, 400, -1_000, 90_000, -3_600_000):
+            await bench.master.set_time(1_800_000_000_000 + off_ms)
+        notes = [entry.value for entry in await read_log(bench.master) if entry.code == log_codes.CLOCK_SET]
+        assert len(notes) == 3
+        assert notes[0] == 0
+        assert notes[1] in (90, 91)
+        assert notes[2] in (-3690, -3689)
+
+    on_bench(tmp_path, TABLE, body)
+
+
+def test_safe_mode_is_noted(tmp_path: Path) -> None:
+    async def body(bench: Workbench) -> None:
+        write_boot(tmp_path, crashes=3, safe_mode=1)
+        await bench.power_on()
+        codes = [(entry.code, entry.value) for entry in await read_log(bench.master)]
+        assert codes[:2] == [(log_codes.STARTED, start_codes.POWER), (log_codes.SAFE_MODE, 1)]
+
+    on_bench(tmp_path, TABLE, body)
+
+
+def test_every_code_is_noted_somewhere() -> None:
+    firmware = "".join(place.read_text() for place in (ROOT / "firmware").rglob("*.py"))
+    assert [name for name in constants(log_codes).values() if f"log.note(log_codes.{name}" not in firmware] == []
+
+
 def test_every_code_has_its_sentence() -> None:
     assert set(log_names.SENTENCES) == set(constants(log_codes))
     assert log_names.sentence(log_codes.STARTED, start_codes.PANIC) == "started (panic below MicroPython)"
-    assert log_names.sentence(log_codes.EXCEPTION, int.from_bytes(b"OSEr", "big")).endswith("OSEr")
+    assert log_names.sentence(log_codes.EXCEPTION, int.from_bytes(b"OSEr", "big")).endswith("OSError")
+    assert log_names.sentence(log_codes.EXCEPTION, int.from_bytes(b"Odd\0", "big")).endswith(": Odd")
     assert log_names.sentence(999, 5) == "code 999, value 5"
+    assert log_names.sentence(log_codes.EXCEPTION, int.from_bytes(b"\n\x1b[2", "big")).endswith("number 169564978")
+    assert log_names.sentence(log_codes.TASK_MISSING, 2).endswith(": poller")
+    assert set(log_names.SENTENCES) > log_names.TROUBLES
     for code in log_names.SENTENCES:
-        assert "{" not in log_names.sentence(code, 1)
+        for value in (1, 0, -1, 1 << 31):
+            assert "{" not in log_names.sentence(code, value)
 
 
 def test_every_reason_has_its_words() -> None:
     reasons = {value for value, name in constants(settings_codes).items()}
     assert set(log_names.SETTINGS_REASONS) == set(range(settings_codes.NOTHING_SENT + 1)) == reasons | {0}
     assert set(log_names.START_REASONS) == set(range(start_codes.POWER, start_codes.EXCEPTION + 1))
-    assert set(log_names.LEFT_REASONS) == set(range(start_codes.NOT_LEFT, start_codes.CRASHED + 1))
+    judged = {update_codes.GATEWAY_SILENT, update_codes.DEVICES_SILENT}
+    assert set(log_names.LEFT_REASONS) == set(range(start_codes.NOT_LEFT, start_codes.CRASHED + 1)) | judged
+    supervisor = (ROOT / "firmware/node/supervisor.py").read_text()
+    tasks = re.findall(r"^[A-Z]\w* = const\((\d+)\)$", supervisor, re.MULTILINE)
+    assert set(log_names.TASKS) == {int(number) for number in tasks}
+    assert set(log_names.MODES) == set(range(start_codes.SAFE_WITHOUT_TABLE + 1))
