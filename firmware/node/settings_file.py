@@ -19,7 +19,7 @@ from protocols.errors import WireError
 FIRST_FILE = const(60001)
 _NEW_FILE = "settings.new"
 _PIECE_BYTES = const(256)
-_SETTLE_MS = const(300)
+_SETTLE_MS = const(2000)
 _SIZE = const(6)
 
 
@@ -112,7 +112,7 @@ class SettingsFile:
             self._kept = two_copies.sequence(settings.FILE)
             log.note(log_codes.SETTINGS_TAKEN, self._kept)
             log.keep(True)
-            await asyncio.sleep_ms(_SETTLE_MS)  # the gateway may still read what became of it
+            await asyncio.sleep_ms(_SETTLE_MS)  # the gateway learns it still under the unit id from before
             board.reset()
 
     def _begin(self) -> None:

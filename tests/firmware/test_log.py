@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from gateway_agent.collect import node_log
 from protocols import log_codes, log_names, node_map, settings_codes, start_codes, update_codes
 from tests.firmware.boot_files import write_boot
 from tests.firmware.log_file import FILE, read_file, read_log
+from tests.firmware.update_bench import linked
 from tests.firmware.workbench import RefusedError, Workbench, on_bench, table_of
 
 TABLE = table_of((1, 1))
@@ -34,6 +36,25 @@ def test_the_log_goes_on_over_restarts(tmp_path: Path) -> None:
         assert numbers == list(range(1, len(entries) + 1))
         high, low = await bench.master.read(node_map.BOOT_LOG_NEWEST, 2)
         assert high << 16 | low == numbers[-1]
+
+    on_bench(tmp_path, TABLE, body)
+
+
+def test_the_gateway_reads_it_as_it_is(tmp_path: Path) -> None:
+    async def body(bench: Workbench) -> None:
+        for _ in range(20):
+            await bench.power_on()
+            bench.machine.kill()
+        await bench.power_on()
+        expected = await read_log(bench.master)
+        async with linked(bench) as gateway:
+            found = await node_log.read_log(gateway.link)
+            later = await node_log.read_log(gateway.link, expected[-3].number)
+        assert [(one.number, one.start, one.seconds, one.code, one.value) for one in found] == [
+            (one.number, one.start, one.seconds, one.code, one.value) for one in expected
+        ]
+        assert later == found[-2:]
+        assert "started (power came)" in [entry.sentence for entry in later]
 
     on_bench(tmp_path, TABLE, body)
 
