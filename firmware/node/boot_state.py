@@ -104,7 +104,6 @@ class BootState:
         self.trial = NO_SLOT
         self.tries = 0
         self.crashes = 0
-        self.safe_mode = 0
         self.has_spare = True
         self.save()
 

@@ -38,7 +38,7 @@ async def restart(gate) -> None:  # type: ignore[no-untyped-def]
 async def judge(gate, seat: supervisor.Seat) -> None:  # type: ignore[no-untyped-def]
     """Watch until the version can be kept; restart into the old one if that is not within the deadline.
 
-    Where there is no whole table there are no devices: then the gateway alone decides.
+    In safe mode there are no devices: then the gateway alone decides.
     """
     expected = two_copies.read(_FILE) or bytes(_MASK_BYTES)
     left_s = _deadline_s(gate.table)

@@ -247,27 +247,6 @@ def test_a_trial_that_is_not_kept_runs_once(tmp_path: Path) -> None:
     on_bench(tmp_path, TABLE, body)
 
 
-def test_a_trial_out_of_safe_mode_runs_whole_and_ends_safe_mode_when_it_is_kept(tmp_path: Path) -> None:
-    async def body(bench: Workbench) -> None:
-        device = Device(bench.sensors, 1, {0: 7})
-        lay_other_slot(tmp_path)
-        write_boot(tmp_path, trial=1, tries=1, crashes=4, safe_mode=1)
-        await bench.machine.power_on()
-        await asyncio.sleep(3)
-        assert device.asked
-        now = await boot(bench)
-        assert (now.running_slot, now.safe_mode) == (1, 0)
-        await asyncio.sleep(5)
-        bench.machine.kill()
-        await bench.power_on()
-        now = await boot(bench)
-        assert (now.running_slot, now.left_reason) == (1, start_codes.UPDATED)
-        assert (now.safe_mode, now.crashes) == (0, 0)
-        assert (await bench.master.read(node_map.IDENTITY_SLOT_COUNT, 1)) == [1]
-
-    on_bench(tmp_path, TABLE, body)
-
-
 def test_a_trial_that_cannot_be_loaded_goes_back_at_once(tmp_path: Path) -> None:
     async def body(bench: Workbench) -> None:
         lay_other_slot(tmp_path)
