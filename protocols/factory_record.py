@@ -31,11 +31,16 @@ def pack(fields: "dict[int, bytes]") -> bytes:
     return bytes(MAGIC + binascii.crc32(body).to_bytes(4, "big") + body)
 
 
+def is_whole(record: bytes) -> bool:
+    """Whether it is a record at all, as `pack` made it."""
+    return record[:4] == MAGIC and record[4:HEAD_BYTES] == binascii.crc32(record[HEAD_BYTES:]).to_bytes(4, "big")
+
+
 def field(record: bytes, kind: int) -> "bytes | None":
     """The body of a field, None where there is none or the record is not whole."""
-    body = record[HEAD_BYTES:]
-    if record[:4] != MAGIC or record[4:HEAD_BYTES] != binascii.crc32(body).to_bytes(4, "big"):
+    if not is_whole(record):
         return None
+    body = record[HEAD_BYTES:]
     at = 0
     while at + 2 <= len(body):
         end = at + 2 + body[at + 1]

@@ -17,7 +17,7 @@ SETTINGS_TAKEN = 7
 SETTINGS_REFUSED = 8
 """New settings were not taken; the value is the reason of settings_codes."""
 TABLE_BROKEN = 9
-"""There is no whole node table; the value is the reason of protocols/errors.py, 0 where there is no file."""
+"""There is no whole node table; the value is the reason of protocols/errors.py, SHORT where there is no file."""
 SLOT_LEFT = 10
 """Another version runs than before; the value is the reason of start_codes or update_codes."""
 CLOCK_SET = 11
@@ -28,3 +28,5 @@ EVENTS_LOST = 13
 """The ring of events was full; the value is how many were lost since the start."""
 MEMORY_SHORT = 14
 """Little heap is left after a collection; the value is how many bytes."""
+IDENTITY_BROKEN = 15
+"""`factory.bin` is there but not whole: no guarded write is taken until it is written again."""

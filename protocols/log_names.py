@@ -4,21 +4,25 @@ from protocols import update_names
 
 SENTENCES = {
     1: "started ({value})",
-    2: "the task {value} no longer got round; the watchdog reset the node",
+    2: "a task no longer got round and the watchdog reset the node: {value}",
     3: "an error that nobody caught ended the firmware: {value}",
-    4: "safe mode: pole bus and update only ({value})",
+    4: "pole bus and update only: {value}",
     5: "a good hour is over; safe mode ends",
     6: "the flash failed with error {value}",
     7: "new settings taken, number {value}",
     8: "new settings refused ({value})",
-    9: "no whole node table ({value})",
+    9: "no whole node table: {value}",
     10: "a version was left ({value})",
     11: "the clock was set, {value} s off",
     12: "{value} events of an earlier start were found on the flash",
     13: "{value} events lost: the ring was full",
     14: "only {value} bytes of heap left",
+    15: "factory.bin is not whole: no guarded write is taken until it is written again",
 }
 """What each code says; `{value}` stands where the value, or the word for it, belongs."""
+
+TROUBLES = frozenset((2, 3, 4, 6, 8, 9, 13, 14, 15))
+"""Codes of which somebody should hear; the others tell how an ordinary day went."""
 
 START_REASONS = {
     1: "power came",
@@ -37,8 +41,33 @@ LEFT_REASONS = {
     2: "the trial came to a restart before the version was kept",
     3: "the version could not be loaded",
     4: "it went on crashing even in safe mode",
+    20: update_names.REASONS[20],
+    21: update_names.REASONS[21],
 }
-"""Why a slot was left, by number of start_codes; a trial that failed has a reason of update_codes, from 20 on."""
+"""Why a slot was left, by number of start_codes, or of update_codes where a trial was judged."""
+
+TASKS = {
+    1: "server on the pole bus",
+    2: "poller",
+    3: "inputs",
+    4: "lamp driver",
+    5: "housekeeping",
+    6: "event keeper",
+    7: "update",
+    9: "manhole",
+    10: "lamp schedule",
+    11: "settings",
+}
+"""Tasks, by number of task_codes."""
+
+TABLE_REASONS = {
+    1: "there is none, or it ends too early",
+    2: "damaged",
+    7: "of a wrong length",
+    8: "with a value that is not allowed",
+    9: "of another version of the format",
+}
+"""What is wrong with a node table, by number of errors."""
 
 MODES = {0: "full", 1: "safe mode after crashes", 2: "safe mode without a node table"}
 """What the node serves, by number of start_codes."""
@@ -56,21 +85,29 @@ SETTINGS_REASONS = {
 }
 """Why settings were refused, by number of settings_codes."""
 
-TASKS = {
-    1: "server",
-    2: "poller",
-    3: "inputs",
-    4: "lamp",
-    5: "housekeeping",
-    6: "event keeper",
-    7: "update",
-    9: "manhole",
-    10: "schedule",
-    11: "settings",
-}
-"""Name of each task, by number of task_codes."""
+_WORDS = {1: START_REASONS, 2: TASKS, 4: MODES, 8: SETTINGS_REASONS, 9: TABLE_REASONS, 10: LEFT_REASONS}
 
-_WORDS = {1: START_REASONS, 2: TASKS, 4: MODES, 8: SETTINGS_REASONS, 10: {**update_names.REASONS, **LEFT_REASONS}}
+
+_ERRORS = (
+    "AssertionError",
+    "AttributeError",
+    "ImportError",
+    "IndexError",
+    "KeyError",
+    "MemoryError",
+    "NameError",
+    "NotImplementedError",
+    "OSError",
+    "OverflowError",
+    "RuntimeError",
+    "StopIteration",
+    "SyntaxError",
+    "TypeError",
+    "UnicodeError",
+    "ValueError",
+    "WireError",
+    "ZeroDivisionError",
+)
 
 
 def sentence(code: int, value: int) -> str:
@@ -78,6 +115,16 @@ def sentence(code: int, value: int) -> str:
     if code not in SENTENCES:
         return f"code {code}, value {value}"
     if code == 3:
-        name = value.to_bytes(4, "big", signed=True).rstrip(b"\0").decode("ascii", "replace")
-        return SENTENCES[code].format(value=name or "unknown")
+        return SENTENCES[code].format(value=_error(value))
+    if code == 11 and value == 0:
+        return "the clock was set for the first time"
     return SENTENCES[code].format(value=_WORDS.get(code, {}).get(value, value))
+
+
+def _error(value: int) -> str:
+    """The name of an error of which the node keeps the first four letters."""
+    letters = (value & 0xFFFFFFFF).to_bytes(4, "big").rstrip(b"\0")
+    if not letters.isalpha():
+        return f"number {value}"
+    name = letters.decode()
+    return next((known for known in _ERRORS if known.startswith(name)), name)

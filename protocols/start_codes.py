@@ -1,11 +1,11 @@
 """Why a node has started and why it has left a slot, as numbers in the block `boot`; names are in event_names."""
 
 POWER = 1
-"""The power came, or it fell too low and came back (a brown-out reads the same)."""
+"""The power came, or it fell too low and came back (a brown-out reads the same), whatever the chip says about it."""
 BROWN_OUT = 2
 """Kept for boards that can tell it from POWER; an ESP32 under MicroPython cannot."""
 PANIC = 3
-"""The firmware below MicroPython gave up. It reads as a hard reset that nobody has announced."""
+"""The firmware below MicroPython gave up. It reads as a hard reset that nobody has announced, out of a running node."""
 WATCHDOG = 4
 """A task did not check in, or nothing ran at all."""
 OWN_RESET = 5

@@ -199,6 +199,7 @@ STAMP_NONE = const(0)
 STAMP_OWN_RESET = const(1)
 STAMP_EXCEPTION = const(2)
 STAMP_MISSING_TASK = const(3)
+STAMP_RUNNING = const(4)
 
 _STAMP_MARK = b"GPs"
 _STAMP_BYTES = const(7)
@@ -231,9 +232,12 @@ def stamp(what: int, detail: int = 0) -> None:
 
 
 def take_stamp() -> "tuple[int, int]":
-    """What was stamped before this start and its detail, and forget it; (STAMP_NONE, 0) if nothing was."""
+    """What was stamped before this start and its detail; (STAMP_NONE, 0) if nothing was.
+
+    From now on the stamp says STAMP_RUNNING: whoever finds that was ended by a crash, and who finds none had no power.
+    """
     record = machine.RTC().memory()
-    machine.RTC().memory(b"")
+    stamp(STAMP_RUNNING)
     if len(record) != _STAMP_BYTES or record[:3] != _STAMP_MARK:
         return STAMP_NONE, 0
     if record[3] ^ record[5] != 0xFF or record[4] ^ record[6] != 0xFF:

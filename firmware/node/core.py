@@ -92,13 +92,17 @@ class Core:
             self.events.add(event_codes.FLASH_FAILED, event_codes.NO_SLOT, this.flash_error)
         if not this.is_full:
             self.events.add(event_codes.SAFE_MODE, event_codes.NO_SLOT, this.mode)
+            log.note(log_codes.SAFE_MODE, this.mode)
 
     def _guard(self, unit: int) -> None:
-        """Where the node has a key, guarded registers want a tag from now on."""
+        """Where the node has a key, guarded registers want a tag from now on; where it has lost it, none is right."""
         from node import factory
 
         key = factory.node_key()
-        if key is not None:
+        is_broken = factory.is_broken()
+        if is_broken:
+            log.note(log_codes.IDENTITY_BROKEN)
+        if key is not None or is_broken:
             from node import guard
 
             guard.Guard(self.registers, unit, key, factory.broadcast_key())

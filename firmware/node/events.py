@@ -12,8 +12,8 @@ import asyncio
 
 from micropython import const
 
-from node import clock
-from protocols import event_codes
+from node import clock, log
+from protocols import event_codes, log_codes
 
 CAPACITY = const(64)
 
@@ -105,6 +105,7 @@ class Events:
             told -= 1
         if self.untold and self.count < CAPACITY:
             self.untold = 0
+            log.note(log_codes.EVENTS_LOST, self.overflow)
             self.add(event_codes.EVENTS_LOST, event_codes.NO_SLOT, self.overflow)
         self._note_change()
         return True

@@ -20,9 +20,19 @@ def broadcast_key() -> "bytes | None":
     return _field(factory_record.BROADCAST_KEY)
 
 
+def is_broken() -> bool:
+    """Whether there is a record that is not whole: who was given a key and has lost it must not be open to all."""
+    record = _read()
+    return bool(record) and not factory_record.is_whole(record)
+
+
 def _field(kind: int) -> "bytes | None":
+    return factory_record.field(_read(), kind)
+
+
+def _read() -> bytes:
     try:
         with open(_FILE, "rb") as file:
-            return factory_record.field(file.read(), kind)
+            return bytes(file.read())
     except OSError:
-        return None
+        return b""

@@ -18,13 +18,13 @@ _TAIL_BYTES = const(12)
 
 
 class Guard:
-    """Two keys, each with its counter: `key` for writes to `unit`, `broadcast_key` for those to all (None: none taken).
+    """Two keys, each with its counter: `key` for writes to `unit`, `broadcast_key` for those to all; None: none taken.
 
     From its making on, `registers` refuses guarded writes without the tag, and has the block auth.
     """
 
     def __init__(
-        self, registers: register_map.RegisterMap, unit: int, key: bytes, broadcast_key: "bytes | None"
+        self, registers: register_map.RegisterMap, unit: int, key: "bytes | None", broadcast_key: "bytes | None"
     ) -> None:
         self.refused = 0
         self.last_refusal = auth_codes.NONE

@@ -11,6 +11,7 @@ from protocols import rtu
 
 _SCRATCH_BYTES = const(64)
 _MAX_VIEWS = const(16)
+_MAX_READS = const(16)
 
 
 class Line:
@@ -40,7 +41,9 @@ class Line:
     def drain(self) -> bool:
         """Throw away what has come in; whether there was something."""
         drained = False
-        while self._uart.any():
+        for _ in range(_MAX_READS):
+            if not self._uart.any():
+                break
             self._uart.readinto(self._scratch)
             drained = True
         if drained:
@@ -50,7 +53,8 @@ class Line:
     def take(self, buffer: bytearray, have: int) -> int:
         """Append what has come in to `buffer[:have]` and return the new length.
 
-        When the buffer is full its oldest bytes go: the end of a burst is what counts.
+        When the buffer is full its oldest bytes go: the end of a burst is what counts. A line that never falls silent
+        does not keep it from coming back.
         """
         waiting = self._uart.any()
         if not waiting:
@@ -60,8 +64,8 @@ class Line:
             return self._uart.readinto(buffer, waiting) or 0
         scratch = self._scratch
         room = len(buffer)
-        while waiting:
-            count = self._uart.readinto(scratch) or 0
+        for _ in range(_MAX_READS):
+            count = self._uart.readinto(scratch) or 0 if waiting else 0
             if count == 0:
                 break
             excess = have + count - room

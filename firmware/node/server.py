@@ -101,9 +101,12 @@ class Server:
     def respond(self, request: bytearray, start: int) -> int:
         """Carry out the request at `request[start:]`, which `rtu.find_request` found, and write its answer.
 
-        Returns the answer's length; 0 for a request to all units, of which only writes mean anything.
+        Returns the answer's length; 0 for a request to all units, of which only writes mean anything, and for what is
+        an exception: that comes from a second node with this unit id, and two that answer each other never end.
         """
         function = request[start + 1]
+        if function & modbus.EXCEPTION_FLAG:
+            return 0
         is_broadcast = request[start] == modbus.BROADCAST_UNIT
         address = rtu.get_u16(request, start + 2)
         value = rtu.get_u16(request, start + 4)

@@ -8,8 +8,8 @@ import os
 
 from micropython import const
 
-from node import two_copies
-from protocols import node_settings, node_table
+from node import log, two_copies
+from protocols import log_codes, node_settings, node_table
 from protocols.errors import SHORT, WireError
 
 FILE = "settings"
@@ -24,8 +24,10 @@ def read_table() -> bytes:
         try:
             node_table.check(table)
             return table
-        except WireError:
-            table = None  # made for a firmware that knew more: the one of the provisioning is better than none
+        except WireError as error:
+            # Made for a firmware that knew more: the one of the provisioning is better than none.
+            log.note(log_codes.TABLE_BROKEN, error.reason)
+            table = None
     try:
         with open(_TABLE_FILE, "rb") as file:
             table = bytes(file.read())

@@ -6,6 +6,7 @@ new. The node starts again with them.
 """
 
 import asyncio
+import errno
 import os
 
 from micropython import const
@@ -18,7 +19,7 @@ from protocols.errors import WireError
 FIRST_FILE = const(60001)
 _NEW_FILE = "settings.new"
 _PIECE_BYTES = const(256)
-_SETTLE_MS = const(300)
+_SETTLE_MS = const(2000)
 _SIZE = const(6)
 
 
@@ -59,10 +60,15 @@ class SettingsFile:
         return 0
 
     def write(self, _file: int, record: int, count: int, buffer: bytearray, at: int) -> int:
-        """The writer of file 60001: blocks in their order, from record 0 on; a repeated one is taken again."""
+        """The writer of file 60001: blocks in their order, from record 0 on; a repeated one is taken again.
+
+        None while what has come is being checked and kept: its tag was right, and it must stay what it was.
+        """
+        if self._result == settings_codes.CHECKING:
+            return modbus.SERVER_DEVICE_BUSY
         if record == 0:
             self._begin()
-        if self._file is None or 2 * record > self._received or self._result == settings_codes.CHECKING:
+        if self._file is None or 2 * record > self._received:
             return modbus.ILLEGAL_DATA_ADDRESS
         end = 2 * (record + count)
         if end > self._received:
@@ -106,7 +112,7 @@ class SettingsFile:
             self._kept = two_copies.sequence(settings.FILE)
             log.note(log_codes.SETTINGS_TAKEN, self._kept)
             log.keep(True)
-            await asyncio.sleep_ms(_SETTLE_MS)  # the gateway may still read what became of it
+            await asyncio.sleep_ms(_SETTLE_MS)  # the gateway learns it still under the unit id from before
             board.reset()
 
     def _begin(self) -> None:
@@ -158,12 +164,15 @@ class SettingsFile:
                     seat.check_in()
                     await asyncio.sleep_ms(0)
                 writing.finish()
-            self._received = 0
-            os.remove(_NEW_FILE)
         except OSError:
             return settings_codes.FLASH
         except MemoryError:
             return settings_codes.MEMORY
+        self._received = 0
+        try:
+            os.remove(_NEW_FILE)
+        except OSError as error:  # in force they are all the same
+            log.note(log_codes.FLASH_FAILED, error.errno or errno.EIO)
         return settings_codes.NO_REASON
 
     def _check(self, file, length: int) -> int:  # type: ignore[no-untyped-def]

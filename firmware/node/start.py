@@ -31,7 +31,8 @@ class Start:
         self.flash_error = 0
         self.left_slot = state.left_reason if state.has_changed else start_codes.NOT_LEFT
         self._count_crash()
-        self.mode = state.safe_mode
+        # A new version is tried with all it has, also where the one before it crashed itself into safe mode.
+        self.mode = start_codes.FULL_MODE if state.is_on_trial else state.safe_mode
         state.has_changed = False
         state.boots += 1
         state.epoch = (_last_epoch(state) + 1) & 0x7FFFFFFF
@@ -82,9 +83,9 @@ class Start:
     def note_good_time(self, seconds: int) -> bool:
         """After an hour without a crash nothing of them is remembered; True if that ends safe mode: reset the board."""
         state = self.state
-        if seconds < _GOOD_S or (state.crashes == 0 and state.safe_mode != start_codes.SAFE_AFTER_CRASHES):
-            return False
         was_safe = state.safe_mode == start_codes.SAFE_AFTER_CRASHES
+        if seconds < _GOOD_S or state.is_on_trial or not (state.crashes or was_safe):
+            return False
         state.crashes = 0
         state.safe_mode = start_codes.FULL_MODE
         try:
@@ -115,17 +116,23 @@ def begin(node_clock: clock.Clock) -> Start:
 
 
 def _reason(cause: int, stamp: int) -> int:
-    """The reason for a start, from the reset cause of the chip and what was stamped before it."""
+    """The reason for a start, from the reset cause of the chip and what was stamped before it.
+
+    The cause alone is not to be believed: where the flash chip is slower to wake than the ESP32, each switching on ends
+    in a reset by the watchdog of the chip's own loader, and that one is reported (ESP32 errata 3.8). No power leaves no
+    stamp, a crash of ours always does.
+    """
     if cause == board.POWER_ON:
         return start_codes.POWER
-    if cause == board.WATCHDOG_RESET:
-        return start_codes.WATCHDOG
     if cause == board.DEEP_SLEEP_RESET:
         return start_codes.DEEP_SLEEP
     if stamp == board.STAMP_EXCEPTION:
         return start_codes.EXCEPTION
-    if cause == board.HARD_RESET and stamp == board.STAMP_NONE:
-        return start_codes.PANIC
+    if stamp != board.STAMP_OWN_RESET:
+        if cause == board.WATCHDOG_RESET:
+            return start_codes.POWER if stamp == board.STAMP_NONE else start_codes.WATCHDOG
+        if cause == board.HARD_RESET:
+            return start_codes.POWER if stamp == board.STAMP_NONE else start_codes.PANIC
     return start_codes.OWN_RESET
 
 

@@ -2,12 +2,13 @@
 
 from micropython import const
 
-from node import board, clock, events, identity, register_map
+from node import board, clock, events, identity, log, register_map
 from node.register_map import put, put_u32, u32
-from protocols import modbus, node_map, node_table, rtu
+from protocols import log_codes, modbus, node_map, node_table, rtu
 from protocols import node_table_layout as layout
 
 _TIME_FIELDS = const(3)
+_TOLD_OFF_S = const(2)
 
 
 class StatusRegisters:
@@ -80,5 +81,10 @@ class StatusRegisters:
         if millis > 999:
             return modbus.ILLEGAL_DATA_VALUE
         millis += self._registers.since_request_ms
-        self._clock.set(u32(buffer, at) + millis // 1000, millis % 1000)
+        now = self._clock
+        now.update()
+        off_s = u32(buffer, at) + millis // 1000 - now.unix_s(now.seconds, now.millis) if now.is_set else 0
+        if not now.is_set or not -_TOLD_OFF_S <= off_s <= _TOLD_OFF_S:
+            log.note(log_codes.CLOCK_SET, off_s)
+        now.set(u32(buffer, at) + millis // 1000, millis % 1000)
         return 0

@@ -3,9 +3,9 @@
     two_copies.write("boot", body)      # into boot.a or boot.b, whichever is not the newest whole one
     body = two_copies.read("boot")      # from the newest whole one; None if neither is whole
 
-A copy is its sequence (4 bytes, high byte first), the body, and the CRC-32 of both (4 bytes). A body that does not fit
-into memory goes in by `Writing`, piece by piece, and is read from the file that `newest` names, between BODY_AT and
-TAIL_BYTES before its end.
+A copy is its sequence (4 bytes, high byte first), the body, and the CRC-32 of both (4 bytes). After FFFFFFFF comes 1:
+of two sequences the newer one is less than half way round ahead. A body that does not fit into memory goes in by
+`Writing`, piece by piece, and is read from the file that `newest` names, between BODY_AT and TAIL_BYTES before its end.
 """
 
 import binascii
@@ -17,6 +17,8 @@ BODY_AT = const(4)
 TAIL_BYTES = const(4)
 _PIECE_BYTES = const(128)
 _SIZE = const(6)
+_LAST_SEQUENCE = const(0xFFFFFFFF)
+_HALF_WAY = const(0x80000000)
 _NAMES = (".a", ".b")
 
 
@@ -67,26 +69,32 @@ def read(name: str) -> "bytes | None":
 
 def newest(name: str) -> "str | None":
     """The file that holds the newest whole copy, None if there is none."""
-    sequences = [_sequence(name + ending) for ending in _NAMES]
-    if max(sequences) < 0:
-        return None
-    return name + _NAMES[0 if sequences[0] > sequences[1] else 1]
+    at, last = _newest(name)
+    return name + _NAMES[at] if last else None
 
 
 def sequence(name: str) -> int:
-    """How often `name` has been written, 0 if there is no whole copy."""
-    return max(0, _sequence(name + _NAMES[0]), _sequence(name + _NAMES[1]))
+    """The sequence of the newest copy: how often `name` has been written, 0 if there is no whole copy."""
+    return _newest(name)[1]
 
 
 def _next(name: str) -> "tuple[str, int]":
     """The file that the next copy goes to, which is never the newest whole one, and its sequence."""
+    at, last = _newest(name)
+    return name + _NAMES[1 - at], last % _LAST_SEQUENCE + 1
+
+
+def _newest(name: str) -> "tuple[int, int]":
+    """Which of the two names has the newest whole copy, and its sequence; (1, 0) if neither has one."""
     first = _sequence(name + _NAMES[0])
     second = _sequence(name + _NAMES[1])
-    return name + _NAMES[1 if first > second else 0], max(0, first, second) + 1
+    if first and (not second or (first - second) & _LAST_SEQUENCE < _HALF_WAY):
+        return 0, first
+    return 1, second
 
 
 def _sequence(path: str) -> int:
-    """The sequence of one copy, -1 when it is absent or not whole. Reads it in pieces."""
+    """The sequence of one copy, 0 when it is absent or not whole. Reads it in pieces."""
     try:
         left = os.stat(path)[_SIZE] - TAIL_BYTES
         with open(path, "rb") as file:
@@ -96,11 +104,11 @@ def _sequence(path: str) -> int:
             while left > 0:
                 piece = file.read(min(left, _PIECE_BYTES))
                 if not piece:
-                    return -1
+                    return 0
                 crc = binascii.crc32(piece, crc)
                 left -= len(piece)
             if left < 0 or crc != int.from_bytes(file.read(TAIL_BYTES), "big"):
-                return -1
+                return 0
     except OSError:
-        return -1
+        return 0
     return int.from_bytes(head, "big")

@@ -1,4 +1,4 @@
-"""Reading one of our own nodes: who it is, its clock, its slots, its events.
+"""Reading one of our own nodes: who it is, its clock, its slots, its events, its log.
 
 A node is believed only when its identity says that it runs the table that this pole.toml makes; otherwise its slots
 would mean something else. Its clock is set when it was never set or is off; its events are acknowledged only after our
@@ -93,7 +93,7 @@ class NodeReader:
         self.lamp = LampDialog(self._link)
         self.manhole = ManholeDialog(self._link)
         self.schedule: ScheduleSender | None = None
-        self._log = NodeLog(self._link, node.name)
+        self._node_log = NodeLog(self._link, node.name, clock)
 
     def keep_schedule(self, make: Callable[[int], bytes]) -> None:
         """Let the node's lamp follow the schedule that `make` gives for a unix time in milliseconds."""
@@ -134,7 +134,7 @@ class NodeReader:
                     await self._look_at_health()
                     if self.schedule is not None:
                         await self.schedule.look()
-                    await self._log.look(self._clock.monotonic_ms())
+                    await self._node_log.look()
                 except NoAnswerError as error:
                     _LOG.debug("%s: service: %s", self.config.name, error)
 
@@ -178,6 +178,7 @@ class NodeReader:
                 self._book.forget()
                 self._epoch = epoch
                 self.health = None
+                self._node_log.soon()
             refusal = refusal_of(identity, self.config.name, self._digest)
             self._is_fit = refusal is None
             if refusal is None:

@@ -1,8 +1,15 @@
-"""The log of a node, told in the agent's own log in sentences: each entry once, however often the node is read."""
+"""A node's own log, read as file 60003 and told in sentences in the agent's log, each entry once.
+
+The node keeps its last entries as numbers, also over restarts; the sentences are those of protocols/log_names. It is
+looked at once a minute, and after each introduction. What the node noted while nobody listened comes with the first
+look; an agent that has just started tells all that the node still has.
+"""
 
 import logging
-from datetime import timedelta
+from dataclasses import dataclass
 
+from gateway_agent.clock import Clock
+from gateway_agent.collect.node_events import s32, u32
 from gateway_agent.collect.owner import Urgency
 from gateway_agent.collect.request import Read, ReadFile
 from gateway_agent.collect.unit import UnitLink
@@ -10,56 +17,80 @@ from protocols import log_file, log_names, modbus, node_map
 
 _LOG = logging.getLogger(__name__)
 _LOOK_EVERY_MS = 60_000
-_MAX_REGISTERS = 121
+_HEAD_REGISTERS = log_file.HEAD_BYTES // 2
+_ENTRY_REGISTERS = log_file.ENTRY_BYTES // 2
+_ENTRIES_PER_READ = modbus.MAX_READ_FILE_REGISTERS // _ENTRY_REGISTERS
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One entry. `start` is the low half of the number of the node's start, `seconds` are counted from that start."""
+
+    number: int
+    start: int
+    seconds: int
+    code: int
+    value: int
+
+    @property
+    def sentence(self) -> str:
+        """What it says, in words."""
+        return log_names.sentence(self.code, self.value)
 
 
 class NodeLog:
-    """Reads the log of node `name` over `link` whenever it has something new."""
+    """Tells what is new in the log of the node `name` at `link`."""
 
-    def __init__(self, link: UnitLink, name: str) -> None:
+    def __init__(self, link: UnitLink, name: str, clock: Clock) -> None:
         self._link = link
         self._name = name
-        self._seen = 0
-        self._due_ms = 0
+        self._clock = clock
+        self._told = 0
+        self._next_ms = 0
 
-    async def look(self, now_ms: int) -> None:
-        """Tell what is new, at most once a minute of the monotonic time `now_ms`. Raises NoAnswerError."""
-        if now_ms < self._due_ms:
+    def soon(self) -> None:
+        """Look again at the next call of `look`: the node has started, or is back."""
+        self._next_ms = 0
+
+    async def look(self) -> None:
+        """Once a minute, tell what is new. Raises NoAnswerError when the node does not answer, or has no log."""
+        now_ms = self._clock.monotonic_ms()
+        if now_ms < self._next_ms:
             return
-        self._due_ms = now_ms + _LOOK_EVERY_MS
-        newest = await self._newest()
-        if newest == self._seen:
+        self._next_ms = now_ms + _LOOK_EVERY_MS
+        newest = Read(self._link.unit, modbus.READ_HOLDING_REGISTERS, node_map.BOOT_LOG_NEWEST, 2)
+        if u32((await self._link.read(newest, Urgency.SLOW)).registers, 0) == self._told:
             return
-        entries = await self._entries()
-        if await self._newest() != newest:
-            self._due_ms = now_ms  # the ring has turned while it was read
-            return
-        fresh = min(newest - self._seen, len(entries)) if newest > self._seen else len(entries)
-        for place, (_, start, seconds, code, value) in enumerate(entries[len(entries) - fresh :], newest - fresh + 1):
-            after = timedelta(seconds=seconds)
-            said = log_names.sentence(code, value)
-            _LOG.info("%s: its log, entry %d, %s after start %d: %s", self._name, place, after, start, said)
-        self._seen = newest
+        for entry in await read_log(self._link, self._told):
+            level = logging.WARNING if entry.code in log_names.TROUBLES else logging.INFO
+            when = f"start {entry.start}, {entry.seconds} s after it"
+            _LOG.log(level, "%s: log %d (%s): %s", self._name, entry.number, when, entry.sentence)
+            self._told = entry.number
 
-    async def _newest(self) -> int:
-        read = Read(self._link.unit, modbus.READ_HOLDING_REGISTERS, node_map.BOOT_LOG_NEWEST, 2)
-        high, low = (await self._link.read(read, Urgency.SLOW)).registers
-        return high << 16 | low
 
-    async def _entries(self) -> list[tuple[int, int, int, int, int]]:
-        """All that the node has, oldest first; none when its entries are of a length that is not ours."""
-        _, count, size = log_file.head(await self._bytes(0, log_file.HEAD_BYTES // 2))
-        if size != log_file.ENTRY_BYTES:
-            _LOG.warning("%s: its log has entries of %d bytes; update the gateway to read it", self._name, size)
-            return []
-        first, end = log_file.HEAD_BYTES // 2, (log_file.HEAD_BYTES + count * size) // 2
-        content = b""
-        for record in range(first, end, _MAX_REGISTERS):
-            content += await self._bytes(record, min(_MAX_REGISTERS, end - record))
-        return log_file.entries(content)
+async def read_log(link: UnitLink, after: int = 0) -> list[LogEntry]:
+    """The entries of a node's log with numbers above `after`, oldest first; all of them if its log began anew since.
 
-    async def _bytes(self, record: int, count: int) -> bytes:
-        probe = Read(self._link.unit, modbus.READ_HOLDING_REGISTERS, node_map.BOOT_LOG_NEWEST, 2)
-        ask = ReadFile(self._link.unit, log_file.FILE, record, count)
-        answer = await self._link.read_file(ask, probe, Urgency.SLOW)
-        return b"".join(register.to_bytes(2, "big") for register in answer.registers)
+    Entries that came or went while the log was read are left for the next time. Raises NoAnswerError.
+    """
+    head = await _read(link, 0, _HEAD_REGISTERS)
+    newest, kept, size = u32(head, 0), head[2], head[3]
+    if size != log_file.ENTRY_BYTES:
+        return []
+    first = 0 if newest < after else max(0, kept - (newest - after))
+    entries: list[LogEntry] = []
+    for at in range(first, kept, _ENTRIES_PER_READ):
+        count = min(_ENTRIES_PER_READ, kept - at)
+        registers = await _read(link, _HEAD_REGISTERS + at * _ENTRY_REGISTERS, count * _ENTRY_REGISTERS)
+        for place in range(count):
+            number = newest - kept + 1 + at + place
+            entry = registers[place * _ENTRY_REGISTERS : (place + 1) * _ENTRY_REGISTERS]
+            if entry[0] != number & 0xFFFF:
+                return entries
+            entries.append(LogEntry(number, entry[1], u32(entry, 2), entry[4], s32(entry, 5)))
+    return entries
+
+
+async def _read(link: UnitLink, record: int, count: int) -> tuple[int, ...]:
+    probe = Read(link.unit, modbus.READ_HOLDING_REGISTERS, node_map.IDENTITY, 1)
+    return (await link.read_file(ReadFile(link.unit, log_file.FILE, record, count), probe, Urgency.SLOW)).registers

@@ -65,7 +65,7 @@ def refusal_of(registers: Sequence[int], node: str, digest: int) -> str | None:
     if told != digest:
         return (
             f"{node} runs another configuration (table {told:08x}) than this pole.toml makes (table {digest:08x}); "
-            "write the table of this pole.toml to the node and restart it, or run the gateway with the node's pole.toml"
+            "give the node the table of this pole.toml (gatepost node-settings), or run the gateway with the node's"
         )
     return None
 

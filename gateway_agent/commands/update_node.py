@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -12,18 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gateway_agent.clock import SystemClock
-from gateway_agent.collect.collector import serial_line
-from gateway_agent.collect.owner import BusOwner
-from gateway_agent.collect.unit import Timing, UnitLink
+from gateway_agent.commands.node_link import node_link, node_named
 from gateway_agent.config import NodeConfig, PoleConfig, load_pole
-from gateway_agent.errors import GatepostError
-from gateway_agent.node_keys import WriteSeal, read_key
 from gateway_agent.update_node import NodeUpdate, UpdateOutcome, read_bundle
 from protocols import node_map
-
-_GAP_MS = 5
-_RETRIES = 4
-_OPEN_S = 0.2
 
 
 def command(
@@ -39,12 +30,8 @@ def command(
 
     Example: gatepost update-node pole.toml lamp-air dist/gatepost-node-0.2.0-esp32-devkitc.gpb
     """
-    logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
     configuration = load_pole(pole)
-    wanted = next((one for one in configuration.nodes if one.name == node), None)
-    if wanted is None:
-        names = ", ".join(one.name for one in configuration.nodes) or "none"
-        raise GatepostError(f"{pole} has no node {node}; its nodes are: {names}")
+    wanted = node_named(configuration, pole, node)
     outcome = asyncio.run(_update(configuration, wanted, read_bundle(bundle), quiet=as_json))
     print(json.dumps(asdict(outcome)) if as_json else outcome.sentence)
     if outcome.result != "kept":
@@ -52,21 +39,9 @@ def command(
 
 
 async def _update(pole: PoleConfig, node: NodeConfig, content: bytes, *, quiet: bool) -> UpdateOutcome:
-    clock = SystemClock()
-    bus = next(bus for bus in pole.buses if bus.name == node.bus)
-    owner = BusOwner(bus, serial_line(bus, clock))
-    task = asyncio.create_task(owner.run())
-    try:
-        await asyncio.sleep(_OPEN_S)
-        if owner.problem is not None:
-            raise GatepostError(owner.problem)
-        timing = Timing(node.reply_timeout_ms, _GAP_MS, _RETRIES)
-        seal = None if node.key_file is None else WriteSeal(read_key(node.key_file))
-        link = UnitLink(
-            owner, node.unit, bus.line, timing, {node_map.UPDATE_REGISTERS, node_map.AUTH_REGISTERS}, seal=seal
-        )
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    async with node_link(pole, node, (node_map.UPDATE_REGISTERS,), SystemClock()) as link:
         update = NodeUpdate(link, node.name, content)
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True), disable=quiet) as bar:
             sending = bar.add_task(f"{node.name}: sending", total=len(content))
 
@@ -75,6 +50,3 @@ async def _update(pole: PoleConfig, node: NodeConfig, content: bytes, *, quiet: 
                 bar.update(sending, completed=done, total=total, description=f"{node.name}: {what}")
 
             return await update.run(show)
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)

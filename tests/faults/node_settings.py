@@ -10,7 +10,7 @@ from tests.firmware.workbench import Master, RefusedError, table_of
 
 PROVISIONED, OLD, NEW = table_of((1, 1)), table_of((2, 3)), table_of((2, 5))
 _SLOTS_OLD, _SLOTS_NEW = 3, 5
-_RESTART_S = 3.0
+_RESTART_S = 4.0
 _EVERY_OF_CONTROL = 7
 
 _ONE_COPY = Path(__file__).parents[2] / "firmware/node/two_copies.py"
@@ -73,7 +73,7 @@ def one_copy() -> dict[str, str]:
             "            if left < -len(head):\n",
         ),
         (
-            "                if not piece:\n                    return -1\n",
+            "                if not piece:\n                    return 0\n",
             "                if not piece:\n                    break\n",
         ),
     ):

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from protocols import event_codes, modbus, node_map, quality, start_codes
+from protocols import event_codes, log_codes, modbus, node_map, quality, start_codes
 from protocols.node_table_writer import NodeTableWriter
+from tests.firmware.log_file import read_log
 from tests.firmware.workbench import NODE, START_UNIX_S, RefusedError, Workbench, on_bench, table_of
 
 COVER, SPARE = 33, 32
@@ -160,6 +161,8 @@ def test_a_full_ring_counts_what_it_loses_and_tells_it(tmp_path: Path) -> None:
         assert (event.code, event.value) == (event_codes.EVENTS_LOST, 10)
         await bench.master.acknowledge(epoch, event.sequence)
         assert await bench.master.events() == []
+        noted = [entry.value for entry in await read_log(bench.master) if entry.code == log_codes.EVENTS_LOST]
+        assert noted == [10]
 
     on_bench(tmp_path, door_table(), body)
 

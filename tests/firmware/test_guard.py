@@ -9,12 +9,13 @@ import pytest
 
 from gateway_agent.node_keys import GUARDED, WriteSeal
 from hardware.rig.modbus_side import pack
-from protocols import factory_record, modbus, node_map
+from protocols import factory_record, log_codes, modbus, node_map
+from tests.firmware.log_file import read_log
 from tests.firmware.workbench import NODE, RefusedError, Workbench, on_bench, table_of
 
 TABLE = table_of((1, 1))
 KEY, POLE_KEY = bytes(range(32)), bytes(range(100, 132))
-WRONG_TAG, OLD_COUNTER, NOT_WHOLE, NO_KEY = 1, 2, 3, 4
+WRONG_TAG, OLD_COUNTER, NOT_WHOLE, NO_KEY, FLASH_FAILED = 1, 2, 3, 4, 5
 
 
 class Keyed:
@@ -195,6 +196,80 @@ def test_without_a_key_tags_are_neither_needed_nor_looked_at(tmp_path: Path) -> 
         assert caught.value.code == modbus.ILLEGAL_DATA_ADDRESS
 
     on_bench(tmp_path, TABLE, body)
+
+
+@pytest.mark.parametrize("function", [5, 6, 15, 16, 22, 23])
+def test_no_way_of_writing_passes_a_key(tmp_path: Path, function: int) -> None:
+    async def body(bench: Workbench) -> None:
+        await bench.power_on()
+        gateway = Keyed(bench)
+        for address, fields in GUARDED.items():
+            pdu = {
+                5: struct.pack(">BHH", 5, address, 0xFF00),
+                6: struct.pack(">BHH", 6, address, 1),
+                15: struct.pack(">BHHBB", 15, address, 8, 1, 0xFF),
+                16: struct.pack(f">BHHB{fields}H", 16, address, fields, 2 * fields, *[1] * fields),
+                22: struct.pack(">BHHH", 22, address, 0, 1),
+                23: struct.pack(">BHHHHBH", 23, 0, 1, address, 1, 2, 1),
+            }[function]
+            assert await gateway.say(pack(NODE, pdu)) > 0, hex(address)
+            assert await gateway.say(pack(0, pdu)) == -1
+        assert (await bench.master.read(node_map.HEALTH_TIME_STATE, 1))[0] == 0
+        assert (await bench.master.read(node_map.LAMP_STATE, 1))[0] == 0
+        assert (await bench.master.read(node_map.SETTINGS_STATE, 1))[0] == 0
+        assert (await bench.master.read(node_map.UPDATE, 1))[0] == 0
+
+    keyed_bench(tmp_path, body)
+
+
+def test_a_node_that_has_lost_its_key_is_not_open_to_all(tmp_path: Path) -> None:
+    async def body(bench: Workbench) -> None:
+        record = (tmp_path / "factory.bin").read_bytes()
+        (tmp_path / "factory.bin").write_bytes(record[:20] + bytes([record[20] ^ 1]) + record[21:])
+        await bench.power_on()
+        gateway = Keyed(bench)
+        plain = pack(NODE, struct.pack(">BHHB3H", 16, node_map.TIME, 3, 6, *time_fields(1_700_000_000)))
+        assert await gateway.say(plain) == modbus.ILLEGAL_DATA_VALUE
+        for unit in (NODE, 0):
+            await gateway.say(gateway.frame(node_map.TIME, time_fields(1_800_000_000), unit))
+            assert (await gateway.refusals())[1] == NO_KEY
+        assert (await bench.master.read(node_map.HEALTH_TIME_STATE, 1))[0] == 0
+        assert log_codes.IDENTITY_BROKEN in [entry.code for entry in await read_log(bench.master)]
+
+    keyed_bench(tmp_path, body)
+
+
+def test_a_dead_flash_lets_no_counter_pass(tmp_path: Path) -> None:
+    """What cannot be remembered could be replayed: exception 4, and nothing is carried out."""
+
+    async def body(bench: Workbench) -> None:
+        (tmp_path / "auth.a").mkdir()
+        await bench.power_on()
+        gateway = Keyed(bench)
+        frame = gateway.frame(node_map.TIME, time_fields(1_800_000_000))
+        assert await gateway.say(frame) == modbus.SERVER_DEVICE_FAILURE
+        assert (await gateway.refusals())[1] == FLASH_FAILED
+        assert (await bench.master.read(node_map.HEALTH_TIME_STATE, 1))[0] == 0
+
+    keyed_bench(tmp_path, body)
+
+
+def auth_files(flash: Path) -> list[bytes]:
+    """What the node keeps of its counters."""
+    return [place.read_bytes() for place in sorted(flash.glob("auth.*"))]
+
+
+def test_the_flash_is_written_seldom_for_counters(tmp_path: Path) -> None:
+    async def body(bench: Workbench) -> None:
+        await bench.power_on()
+        gateway = Keyed(bench)
+        assert await gateway.say(gateway.frame(node_map.TIME, time_fields(1_800_000_000))) == 0
+        kept = auth_files(tmp_path)
+        for second in range(200):
+            assert await gateway.say(gateway.frame(node_map.TIME, time_fields(1_800_000_000 + second))) == 0
+        assert auth_files(tmp_path) == kept
+
+    keyed_bench(tmp_path, body)
 
 
 def test_a_broadcast_does_nothing_but_what_is_for_all(tmp_path: Path) -> None:

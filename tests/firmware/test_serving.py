@@ -119,6 +119,35 @@ def test_what_is_not_for_the_node_or_not_whole_gets_silence(tmp_path: Path) -> N
     on_bench(tmp_path, TABLE, body)
 
 
+def test_an_exception_of_another_node_with_this_unit_id_is_not_answered(tmp_path: Path) -> None:
+    """Two nodes that were given one unit id by mistake must not answer each other for ever."""
+
+    async def body(bench: Workbench) -> None:
+        await bench.power_on()
+        for function in (0x80, 0x83, 0x90, 0xFF):
+            assert await bench.master.say(pack(NODE, bytes((function, 2)))) == b""
+        assert unpack(await bench.master.say(pack(NODE, struct.pack(">BHH", 3, 0, 2)))) is not None
+
+    on_bench(tmp_path, TABLE, body)
+
+
+def test_a_line_that_never_falls_silent_stops_nothing_else(tmp_path: Path) -> None:
+    async def body(bench: Workbench) -> None:
+        device = Device(bench.sensors, 1, {0: 10, 1: 20, 2: 30, 3: 40})
+        await bench.power_on()
+        device.asked.clear()
+        end_s = bench.clock.loop.time() + 60
+        while bench.clock.loop.time() < end_s:
+            bench.master.drop.send(bytes((NODE, 3)) * 48)
+            await asyncio.sleep(0.05)
+        assert bench.machine.ends == []
+        assert len(device.asked) >= 50
+        await asyncio.sleep(1)
+        assert unpack(await bench.master.say(pack(NODE, struct.pack(">BHH", 3, 0, 2)))) is not None
+
+    on_bench(tmp_path, TABLE, body)
+
+
 @pytest.mark.parametrize("noise", [b"\x00", b"\x11\x03\x00", bytes(60)], ids=len)
 def test_noise_around_a_request_loses_nothing(tmp_path: Path, noise: bytes) -> None:
     request = pack(NODE, struct.pack(">BHH", 3, 0, 2))

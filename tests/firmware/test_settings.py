@@ -1,19 +1,21 @@
 """Settings over the pole bus: validated before they replace the old; identity that nothing touches."""
 
 import asyncio
+import hashlib
 import shutil
 import struct
 from pathlib import Path
 
 import pytest
 
+from gateway_agent.node_keys import WriteSeal
 from gateway_agent.send_settings import FILE, send_settings
 from protocols import factory_record, log_codes, modbus, node_map, node_settings, settings_codes, start_codes
-from tests.firmware.boot_files import boot_block, newest_body
+from tests.firmware.boot_files import boot_block, copy_bytes, newest_body
 from tests.firmware.log_file import read_file, read_log
 from tests.firmware.settings_bench import put_into_force, settings_state, settings_with, write_blocks
 from tests.firmware.update_bench import linked
-from tests.firmware.workbench import Device, Master, RefusedError, Workbench, on_bench, table_of
+from tests.firmware.workbench import NODE, Device, Master, RefusedError, Workbench, on_bench, table_of
 
 OLD = table_of((1, 1))
 NEW = table_of((2, 3))
@@ -109,6 +111,78 @@ def test_blocks_may_be_repeated_but_none_left_out(tmp_path: Path) -> None:
         await asyncio.sleep(3)
         assert await slot_count(bench.master) == 3
         assert bench.machine.starts == 2
+
+    on_bench(tmp_path, OLD, body)
+
+
+SLOW_TO_TAKE = """
+import sys
+sys.path.insert(0, "slot_a")
+import asyncio
+from node import app, settings_file
+at_once = settings_file.SettingsFile._take
+async def slowly(self, seat):
+    await asyncio.sleep_ms(500)
+    return await at_once(self, seat)
+settings_file.SettingsFile._take = slowly
+app.main()
+"""
+
+
+def test_what_is_being_taken_cannot_be_exchanged(tmp_path: Path) -> None:
+    """Between the check of the command's tag and the last byte on the flash the file must stay what it was."""
+
+    async def body(bench: Workbench) -> None:
+        whole = (tmp_path / "main.py").read_text()
+        (tmp_path / "main.py").write_text(SLOW_TO_TAKE)
+        await bench.power_on()
+        (tmp_path / "main.py").write_text(whole)
+        content = settings_with(NEW) + bytes(len(settings_with(NEW)) % 2)
+        await write_blocks(bench.master, content)
+        await put_into_force(bench.master, 1)
+        for first in (0, 40):
+            with pytest.raises(RefusedError) as error:
+                await write_blocks(bench.master, bytes(first) + b"other content of someone", first=first)
+            assert error.value.code == modbus.SERVER_DEVICE_BUSY
+        await asyncio.sleep(3)
+        assert await slot_count(bench.master) == 3
+        assert newest_body(tmp_path, "settings") == settings_with(NEW)
+
+    on_bench(tmp_path, OLD, body)
+
+
+def test_a_node_with_a_key_takes_only_what_its_gateway_has_sent(tmp_path: Path) -> None:
+    async def body(bench: Workbench) -> None:
+        key = bytes(range(32))
+        (tmp_path / "factory.bin").write_bytes(factory_record.pack({factory_record.NODE_KEY: key}))
+        await bench.power_on()
+        async with linked(bench) as stranger:
+            outcome = await send_settings(stranger.link, "lamp_node", settings_with(NEW))
+        assert outcome.result == "failed", outcome
+        seal = WriteSeal(key)
+        sealed = seal.seal(NODE, node_map.SETTINGS, [7], bench.clock.unix_ms(), hashlib.sha256(b"else").digest())
+        with pytest.raises(RefusedError):
+            await bench.master.write(node_map.SETTINGS, *sealed)
+        await asyncio.sleep(2)
+        assert bench.machine.starts == 1
+        assert newest_body(tmp_path, "settings") is None
+        async with linked(bench, seal) as gateway:
+            outcome = await send_settings(gateway.link, "lamp_node", settings_with(NEW))
+        assert outcome.result == "taken", outcome
+        await asyncio.sleep(3)
+        assert await slot_count(bench.master) == 3
+
+    on_bench(tmp_path, OLD, body)
+
+
+def test_settings_that_this_firmware_cannot_read_give_way_to_those_of_the_provisioning(tmp_path: Path) -> None:
+    async def body(bench: Workbench) -> None:
+        content = node_settings.pack([(node_settings.NODE_TABLE, NEW[:4] + b"\xff\xff" + NEW[6:])])
+        (tmp_path / "settings.a").write_bytes(copy_bytes(1, content))
+        await bench.power_on()
+        assert await slot_count(bench.master) == 1
+        broken = [entry.code for entry in await read_log(bench.master) if entry.code == log_codes.TABLE_BROKEN]
+        assert len(broken) == 1
 
     on_bench(tmp_path, OLD, body)
 

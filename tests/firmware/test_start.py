@@ -4,6 +4,8 @@ import asyncio
 import shutil
 from pathlib import Path
 
+import pytest
+
 from protocols import event_codes, log_codes, node_map, start_codes, task_codes
 from tests.firmware.boot_files import NO_SLOT, BootBlock, boot_block, write_boot
 from tests.firmware.log_file import read_log
@@ -11,6 +13,8 @@ from tests.firmware.workbench import Device, Workbench, on_bench, table_of
 
 TABLE = table_of((1, 1))
 PANIC = 2  # a hard reset that nobody has stamped
+WATCHDOG = 3
+SOFT = 5
 SAFE_UNIT = 247
 
 FROM_SLOT = """
@@ -67,6 +71,42 @@ def test_a_feeder_that_is_switched_twenty_times_is_no_crash(tmp_path: Path) -> N
         assert (now.crashes, now.safe_mode, now.start_reason) == (0, 0, start_codes.POWER)
         assert now.boots == 21
         assert (await bench.master.read(node_map.IDENTITY_SLOT_COUNT, 1)) == [1]
+
+    on_bench(tmp_path, TABLE, body)
+
+
+@pytest.mark.parametrize("cause", [PANIC, WATCHDOG])
+def test_a_power_cut_that_the_chip_reports_as_another_reset_is_no_crash(tmp_path: Path, cause: int) -> None:
+    """The ESP32's loader meets a flash chip that is not awake, and its own watchdog starts it anew (errata 3.8)."""
+
+    async def body(bench: Workbench) -> None:
+        for number in range(8):
+            await bench.machine.power_on(cause, was_dark=True)
+            await asyncio.sleep(0.05 + number % 3 * 0.9)
+            bench.machine.kill()
+        await bench.machine.power_on(cause, was_dark=True)
+        await asyncio.sleep(0.5)
+        now = await boot(bench)
+        assert (now.crashes, now.safe_mode, now.start_reason) == (0, 0, start_codes.POWER)
+        bench.machine.kill()
+        await bench.machine.power_on(cause)
+        await asyncio.sleep(0.5)
+        now = await boot(bench)
+        reason = start_codes.PANIC if cause == PANIC else start_codes.WATCHDOG
+        assert (now.crashes, now.start_reason) == (1, reason)
+
+    on_bench(tmp_path, TABLE, body)
+
+
+def test_a_soft_reset_at_the_console_is_no_crash(tmp_path: Path) -> None:
+    async def body(bench: Workbench) -> None:
+        await bench.power_on()
+        for _ in range(4):
+            bench.machine.kill()
+            await bench.machine.power_on(SOFT)
+            await asyncio.sleep(0.3)
+        now = await boot(bench)
+        assert (now.crashes, now.safe_mode, now.start_reason) == (0, 0, start_codes.OWN_RESET)
 
     on_bench(tmp_path, TABLE, body)
 

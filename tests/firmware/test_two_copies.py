@@ -51,6 +51,19 @@ two_copies.write("x", b"again")
 print(two_copies.read("x"))
 """
 
+WRAPS = """
+import binascii
+from node import two_copies
+def put(name, sequence, body):
+    content = sequence.to_bytes(4, "big") + body
+    with open(name, "wb") as file:
+        file.write(content + binascii.crc32(content).to_bytes(4, "big"))
+put("x.a", 0xFFFFFFFE, b"before the last")
+for number in range(4):
+    two_copies.write("x", b"%d" % number)
+    print(two_copies.newest("x"), two_copies.sequence("x"), two_copies.read("x"))
+"""
+
 
 def test_each_write_goes_to_the_other_copy() -> None:
     assert run_script(FILES, WRITES).split("\n")[:-1] == [
@@ -68,3 +81,12 @@ def test_each_write_goes_to_the_other_copy() -> None:
 
 def test_any_damage_to_the_newest_copy_leaves_the_one_before() -> None:
     assert run_script(FILES, DAMAGES).split("\n")[:-1] == ["0 b'third' x.b", "None", "b'again'"]
+
+
+def test_after_the_last_sequence_comes_the_first() -> None:
+    assert run_script(FILES, WRAPS).split("\n")[:-1] == [
+        "x.b 4294967295 b'0'",
+        "x.a 1 b'1'",
+        "x.b 2 b'2'",
+        "x.a 3 b'3'",
+    ]

@@ -13,6 +13,7 @@ from gateway_agent.collect.line import SerialLine
 from gateway_agent.collect.owner import BusOwner
 from gateway_agent.collect.unit import Timing, UnitLink
 from gateway_agent.config import BusConfig
+from gateway_agent.node_keys import WriteSeal
 from gateway_agent.update_node import NodeUpdate, NodeUpdateState, UpdateOutcome, read_state
 from hardware.bundle.bundle_writer import Bundle, make_bundle
 from hardware.bundle.firmware_files import Version, firmware_files
@@ -127,15 +128,16 @@ class UpdateBench:
 
 
 @asynccontextmanager
-async def linked(bench: Workbench) -> AsyncIterator[UpdateBench]:
-    """A gateway's line on the pole bus of `bench`."""
+async def linked(bench: Workbench, seal: WriteSeal | None = None) -> AsyncIterator[UpdateBench]:
+    """A gateway's line on the pole bus of `bench`; with `seal`, one that has the node's key."""
     port = SerialPort("gateway", bench.pole)
     config = BusConfig(name="pole", port=port.path, baud=19200)
     owner = BusOwner(config, SerialLine(config, bench.clock, AutoDirection()))
     task = asyncio.create_task(owner.run())
     try:
         await asyncio.sleep(0.1)
-        yield UpdateBench(bench, UnitLink(owner, NODE, config.line, Timing(300, 5, 3), {node_map.UPDATE_REGISTERS}))
+        link = UnitLink(owner, NODE, config.line, Timing(300, 5, 3), {node_map.UPDATE_REGISTERS}, seal=seal)
+        yield UpdateBench(bench, link)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -112,9 +112,13 @@ class NodeMachine:
         self._cut = (self.flash_operations + number if number else 0, after)
         self._post(cut_event(*self._cut))
 
-    async def power_on(self, cause: int = _POWER_ON) -> None:
-        """Boot: boot.py, then main.py. Raises MachineError when the machine cannot start at all."""
-        if cause == _POWER_ON:
+    async def power_on(self, cause: int = _POWER_ON, *, was_dark: bool | None = None) -> None:
+        """Boot: boot.py, then main.py. Raises MachineError when the machine cannot start at all.
+
+        `was_dark`: there was no power, so that the memory of the RTC is empty. An ESP32 may report another reset
+        `cause` all the same (errata 3.8); None leaves it to the cause.
+        """
+        if cause == _POWER_ON or was_dark:
             self._rtc_hex = ""
         options = {
             "heap_bytes": self.heap_bytes,

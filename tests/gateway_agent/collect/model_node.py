@@ -1,6 +1,7 @@
 """A model of a node on a software bus: registers that a test sets, and what was written to them."""
 
 import asyncio
+import struct
 from collections.abc import Callable, Sequence
 
 from gateway_agent.collect.direction import AutoDirection
@@ -15,7 +16,7 @@ from hardware.rig import modbus_side
 from hardware.rig.bus import Bus
 from hardware.rig.clock import RigClock
 from hardware.rig.serial_url import SerialPort
-from protocols import lamp_codes, node_map, quality
+from protocols import lamp_codes, modbus, node_map, quality
 
 DIGEST = 0x1234ABCD
 UNIT = 17
@@ -27,7 +28,10 @@ POINTS = [
 
 
 class ModelNode:
-    """Answers as a node does; `events` and `samples` are the test's to change. `is_mute` makes it silent."""
+    """Answers as a node does; `events`, `samples` and `log` are the test's to change. `is_mute` makes it silent.
+
+    An entry of `log` is (number, start, seconds, code, value).
+    """
 
     def __init__(self, bus: Bus, clock: RigClock) -> None:
         self.is_mute = False
@@ -39,6 +43,8 @@ class ModelNode:
         self.clock_off_ms: int | None = None
         self.samples: list[tuple[int, int, int, int]] = [(0, quality.NEVER, 0, 0)] * len(POINTS)
         self.events: list[tuple[int, int, int, int]] = []
+        self.log: list[tuple[int, int, int, int, int]] = []
+        self.log_reads = 0
         self.acknowledged: list[tuple[int, int]] = []
         self.commands: list[tuple[int, ...]] = []
         self.lamp_state = [0, lamp_codes.NONE, 0, 100, 100, 254]
@@ -73,10 +79,23 @@ class ModelNode:
                     wanted = registers[address - first : address - first + count]
                     return bytes([pdu[0], 2 * count]) + b"".join(value.to_bytes(2, "big") for value in wanted)
             return modbus_side.exception(pdu[0], modbus_side.ILLEGAL_ADDRESS)
+        if pdu[0] == modbus.READ_FILE_RECORD:
+            return self._read_log(*struct.unpack(">HHH", pdu[3:9]))
         write = modbus_side.write_of(pdu)
         if write is None or not self._take(write.address, write.values):
             return modbus_side.exception(pdu[0], modbus_side.ILLEGAL_VALUE)
         return modbus_side.write_answer(write)
+
+    def _read_log(self, file: int, record: int, count: int) -> bytes:
+        self.log_reads += 1
+        newest = self.log[-1][0] if self.log else 0
+        content = struct.pack(">IHH", newest, len(self.log), 14)
+        for number, *rest in self.log:
+            content += struct.pack(">HHIHi", number & 0xFFFF, *rest)
+        data = content[2 * record : 2 * (record + count)]
+        if file != 60003 or len(data) != 2 * count:
+            return modbus_side.exception(modbus.READ_FILE_RECORD, modbus_side.ILLEGAL_ADDRESS)
+        return bytes((modbus.READ_FILE_RECORD, 2 + len(data), 1 + len(data), 6)) + data
 
     def _take(self, address: int, values: Sequence[int]) -> bool:
         if address == node_map.TIME and len(values) == 3:
@@ -132,6 +151,7 @@ class ModelNode:
         return [
             (node_map.IDENTITY, identity),
             (node_map.HEALTH, health),
+            (node_map.BOOT_LOG_NEWEST, [*_u32(self.log[-1][0] if self.log else 0)]),
             (node_map.LAMP_STATE, self.lamp_state),
             (node_map.EVENTS, events),
             (node_map.SLOTS, slots),
