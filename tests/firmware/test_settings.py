@@ -148,7 +148,7 @@ def test_what_is_being_taken_cannot_be_exchanged(tmp_path: Path) -> None:
         assert await slot_count(bench.master) == 3
         assert newest_body(tmp_path, "settings") == settings_with(NEW)
 
-    on_bench(tmp_path, OLD, body)
+    on_bench(tmp_path, OLD, body, programs=[SLOW_TO_TAKE])
 
 
 def test_a_node_with_a_key_takes_only_what_its_gateway_has_sent(tmp_path: Path) -> None:
