@@ -31,7 +31,8 @@ class Start:
         self.flash_error = 0
         self.left_slot = state.left_reason if state.has_changed else start_codes.NOT_LEFT
         self._count_crash()
-        self.mode = state.safe_mode
+        # A new version is tried with all it has, also where the one before it crashed itself into safe mode.
+        self.mode = start_codes.FULL_MODE if state.is_on_trial else state.safe_mode
         state.has_changed = False
         state.boots += 1
         state.epoch = (_last_epoch(state) + 1) & 0x7FFFFFFF

@@ -24,9 +24,11 @@ def newest_body(flash: Path, name: str) -> bytes | None:
     return found[max(found)] if found else None
 
 
-def write_boot(flash: Path, *, active: int = 0, trial: int = NO_SLOT, tries: int = 0, has_spare: bool = False) -> None:
-    """A boot state as an update leaves it."""
-    body = bytes([1, active, trial, tries, NO_SLOT, 0, 0, 0, int(has_spare)]) + bytes(15)
+def write_boot(
+    flash: Path, *, trial: int = NO_SLOT, tries: int = 0, crashes: int = 0, safe_mode: int = 0, has_spare: bool = False
+) -> None:
+    """A boot state as an update, or crashes, leave it; slot 0 is the active one."""
+    body = bytes([1, 0, trial, tries, NO_SLOT, 0, crashes, safe_mode, int(has_spare)]) + bytes(15)
     (flash / "boot.b").unlink(missing_ok=True)
     (flash / "boot.a").write_bytes(copy_bytes(1, body))
 

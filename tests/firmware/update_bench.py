@@ -1,6 +1,7 @@
 """A node on the workbench that a gateway updates: bundles of the real firmware, signed with a key of the tests."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import cache
@@ -46,6 +47,14 @@ def bundle_of(version: Version, minimum: Version = (0, 0, 0), board: int = BOARD
     return make_bundle(firmware_files(version), version, minimum, board, signing_key())
 
 
+@cache
+def ballast_bundle(version: Version) -> Bundle:
+    """Sixteen files of noise, which can be sent and verified as `version` but not run; 42 kB."""
+    chance = random.Random(repr(version))
+    files = {f"node/m{number:02}.mpy": chance.randbytes(1900 + 90 * number) for number in range(16)}
+    return make_bundle(files, version, (0, 0, 0), BOARD, signing_key())
+
+
 def changed_bundle(version: Version, changes: dict[str, str]) -> Bundle:
     """The real firmware as `version` with other sources for some modules."""
     return make_bundle(firmware_files(version, changes), version, (0, 0, 0), BOARD, signing_key())
@@ -73,11 +82,12 @@ def lay_new(flash: Path) -> None:
 
 
 class UpdateBench:
-    """The bench, the gateway's link to its node, and the one device on the sensor bus (not plugged in: None)."""
+    """The bench, the gateway's link and port, and the one device on the sensor bus (not plugged in: None)."""
 
-    def __init__(self, bench: Workbench, link: UnitLink) -> None:
+    def __init__(self, bench: Workbench, link: UnitLink, port: SerialPort) -> None:
         self.bench = bench
         self.link = link
+        self.port = port
         self.plugged: Device | None = None
 
     @property
@@ -135,7 +145,8 @@ async def linked(bench: Workbench) -> AsyncIterator[UpdateBench]:
     task = asyncio.create_task(owner.run())
     try:
         await asyncio.sleep(0.1)
-        yield UpdateBench(bench, UnitLink(owner, NODE, config.line, Timing(300, 5, 3), {node_map.UPDATE_REGISTERS}))
+        link = UnitLink(owner, NODE, config.line, Timing(300, 5, 3), {node_map.UPDATE_REGISTERS})
+        yield UpdateBench(bench, link, port)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -148,8 +159,9 @@ def on_update_bench(
     *,
     prepare: Callable[[Path], None] = lay_key,
     with_sensor: bool = True,
+    table: bytes | None = None,
 ) -> None:
-    """Run `body` with a started node that runs OLD and polls one device each second."""
+    """Run `body` with a started node that runs OLD and polls one device each second, or what `table` says."""
 
     async def linked_body(bench: Workbench) -> None:
         sensor = Device(bench.sensors, SENSOR, {0: 7}) if with_sensor else None
@@ -159,7 +171,7 @@ def on_update_bench(
             update_bench.plugged = sensor
             await body(update_bench)
 
-    on_bench(folder, table_of((SENSOR, 1)), linked_body)
+    on_bench(folder, table or table_of((SENSOR, 1)), linked_body)
 
 
 async def updated(update_bench: UpdateBench, content: Bundle | bytes) -> UpdateOutcome:
