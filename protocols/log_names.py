@@ -1,8 +1,10 @@
 """Sentences for the codes of log_codes, for whoever shows a node's log; a node does not load this."""
 
+from protocols import update_names
+
 SENTENCES = {
     1: "started ({value})",
-    2: "task {value} no longer got round; the watchdog reset the node",
+    2: "the task {value} no longer got round; the watchdog reset the node",
     3: "an error that nobody caught ended the firmware: {value}",
     4: "safe mode: pole bus and update only ({value})",
     5: "a good hour is over; safe mode ends",
@@ -36,7 +38,7 @@ LEFT_REASONS = {
     3: "the version could not be loaded",
     4: "it went on crashing even in safe mode",
 }
-"""Why a slot was left, by number of start_codes; update_codes has more."""
+"""Why a slot was left, by number of start_codes; a trial that failed has a reason of update_codes, from 20 on."""
 
 MODES = {0: "full", 1: "safe mode after crashes", 2: "safe mode without a node table"}
 """What the node serves, by number of start_codes."""
@@ -54,7 +56,21 @@ SETTINGS_REASONS = {
 }
 """Why settings were refused, by number of settings_codes."""
 
-_WORDS = {1: START_REASONS, 4: MODES, 8: SETTINGS_REASONS, 10: LEFT_REASONS}
+TASKS = {
+    1: "server",
+    2: "poller",
+    3: "inputs",
+    4: "lamp",
+    5: "housekeeping",
+    6: "event keeper",
+    7: "update",
+    9: "manhole",
+    10: "schedule",
+    11: "settings",
+}
+"""Name of each task, by number of task_codes."""
+
+_WORDS = {1: START_REASONS, 2: TASKS, 4: MODES, 8: SETTINGS_REASONS, 10: {**update_names.REASONS, **LEFT_REASONS}}
 
 
 def sentence(code: int, value: int) -> str:

@@ -10,9 +10,9 @@ import os
 
 from micropython import const
 
-from node import board, factory, log, register_map, settings, supervisor, two_copies
+from node import board, log, register_map, settings, supervisor, two_copies
 from node.register_map import put, put_u32
-from protocols import log_codes, modbus, node_map, node_settings, node_table, rtu, settings_codes
+from protocols import log_codes, modbus, node_map, rtu, settings_codes
 from protocols.errors import WireError
 
 FIRST_FILE = const(60001)
@@ -139,6 +139,8 @@ class SettingsFile:
 
     async def _take(self, seat: supervisor.Seat) -> int:
         """Check `settings.new` and make it the newest copy; returns a reason of settings_codes."""
+        from protocols import node_settings
+
         try:
             with open(_NEW_FILE, "rb") as file:
                 length = node_settings.length_of(file.read(node_settings.HEAD_BYTES))
@@ -165,6 +167,9 @@ class SettingsFile:
         return settings_codes.NO_REASON
 
     def _check(self, file, length: int) -> int:  # type: ignore[no-untyped-def]
+        from node import factory
+        from protocols import node_settings, node_table
+
         if length < 0:
             return settings_codes.VERSION
         if self._received not in (length, length + 1):

@@ -15,7 +15,9 @@ from gateway_agent.collect.attendance import Attendance, Change
 from gateway_agent.collect.complaints import Complaints
 from gateway_agent.collect.lamp import LampDialog
 from gateway_agent.collect.latest import LatestValues
+from gateway_agent.collect.manhole import ManholeDialog
 from gateway_agent.collect.node_events import NodeEvent, as_record, read_events, read_head, u32
+from gateway_agent.collect.node_log import NodeLog
 from gateway_agent.collect.node_service import (
     TIME_REGISTERS,
     NodeClock,
@@ -84,12 +86,14 @@ class NodeReader:
         self._introducing = asyncio.Lock()
         planned = {count for _, count in self._book.reads()}
         planned |= {node_map.IDENTITY_REGISTERS, node_map.HEALTH_REGISTERS, node_map.LAMP_STATE_REGISTERS}
-        planned |= {node_map.AUTH_REGISTERS, node_map.LAMP_SCHEDULE_REGISTERS}
+        planned |= {node_map.AUTH_REGISTERS, node_map.LAMP_SCHEDULE_REGISTERS, 2}
         timing = Timing(node.reply_timeout_ms, _GAP_MS, _RETRIES)
         line = owner.bus.line
         self._link = UnitLink(owner, node.unit, line, timing, planned, seal=seal, broadcast_seal=broadcast_seal)
         self.lamp = LampDialog(self._link)
+        self.manhole = ManholeDialog(self._link)
         self.schedule: ScheduleSender | None = None
+        self._log = NodeLog(self._link, node.name)
 
     def keep_schedule(self, make: Callable[[int], bytes]) -> None:
         """Let the node's lamp follow the schedule that `make` gives for a unix time in milliseconds."""
@@ -121,7 +125,7 @@ class NodeReader:
                     _LOG.debug("%s: events: %s", self.config.name, error)
 
     async def _follow_service(self) -> None:
-        """Look at health and clock now and then."""
+        """Look at health, clock, schedule and log now and then."""
         slots = Slots(self._clock, _SERVICE_EVERY_MS)
         while True:
             await slots.next()
@@ -130,8 +134,9 @@ class NodeReader:
                     await self._look_at_health()
                     if self.schedule is not None:
                         await self.schedule.look()
+                    await self._log.look(self._clock.monotonic_ms())
                 except NoAnswerError as error:
-                    _LOG.debug("%s: health: %s", self.config.name, error)
+                    _LOG.debug("%s: service: %s", self.config.name, error)
 
     async def _poll(self, slot_ms: int) -> None:
         """Read the slots, after an introduction if one is due, and keep the attendance."""

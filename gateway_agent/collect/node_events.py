@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway_agent.records import Event
-from protocols import event_codes, event_names, lamp_codes, node_map
+from protocols import event_codes, event_names, lamp_codes, manhole_codes, node_map
+
+_FIRST_ALARM = event_codes.MANHOLE_ALARM_FIRST
+_MANHOLE_ALARMS = range(_FIRST_ALARM, _FIRST_ALARM + manhole_codes.ALARM_COUNT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,11 @@ def as_record(event: NodeEvent, node: str, epoch: int, points: Sequence[str], la
         name = lamp or node
     elif 0 <= event.code - event_codes.LAMP_FAULT_FIRST < lamp_codes.FAULT_COUNT:
         name, kind, state = lamp or node, "alarm", event.value == 1
+    elif event.code == event_codes.MANHOLE_ALARM_CLEARED or event.code in _MANHOLE_ALARMS:
+        alarm = event.value if event.code == event_codes.MANHOLE_ALARM_CLEARED else _MANHOLE_ALARMS.index(event.code)
+        kind, state = "alarm", event.code != event_codes.MANHOLE_ALARM_CLEARED
+        code = event_names.NAMES.get(event_codes.MANHOLE_ALARM_FIRST + alarm, f"manhole-alarm-{alarm}")
+        name = node if alarm == manhole_codes.SENSOR_FAULT or point is None else point
     elif event.code == event_codes.EVENTS_LOST:
         kind, state = "alarm", True
     time_ms = now_ms if event.unix_ms is None else event.unix_ms

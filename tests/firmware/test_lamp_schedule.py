@@ -12,6 +12,7 @@ from protocols.lamp_schedule import CLOCK, SUNRISE, SUNSET
 from protocols.lamp_schedule_writer import LampScheduleWriter
 from protocols.node_table_writer import NodeTableWriter
 from tests.firmware.lamp_bench import (
+    FAST_MAIN,
     LUX_SLOT,
     SPEED,
     Driver,
@@ -116,7 +117,7 @@ def test_the_programme_goes_on_for_days_without_a_gateway(tmp_path: Path) -> Non
         assert changes == [change for change in expected if change[0] < "06-23 08:00"]
         assert (await told(bench.master)).faults == 1 << lamp_codes.SUN_TABLE_ENDED
 
-    on_bench(tmp_path, lamp_table(), body)
+    on_bench(tmp_path, lamp_table(), body, programs=[FAST_MAIN])
 
 
 def test_an_override_resumes_to_the_programme(tmp_path: Path) -> None:
@@ -140,8 +141,8 @@ def test_an_override_resumes_to_the_programme(tmp_path: Path) -> None:
         await command(bench, 3, lamp_codes.RESUME)
         assert driver.level_pct == 70
         assert (await bench.master.read(node_map.LAMP_STATE, 2)) == [3, lamp_codes.CONFIRMED]
-        await command(bench, 4, 5, hold_s=3 * 3600)
-        await asyncio.sleep(3 * 3600 + 5)
+        await command(bench, 4, 5, hold_s=3600 + 600)
+        await asyncio.sleep(3600 + 605)
         assert (driver.level_pct, (await told(bench.master)).source) == (50, lamp_codes.SOURCE_SCHEDULE)
 
     on_bench(tmp_path, lamp_table(), body)

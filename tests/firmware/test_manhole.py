@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from gateway_agent.collect.manhole import ManholeDialog
 from gateway_agent.provision import node_table, slots
 from hardware.rig.accelerometer import Lis3dh
 from hardware.rig.machine import package_files, run_script
@@ -17,6 +18,7 @@ from protocols import event_codes, manhole_codes, node_map, quality
 from protocols import node_table_layout as layout
 from protocols.node_table_writer import NodeTableWriter
 from tests.firmware.sensor_tables import pole_of
+from tests.firmware.update_bench import linked
 from tests.firmware.workbench import NODE, START_UNIX_S, Workbench, on_bench
 
 ROOT = Path(__file__).parents[2]
@@ -300,7 +302,9 @@ def test_a_manhole_node_with_tilt_and_level(tmp_path: Path) -> None:
         closed = await state()
         assert closed[0] == manhole_codes.CLOSED
         assert closed[3] == 1 << manhole_codes.COVER_OPEN | 3 << manhole_codes.LEVEL_WARNING
-        await bench.master.write(node_map.MANHOLE_COMMAND, 0xFFFF, 0)
+        async with linked(bench) as gateway:
+            outcome = await ManholeDialog(gateway.link).acknowledge(0xFFFF, False)
+        assert (outcome.state, outcome.detail) == ("confirmed", "none of these alarms stands")
         assert (await state())[3] == 0
         sensor.turn(170)
         await asyncio.sleep(5)

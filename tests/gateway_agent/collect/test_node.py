@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from gateway_agent.collect.latest import LatestValues
+from gateway_agent.collect.node_events import NodeEvent, as_record
 from gateway_agent.collect.node_service import CLOCK_TOLERANCE_MS, NodeClock
 from gateway_agent.collect.node_slots import NodePoint, SlotBook
 from gateway_agent.journal import JournalUnavailable
 from gateway_agent.records import LampOutcome
 from hardware.rig.clock import RigClock, run_virtual
-from protocols import event_codes, lamp_codes, node_map, quality
+from protocols import event_codes, lamp_codes, manhole_codes, node_map, quality
 from tests.gateway_agent.collect.model_node import DIGEST, NodeBench
 
 
@@ -27,6 +28,12 @@ def on_node_bench(body: Callable[[NodeBench], Awaitable[None]]) -> None:
             await bench.close()
 
     run_virtual(main)
+
+
+def test_a_manhole_alarm_that_is_over_is_cleared_under_its_own_name() -> None:
+    cleared = NodeEvent(9, event_codes.MANHOLE_ALARM_CLEARED, 1, manhole_codes.CH4_HIGH, 1_000)
+    record = as_record(cleared, "lamp_node", 5, ["air/temperature", "air/humidity"], None, 2_000)
+    assert (record.name, record.kind, record.code, record.state) == ("air/humidity", "alarm", "ch4-high", False)
 
 
 def test_the_clock_of_a_fresh_node_is_set_to_the_end_of_the_request() -> None:
@@ -130,6 +137,14 @@ def test_what_a_node_tells_is_named_for_people() -> None:
         (event_codes.DEVICE_LOST, 0): ("air", "event", "device-lost", None),
         (event_codes.DEVICE_BACK, 1): ("air", "event", "device-back", None),
         (event_codes.LAMP_FAILED, 0xFFFF): ("lamp", "alarm", "lamp-failed", True),
+        (event_codes.MANHOLE_ALARM_FIRST + manhole_codes.CH4_HIGH, 1): ("air/humidity", "alarm", "ch4-high", True),
+        (event_codes.MANHOLE_ALARM_FIRST + manhole_codes.SENSOR_FAULT, 1): (
+            "lamp_node",
+            "alarm",
+            "manhole-sensor-fault",
+            True,
+        ),
+        (event_codes.MANHOLE_ACKNOWLEDGED, 0xFFFF): ("lamp_node", "event", "manhole-acknowledged", None),
         (event_codes.EVENTS_LOST, 0xFFFF): ("lamp_node", "alarm", "events-lost", True),
         (99, 77): ("lamp_node", "event", "code-99", None),
     }
