@@ -18,11 +18,12 @@ _COMMAND_REGISTERS = const(5)
 
 _TO_RECEIVE = (
     "protocols.bundle",
+    "node.update_floor",
     "node.update_slot",
     "node.update_signature",
     "node.update",
 )
-_TO_TRY = ("node.trial",)
+_TO_TRY = ("protocols.bundle", "node.update_floor", "node.trial")
 _LOADED_ONCE = ("node.update_past",)
 
 
@@ -88,11 +89,15 @@ class UpdateGate:
             self._commanded.clear()
 
     async def _carry_out(self, wanted: int, seat: supervisor.Seat) -> None:
+        try:
+            await _load(_TO_TRY if wanted == update_codes.TRY else _TO_RECEIVE)
+        except MemoryError:
+            self.state = update_codes.REFUSED
+            self.reason = update_codes.NO_MEMORY
+            return
         if wanted == update_codes.TRY:
-            await _load(_TO_TRY)
             await sys.modules["node.trial"].restart(self)
         else:
-            await _load(_TO_RECEIVE)
             await sys.modules["node.update"].receive(self, seat)
 
     def _fill_nothing(self, image: bytearray) -> None:

@@ -278,6 +278,34 @@ def test_a_version_that_never_loads_gives_way_to_the_spare_one(tmp_path: Path) -
     on_bench(tmp_path, TABLE, body)
 
 
+def test_a_trial_is_not_in_the_safe_mode_that_the_old_version_had_crashed_into(tmp_path: Path) -> None:
+    async def body(bench: Workbench) -> None:
+        lay_other_slot(tmp_path)
+        write_boot(tmp_path, trial=1, tries=1, crashes=3, safe_mode=start_codes.SAFE_AFTER_CRASHES)
+        await bench.power_on()
+        now = await boot(bench)
+        assert (now.running_slot, now.safe_mode) == (1, start_codes.FULL_MODE)
+
+    on_bench(tmp_path, TABLE, body)
+
+
+def test_a_start_folder_that_cannot_be_loaded_is_tried_again_and_again(tmp_path: Path) -> None:
+    async def body(bench: Workbench) -> None:
+        choice = tmp_path / "start/node/boot_choice.mpy"
+        whole = choice.read_bytes()
+        choice.write_bytes(b"no bytecode at all")
+        await bench.power_on()
+        await asyncio.sleep(17)
+        assert bench.machine.starts == 4
+        assert bench.machine.printed
+        bench.machine.printed.clear()
+        choice.write_bytes(whole)
+        await asyncio.sleep(8)
+        assert (await boot(bench)).running_slot == 0
+
+    on_bench(tmp_path, TABLE, body)
+
+
 def test_without_an_update_there_is_no_previous_slot(tmp_path: Path) -> None:
     async def body(bench: Workbench) -> None:
         await bench.power_on()

@@ -165,7 +165,7 @@ class Workbench:
         self.pole = Bus("pole", 19200)
         self.master = Master(self.pole)
         machine.connect_uart(SENSOR_UART, self.sensors)
-        machine.connect_uart(POLE_UART, self.pole)
+        self.pole_drop = machine.connect_uart(POLE_UART, self.pole)
 
     async def power_on(self) -> None:
         """Start the node and give it a moment to settle."""
