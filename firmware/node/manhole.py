@@ -3,7 +3,8 @@
 `tick` is called once a second with the seconds since the start. A rule raises its alarm when its point has been beyond
 the limit for the rule's hold, and clears it when the point is back beyond the other limit; between the two, and while
 the point has no good value (warming up is not zero), it stays as it is. A point without a value for too long is an
-alarm of its own. Pure logic: it reads slots, adds events, and allocates nothing while nothing changes.
+alarm of its own. A cover that lies about at the angle of turning over would tell so for ever: it is not turned over any
+more when it is five degrees back. Pure logic: it reads slots, adds events, and allocates nothing while nothing changes.
 """
 
 import array
@@ -15,20 +16,25 @@ from protocols.node_table_layout import u16
 _NOT_YET = -1
 _RULES_AT = layout.MANHOLE_BYTES
 _UPRIGHT = 900
-_KEPT_BYTES = 4
+_OVER_BACK = 50
+_KEPT_BYTES = 6
 
 
 class Manhole:
     """The manhole of `table`. `cover` is a `cover_angle.CoverAngle`, None where a contact or nothing watches the cover.
 
     `latched` are the alarms that stand or were not acknowledged, `standing` those whose cause is there, bit by bit;
-    `state` is the cover's. `kept`, what `keep` gave before a restart, holds what was latched.
+    `state` is the cover's, `changes` counts how often what `keep` gives has changed. `kept`, what `keep` gave before a
+    restart, holds what was latched and what stood: an alarm that had gone is told anew when it comes again, one that
+    stands is not told twice.
     """
 
     def __init__(self, table: bytes, node_slots, node_events, cover, kept: "bytes | None" = None) -> None:  # type: ignore[no-untyped-def]
         self.state = manhole_codes.UNKNOWN
         self.latched = 0
         self.acknowledged = 0
+        self.standing = 0
+        self.changes = 0
         self._table = table
         self._at = u16(table, layout.MANHOLE_AT)
         self._slots = node_slots
@@ -39,12 +45,13 @@ class Manhole:
         if kept is not None and len(kept) == _KEPT_BYTES:
             self.latched = u16(kept, 0)
             self.acknowledged = u16(kept, 2)
-        self.standing = self.latched
+            self.standing = u16(kept, 4)
         self._learned = cover is not None and cover.is_learned
 
     def keep(self) -> bytes:
-        """What has to outlive a restart; it changes with `latched` and `acknowledged` only."""
-        return self.latched.to_bytes(2, "big") + self.acknowledged.to_bytes(2, "big")
+        """What has to outlive a restart."""
+        parts = (self.latched, self.acknowledged, self.standing)
+        return b"".join(part.to_bytes(2, "big") for part in parts)
 
     def tilt_tenths(self) -> int:
         """The cover's angle in tenths of a degree, from its background, from upright while there is none; 0xFFFF when
@@ -72,6 +79,7 @@ class Manhole:
         if not seen:
             return
         self.acknowledged |= seen
+        self.changes += 1
         self._events.add(event_codes.MANHOLE_ACKNOWLEDGED, event_codes.NO_SLOT, seen)
         self._let_go()
 
@@ -96,12 +104,14 @@ class Manhole:
         self._learned = cover.is_learned
         if not cover.is_known:
             return
-        if self._limit(layout.MANHOLE_OVER_AT) < self.tilt_tenths():
+        was_over = self.standing >> manhole_codes.COVER_TURNED_OVER & 1
+        over_at = self._limit(layout.MANHOLE_OVER_AT)
+        if self.tilt_tenths() > (over_at - _OVER_BACK if was_over else over_at):
             self._raise(manhole_codes.COVER_TURNED_OVER, slot, self.tilt_tenths())
             self._raise(manhole_codes.COVER_OPEN, slot, self.tilt_tenths())
             self.state = manhole_codes.TURNED_OVER
             return
-        if self.standing >> manhole_codes.COVER_TURNED_OVER & 1:
+        if was_over:
             self._clear(manhole_codes.COVER_TURNED_OVER, slot)
             self.state = manhole_codes.OPEN
         if cover.is_learned:
@@ -176,6 +186,7 @@ class Manhole:
         bit = 1 << alarm
         if self.standing & bit:
             return
+        self.changes += 1
         self.standing |= bit
         self.latched |= bit
         self.acknowledged &= ~bit
@@ -185,6 +196,7 @@ class Manhole:
         bit = 1 << alarm
         if not self.standing & bit:
             return
+        self.changes += 1
         self.standing &= ~bit
         self._events.add(event_codes.MANHOLE_ALARM_CLEARED, slot, alarm)
         self._let_go()
