@@ -3,8 +3,9 @@
 `tick` is called once a second with the seconds since the start. A rule raises its alarm when its point has been beyond
 the limit for the rule's hold, and clears it when the point is back beyond the other limit; between the two, and while
 the point has no good value (warming up is not zero), it stays as it is. A point without a value for too long is an
-alarm of its own. A cover that lies about at the angle of turning over would tell so for ever: it is not turned over any
-more when it is five degrees back. Pure logic: it reads slots, adds events, and allocates nothing while nothing changes.
+alarm of its own; one may warm up for half an hour, a gas module that does so for ever measures nothing. A cover that
+lies about at the angle of turning over would tell so for ever: it is not turned over any more when it is five degrees
+back. Pure logic: it reads slots, adds events, and allocates nothing while nothing changes.
 """
 
 import array
@@ -17,6 +18,7 @@ _NOT_YET = -1
 _RULES_AT = layout.MANHOLE_BYTES
 _UPRIGHT = 900
 _OVER_BACK = 50
+_LONGEST_WARM_UP_S = 1800
 _KEPT_BYTES = 6
 
 
@@ -41,6 +43,7 @@ class Manhole:
         self._events = node_events
         self._cover = cover
         self._rules = table[self._at + layout.MANHOLE_RULES]
+        self._warm_since = _NOT_YET
         self._since = array.array("i", [_NOT_YET] * manhole_codes.ALARM_COUNT)
         if kept is not None and len(kept) == _KEPT_BYTES:
             self.latched = u16(kept, 0)
@@ -153,26 +156,33 @@ class Manhole:
 
     def _look_at_sensors(self, now_s: int) -> None:
         alarm = manhole_codes.SENSOR_FAULT
-        slot = self._first_without_value()
+        slot = self._without_value(now_s)
         if slot == layout.NONE:
             self._since[alarm] = _NOT_YET
             self._clear(alarm, event_codes.NO_SLOT)
         elif self._has_lasted(alarm, now_s, self._limit(layout.MANHOLE_FAULT_S)):
             self._raise(alarm, slot, self._slots.qualities[slot])
 
-    def _first_without_value(self) -> int:
-        cover = self._table[self._at + layout.MANHOLE_COVER]
-        if cover != layout.NONE and self._is_dead(cover):
-            return cover
-        for rule in range(self._rules):
-            slot = self._table[self._at + _RULES_AT + rule * layout.RULE_BYTES]
-            if self._is_dead(slot):
-                return slot
+    def _without_value(self, now_s: int) -> int:
+        """A slot of cover and rules that has no value; NONE if all have one or may still warm up."""
+        warming = layout.NONE
+        for rule in range(-1, self._rules):
+            place = layout.MANHOLE_COVER if rule < 0 else _RULES_AT + rule * layout.RULE_BYTES
+            slot = self._table[self._at + place]
+            if slot == layout.NONE:
+                continue
+            now = self._slots.qualities[slot]
+            if now == quality.WARMING_UP:
+                warming = slot
+            elif now != quality.GOOD:
+                return int(slot)
+        if warming == layout.NONE:
+            self._warm_since = _NOT_YET
+        elif self._warm_since == _NOT_YET:
+            self._warm_since = now_s
+        elif now_s - self._warm_since >= _LONGEST_WARM_UP_S:
+            return int(warming)
         return layout.NONE
-
-    def _is_dead(self, slot: int) -> bool:
-        now = self._slots.qualities[slot]
-        return bool(now != quality.GOOD and now != quality.WARMING_UP)
 
     def _limit(self, offset: int) -> int:
         return u16(self._table, self._at + offset)

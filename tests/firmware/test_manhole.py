@@ -123,6 +123,12 @@ GAS_STEPS: Steps = [
     {"ch4": 0, "o2": 205, "level": -201, "events": [[CLEARED, LEVEL, manhole_codes.LEVEL_ALARM]]},
 ]
 
+WARM_STEPS: Steps = [
+    *hold(1830, ch4=W, level=-500),  # half an hour, and the hold of a fault
+    {"ch4": W, "events": [[RAISED + manhole_codes.SENSOR_FAULT, CH4, quality.WARMING_UP]]},
+    {"ch4": 0, "events": [[CLEARED, event_codes.NO_SLOT, manhole_codes.SENSOR_FAULT]]},
+    *hold(1800, ch4=W),
+]
 COVER = 3
 OPEN, OVER = RAISED + manhole_codes.COVER_OPEN, RAISED + manhole_codes.COVER_TURNED_OVER
 COVER_STEPS: Steps = [
@@ -197,7 +203,9 @@ def load_firmware(name: str) -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize(("cover", "steps"), [(layout.NONE, GAS_STEPS), (COVER, COVER_STEPS)])
+@pytest.mark.parametrize(
+    ("cover", "steps"), [(layout.NONE, GAS_STEPS), (layout.NONE, WARM_STEPS), (COVER, COVER_STEPS)]
+)
 def test_the_rules_of_a_manhole(cover: int, steps: Steps) -> None:
     scope: dict[str, Any] = {}
     exec(RUNNER, scope)
