@@ -16,7 +16,7 @@ from gateway_agent.collect.complaints import Complaints
 from gateway_agent.collect.lamp import LampDialog
 from gateway_agent.collect.latest import LatestValues
 from gateway_agent.collect.manhole import ManholeDialog
-from gateway_agent.collect.node_events import NodeEvent, as_record, read_events, read_head, u32
+from gateway_agent.collect.node_events import NodeEvent, as_record, read_events, read_head, told_anew, u32
 from gateway_agent.collect.node_log import NodeLog
 from gateway_agent.collect.node_service import (
     TIME_REGISTERS,
@@ -257,7 +257,10 @@ class NodeReader:
         for event in events:
             record = as_record(event, self.config.name, epoch, self._names, self.lamp_name, now_ms)
             try:
-                await self._sink.happened(record)
+                is_new = await self._sink.happened(record)
+                if is_new and event.code == event_codes.NODE_STARTED:
+                    forgotten = told_anew(self.config.name, self._names, self.lamp_name)
+                    await self._sink.forgotten(forgotten, record.time_ms)
             except GatepostError as error:
                 _LOG.warning("%s: an event stays in the node: %s", self.config.name, error)
                 break
