@@ -4,7 +4,7 @@
     kind (u16), length (u16), body
 
 Numbers have their high byte first. The terminal code, where it is given, is that of the node that they are meant for.
-Who adds a kind adds its check where the node takes settings (firmware/node/settings.py).
+Who adds a kind adds its check where the node takes settings (firmware/node/settings_take.py).
 """
 
 import binascii

@@ -9,6 +9,8 @@ _REGISTERS = (1, 1, 2, 2, 2, 3, 4)
 _MAX_F32_DIGITS = 6
 _MAX_POWER = 9
 _FIRST_INPUT_ONLY = 34
+_LEAST_BAUD = 1200
+_MOST_BAUD = 115200
 
 
 def check_entries(table: bytes) -> None:
@@ -25,6 +27,12 @@ def check_entries(table: bytes) -> None:
     for at, size, count in sections:
         _demand(u16(table, at) >= layout.HEADER_BYTES and u16(table, at) + size * count <= len(table), at)
     _demand(table[layout.SLOT_COUNT_AT] <= layout.MAX_SLOTS, layout.SLOT_COUNT_AT)
+    # Without a sensor bus its line has no speed; a pole bus that cannot be opened would put the node out of reach.
+    for at in (layout.BAUD_AT, layout.POLE_BAUD_AT):
+        baud = layout.u32(table, at)
+        _demand(_LEAST_BAUD <= baud <= _MOST_BAUD or (baud == 0 and at == layout.BAUD_AT), at)
+    for at in (layout.STOP_BITS_AT, layout.POLE_STOP_BITS_AT):
+        _demand(1 <= table[at] <= 2, at)
     _demand(table[layout.PARITY_AT] <= layout.PARITY_ODD, layout.PARITY_AT)
     _demand(1 <= table[layout.NODE_UNIT_AT] <= 247, layout.NODE_UNIT_AT)
     _demand(table[layout.POLE_PARITY_AT] <= layout.PARITY_ODD, layout.POLE_PARITY_AT)

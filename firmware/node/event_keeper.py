@@ -110,7 +110,7 @@ class EventKeeper:
         """Put the events of earlier starts into the ring, which is empty; returns how many."""
         body = two_copies.read(_FILE)
         kept = self._events
-        if body is None or _take(body, 0, 2) != _VERSION or len(body) < _HEAD_BYTES:
+        if body is None or len(body) < _HEAD_BYTES or _take(body, 0, 2) != _VERSION:
             return 0
         kept.overflow = kept.untold = _take(body, 4, 4)
         for at in range(_HEAD_BYTES, len(body) - _EVENT_BYTES + 1, _EVENT_BYTES):

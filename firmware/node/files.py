@@ -6,8 +6,8 @@ A file is up to 10,000 registers; a *record* is the number of a register in it (
     reader(file, record, count, buffer, at) -> 0 or an exception code; writes `2 * count` bytes into `buffer[at:]`
     writer(file, record, count, buffer, at) -> 0 or an exception code; takes `2 * count` bytes from `buffer[at:]`
 
-Both work in the server's buffers and must be done at once; `record + count` is at most 10,000. An OSError becomes
-exception 4, the server goes on. Numbers in use: protocols/spec/modbus.md.
+Both work in the server's buffers and must be done at once; `record + count` is at most 10,000. An OSError or a
+MemoryError becomes exception 4, the server goes on. Numbers in use: protocols/spec/modbus.md.
 """
 
 from micropython import const
@@ -135,6 +135,6 @@ def _call(which: int, request: bytearray, at: int, buffer: bytearray, data_at: i
                 record, count = rtu.get_u16(request, at + 3), rtu.get_u16(request, at + 5)
                 code: int = kept[which](file, record, count, buffer, data_at)
                 return code
-            except OSError:
+            except (OSError, MemoryError):
                 return modbus.SERVER_DEVICE_FAILURE
     return modbus.ILLEGAL_DATA_ADDRESS

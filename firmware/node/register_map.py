@@ -95,7 +95,7 @@ class RegisterMap:
         """Carry out a write of `count` registers from `buffer[at:]` to `address`; returns 0 or an exception code."""
         try:
             return self._write(address, count, buffer, at, is_broadcast)
-        except OSError:
+        except (OSError, MemoryError):
             return modbus.SERVER_DEVICE_FAILURE
 
     def _write(self, address: int, count: int, buffer: bytearray, at: int, is_broadcast: bool) -> int:

@@ -1,20 +1,20 @@
 """Takes new settings over the pole bus: file 60001 block by block, then a write to the block `settings`.
 
 What comes lies in `settings.new` until the gateway puts it into force by a new write_sequence. Then it is checked, and
-only what passes goes into the older one of the two copies; a power cut at any moment leaves the old settings or the
-new. The node starts again with them.
+only what passes goes into the older one of the two copies (node/settings_take.py); a power cut at any moment leaves the
+old settings or the new. The node starts again with them.
 """
 
 import asyncio
-import errno
 import os
+import sys
 
 from micropython import const
 
+import node
 from node import board, log, register_map, settings, supervisor, two_copies
 from node.register_map import put, put_u32
 from protocols import log_codes, modbus, node_map, rtu, settings_codes
-from protocols.errors import WireError
 
 FIRST_FILE = const(60001)
 _NEW_FILE = "settings.new"
@@ -108,6 +108,7 @@ class SettingsFile:
                 self._result = settings_codes.REFUSED
                 log.note(log_codes.SETTINGS_REFUSED, self._reason)
                 continue
+            self._received = 0
             self._result = settings_codes.TAKEN
             self._kept = two_copies.sequence(settings.FILE)
             log.note(log_codes.SETTINGS_TAKEN, self._kept)
@@ -145,59 +146,16 @@ class SettingsFile:
 
     async def _take(self, seat: supervisor.Seat) -> int:
         """Check `settings.new` and make it the newest copy; returns a reason of settings_codes."""
-        from protocols import node_settings
-
         try:
-            with open(_NEW_FILE, "rb") as file:
-                length = node_settings.length_of(file.read(node_settings.HEAD_BYTES))
-                reason = self._check(file, length)
-                seat.check_in()
-                if reason:
-                    return reason
-                writing = two_copies.Writing(settings.FILE)
-                file.seek(0)
-                left = length
-                while left > 0:
-                    piece = file.read(min(left, _PIECE_BYTES))
-                    writing.add(piece)
-                    left -= len(piece)
-                    seat.check_in()
-                    await asyncio.sleep_ms(0)
-                writing.finish()
-        except OSError:
-            return settings_codes.FLASH
+            from node import settings_take
+
+            return await settings_take.take(_NEW_FILE, self._received, seat)
         except MemoryError:
             return settings_codes.MEMORY
-        self._received = 0
-        try:
-            os.remove(_NEW_FILE)
-        except OSError as error:  # in force they are all the same
-            log.note(log_codes.FLASH_FAILED, error.errno or errno.EIO)
-        return settings_codes.NO_REASON
-
-    def _check(self, file, length: int) -> int:  # type: ignore[no-untyped-def]
-        from node import factory
-        from protocols import node_settings, node_table
-
-        if length < 0:
-            return settings_codes.VERSION
-        if self._received not in (length, length + 1):
-            return settings_codes.NOT_WHOLE
-        reason = node_settings.check_form(file, 0, length)
-        if reason:
-            return reason
-        at, size = node_settings.find(file, 0, length, node_settings.TERMINAL_CODE)
-        if at:
-            file.seek(at)
-            if file.read(size) != factory.terminal_code():
-                return settings_codes.OTHER_TERMINAL
-        at, size = node_settings.find(file, 0, length, node_settings.NODE_TABLE)
-        file.seek(at)
-        try:
-            node_table.check(file.read(size))
-        except WireError:
-            return settings_codes.TABLE
-        return settings_codes.NO_REASON
+        finally:
+            sys.modules.pop("node.settings_take", None)
+            if hasattr(node, "settings_take"):
+                del node.settings_take
 
     def _fill_command(self, image: bytearray) -> None:
         put(image, 0, self._sequence)

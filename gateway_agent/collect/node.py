@@ -183,6 +183,12 @@ class NodeReader:
             self._is_fit = refusal is None
             if refusal is None:
                 await self._link.learn_counters(Urgency.SERVICE)
+                if self._link.lacks_key:
+                    _LOG.warning(
+                        "%s has no key of its own, or has lost it, though pole.toml names one: its writes are not "
+                        "guarded, or refused; write its factory.bin again",
+                        self.config.name,
+                    )
                 await self._look_at_health()
             elif self.problem != refusal:
                 self.problem = refusal

@@ -65,7 +65,8 @@ def refusal_of(registers: Sequence[int], node: str, digest: int) -> str | None:
     if told != digest:
         return (
             f"{node} runs another configuration (table {told:08x}) than this pole.toml makes (table {digest:08x}); "
-            "give the node the table of this pole.toml (gatepost node-settings), or run the gateway with the node's"
+            f"give the node the table of this pole.toml with `gatepost node-settings pole.toml {node}`, or run the "
+            "gateway with the node's pole.toml"
         )
     return None
 

@@ -36,7 +36,7 @@ class UnitLink:
     """Asks one unit. One link per unit and bus; the links of one product share its `pace`.
 
     `seal` is for a node with a key: writes to guarded blocks then carry its tags. `broadcast_seal`, one for all links
-    of a bus, does so for broadcasts.
+    of a bus, does so for broadcasts. `lacks_key`: there is a `seal`, but the node said that it has no key.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class UnitLink:
         self._step = Step(planned_counts)
         self._pace = pace or Pace()
         self._turn = asyncio.Lock()
+        self.lacks_key = False
         self._seal = seal
         self._broadcast_seal = broadcast_seal
 
@@ -122,7 +123,10 @@ class UnitLink:
             registers = (await self.read(ask, urgency)).registers
         except NoAnswerError as error:
             _LOG.debug("unit %d: counters: %s", self.unit, error)
+            if error.exception_code == modbus.ILLEGAL_DATA_ADDRESS:
+                self.lacks_key = True
             return False
+        self.lacks_key = not registers[0] & 1
         self._seal.told(_u32(registers, node_map.AUTH_COUNTER - node_map.AUTH))
         if self._broadcast_seal is not None:
             self._broadcast_seal.told(_u32(registers, node_map.AUTH_BROADCAST_COUNTER - node_map.AUTH))

@@ -115,6 +115,8 @@ def fits(start, length, have):
     if frame[start] != UNIT or end > have or not is_sealed(start, end):
         return False
     function = frame[start + 1]
+    if function >= 0x80:
+        return False  # two nodes that answer each other's exceptions never end
     if answer[1] == function | 0x80:
         counts[REFUSED] += 1
         return length == 5 and answer[2] in (1, 2, 3, 4, 6)
@@ -143,7 +145,7 @@ def one():
     length = server.respond(received, start)
     if length == 0:
         counts[SILENT] += 1
-        counts[WRONG] += frame[start] == UNIT
+        counts[WRONG] += frame[start] == UNIT and frame[start + 1] < 0x80
         return
     counts[ANSWERED] += 1
     if not fits(start, length, have):

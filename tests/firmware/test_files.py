@@ -17,7 +17,7 @@ calls = []
 
 def reader(file, record, count, buffer, at):
     if file == 12:
-        raise OSError(5)
+        raise MemoryError if record else OSError(5)
     for index in range(2 * count):
         buffer[at + index] = store[2 * record + index]
     return 0
@@ -82,6 +82,7 @@ refused = (
     (read, (group(9, 0, 1),), 2),
     (read, (group(0, 0, 1),), 2),
     (read, (group(12, 0, 1),), 4),
+    (read, (group(12, 1, 1),), 4),
     (write, (group(60003, 0, 1, b"ab"),), 2),
     (write, (group(10, 0, 2, b"ab"),), 3),
     (write, (group(10, 0, 1, b"ab") + b"xyz",), 3),

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from gateway_agent.collect.owner import Urgency
 from gateway_agent.node_keys import GUARDED, WriteSeal
 from hardware.rig.modbus_side import pack
 from protocols import factory_record, log_codes, modbus, node_map
 from tests.firmware.log_file import read_log
+from tests.firmware.update_bench import linked
 from tests.firmware.workbench import NODE, RefusedError, Workbench, on_bench, table_of
 
 TABLE = table_of((1, 1))
@@ -237,6 +239,20 @@ def test_a_node_that_has_lost_its_key_is_not_open_to_all(tmp_path: Path) -> None
         assert log_codes.IDENTITY_BROKEN in [entry.code for entry in await read_log(bench.master)]
 
     keyed_bench(tmp_path, body)
+
+
+@pytest.mark.parametrize("has_key", [True, False])
+def test_a_gateway_with_a_key_notices_a_node_without_one(tmp_path: Path, has_key: bool) -> None:
+    async def body(bench: Workbench) -> None:
+        await bench.power_on()
+        async with linked(bench, WriteSeal(KEY)) as gateway:
+            assert await gateway.link.learn_counters(Urgency.SERVICE) is has_key
+            assert gateway.link.lacks_key is not has_key
+
+    if has_key:
+        keyed_bench(tmp_path, body)
+    else:
+        on_bench(tmp_path, TABLE, body)
 
 
 def test_a_dead_flash_lets_no_counter_pass(tmp_path: Path) -> None:

@@ -198,6 +198,10 @@ def with_digest(table: bytes) -> bytes:
         (with_digest(TABLE[:13] + b"\xff" + TABLE[14:]), errors.VALUE),
         (with_digest(TABLE[:15] + b"\x81" + TABLE[16:]), errors.VALUE),
         (with_digest(TABLE[:20] + b"\x03" + TABLE[21:]), errors.VALUE),
+        (with_digest(TABLE[:21] + b"\x00" + TABLE[22:]), errors.VALUE),
+        (with_digest(TABLE[:16] + b"\x00\x01\xc2\x01" + TABLE[20:]), errors.VALUE),
+        (with_digest(TABLE[:40] + bytes(4) + TABLE[44:]), errors.VALUE),
+        (with_digest(TABLE[:44] + b"\x03" + TABLE[45:]), errors.VALUE),
         (with_digest(TABLE[:22] + b"\xff\xff" + TABLE[24:]), errors.VALUE),
     ],
 )

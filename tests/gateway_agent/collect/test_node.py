@@ -198,7 +198,7 @@ def test_a_node_that_starts_again_gets_its_time_first_and_its_samples_are_taken_
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"digest": DIGEST + 1}, "give the node the table of this pole.toml"),
+        ({"digest": DIGEST + 1}, "`gatepost node-settings pole.toml lamp_node`"),
         ({"magic": 7}, "is no Gatepost node"),
         ({"version": 9}, "version 9 of the register map"),
     ],
