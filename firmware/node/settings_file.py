@@ -7,12 +7,10 @@ old settings or the new. The node starts again with them.
 
 import asyncio
 import os
-import sys
 
 from micropython import const
 
-import node
-from node import board, log, register_map, settings, supervisor, two_copies
+from node import board, log, modules, register_map, settings, supervisor, two_copies
 from node.register_map import put, put_u32
 from protocols import log_codes, modbus, node_map, rtu, settings_codes
 
@@ -153,9 +151,7 @@ class SettingsFile:
         except MemoryError:
             return settings_codes.MEMORY
         finally:
-            sys.modules.pop("node.settings_take", None)
-            if hasattr(node, "settings_take"):
-                del node.settings_take
+            modules.forget(("node.settings_take", "protocols.node_settings", "protocols.node_table_check"))
 
     def _fill_command(self, image: bytearray) -> None:
         put(image, 0, self._sequence)
