@@ -36,6 +36,10 @@ class Lamps:
             raise self.outcome
         return self.outcome or LampOutcome("confirmed", level_pct, "")
 
+    async def manhole(self, target: str, acknowledge: int, learn: int) -> LampOutcome:
+        self.log.append((target, acknowledge, learn, 0))
+        return LampOutcome("confirmed", None, "")
+
 
 @asynccontextmanager
 async def running(journal: Journal, lamps: Lamps, clock: RigClock) -> AsyncIterator[Control]:
@@ -204,6 +208,24 @@ def test_what_a_restart_leaves_behind_is_finished_honestly(tmp_path: Path) -> No
         await journal.close()
 
     run_virtual(main)
+
+
+def test_a_manhole_is_acknowledged_and_its_cover_learned(tmp_path: Path) -> None:
+    async def body(clock: RigClock) -> None:
+        journal = Journal.open(tmp_path / "journal.sqlite", clock)
+        nodes = Lamps()
+        async with running(journal, nodes, clock) as control:
+            given = [{"acknowledge": 3}, {"learn": 1}, {"learn": 2}, {"level_pct": 5}]
+            control.offer(
+                [Command(f"m-{number}", "manhole", "well", one) for number, one in enumerate(given)]  # type: ignore[arg-type]
+            )
+            await asyncio.sleep(5)
+        assert nodes.log == [("well", 3, 0, 0), ("well", 0, 1, 0)]
+        states = {result.command_id: result.state for result in await results(journal)}
+        assert states == {"m-0": "confirmed", "m-1": "confirmed", "m-2": "refused", "m-3": "refused"}
+        await journal.close()
+
+    run_virtual(body)
 
 
 def test_without_a_durable_state_nothing_acts(tmp_path: Path) -> None:
