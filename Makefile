@@ -8,7 +8,7 @@ strict := gateway_agent protocols hardware
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format gen gen-check bench faults lock bundle wheel clean
+.PHONY: help setup run test lint format gen gen-check bench sizes faults lock bundle wheel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ gen-check: setup ## Check that the generated files are fresh; changes nothing
 
 bench: setup ## Measure; ARGS=<group> prints JSON lines, without a group lists the groups
 	@$(bin)/python -m tests.bench $(ARGS)
+
+sizes: setup ## Measure the firmware and rewrite docs/sizes.md; ARGS=<file> takes the lines of a kept run
+	@$(bin)/python -m tests.bench._sizes_page $(ARGS)
 
 faults: setup ## Break things and count what survives; ARGS=<group> prints JSON lines
 	@$(bin)/python -m tests.faults $(ARGS)

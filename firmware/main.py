@@ -15,20 +15,24 @@ def _import_from(folder: str) -> None:
 
 
 sys.path.insert(0, "start")
-import node.boot_choice  # noqa: E402
-
-_slot = node.boot_choice.choose()
-_import_from(_slot)
+_slot = ""
 
 try:
+    import node.boot_choice
+
+    _slot = node.boot_choice.choose()
+    _import_from(_slot)
     import node.app
 
     node.app.main()
 except Exception as error:
     sys.print_exception(error)
-    _import_from("start")
-    import node.boot_choice
+    try:
+        _import_from("start")
+        import node.boot_choice
 
-    node.boot_choice.give_up(_slot)
+        node.boot_choice.give_up(_slot)
+    except Exception as worse:  # a flash that cannot be read or written must not end at a prompt that nobody sees
+        sys.print_exception(worse)
     time.sleep(_PAUSE_S)
     sys.exit()  # a soft reset on the ESP32

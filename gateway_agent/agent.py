@@ -108,6 +108,10 @@ class Agent:
             self.pipeline.clear(target, event_names.NAMES[event_codes.LAMP_FAILED])
         return outcome
 
+    async def manhole(self, target: str, alarms: int, learns: bool) -> LampOutcome:
+        """Acknowledge alarms of a manhole as `Collector.manhole` does."""
+        return await self.collector.manhole(target, alarms, learns)
+
     def _clear_without_rule(self, standing: Iterable[tuple[str, str]], rules: Collection[tuple[str, str]]) -> None:
         """Clear alarms of rules that the configuration no longer has: nobody else ever would."""
         for name, code in standing:

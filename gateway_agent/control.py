@@ -29,14 +29,17 @@ LAMP_LIMITS = {"level_pct": 100, "fade_s": 3600, "hold_s": 2_592_000, "reason": 
 RESUME = "lamp_resume"
 RESUME_LIMITS = {"fade_s": 3600}
 """Arguments of the action that ends an override: the lamp goes on with its programme."""
-_KNOWN = {LAMP: LAMP_LIMITS, RESUME: RESUME_LIMITS}
+ACKNOWLEDGE = "manhole_acknowledge"
+ACKNOWLEDGE_LIMITS = {"alarms": 0xFFFF, "learn": 1}
+"""Arguments of the action that acknowledges a manhole's alarms, one bit each (all of them if left out)."""
+_KNOWN = {LAMP: LAMP_LIMITS, RESUME: RESUME_LIMITS, ACKNOWLEDGE: ACKNOWLEDGE_LIMITS}
 
 _RETRY_S = 2.0
 _RECENT = 8
 
 
-class LampDriver(Protocol):
-    """Whoever reaches the lamps: the collector."""
+class Actuators(Protocol):
+    """Whoever reaches the lamps and nodes: the collector."""
 
     async def lamp(
         self, target: str, level_pct: int, fade_s: int, expires_ms: int, hold_s: int, reason: int
@@ -46,6 +49,10 @@ class LampDriver(Protocol):
         lamp_codes.RESUME as level ends the override; `hold_s` is how long it holds, 0 as the node's schedule says.
         `expires_ms` is unix time, 0 for never; the node must not begin after it. May raise a GatepostError.
         """
+        ...
+
+    async def manhole(self, target: str, alarms: int, learns: bool) -> LampOutcome:
+        """Acknowledge alarms of the manhole that node `target` watches. May raise a GatepostError."""
         ...
 
 
@@ -62,10 +69,10 @@ class CommandView:
 class Control:
     """Carries out commands, those of one target one after another. `recent` are the last few, newest last."""
 
-    def __init__(self, journal: Journal, lamps: LampDriver, clock: Clock) -> None:
+    def __init__(self, journal: Journal, actuators: Actuators, clock: Clock) -> None:
         self.recent: deque[CommandView] = deque(maxlen=_RECENT)
         self._journal = journal
-        self._lamps = lamps
+        self._actuators = actuators
         self._clock = clock
         self._in_hand: set[str] = set()
         self._offered: asyncio.Queue[Command] = asyncio.Queue()
@@ -155,15 +162,18 @@ class Control:
                 if self._is_expired(command):
                     return self._result(command, "expired", "the gateway's journal could not be written in time")
         self._show(command, ACTING, "")
-        outcome = await self._set_lamp(command)
+        outcome = await self._carry_to_node(command)
         return self._result(command, outcome.state, outcome.detail, outcome.actual_pct)
 
-    async def _set_lamp(self, command: Command) -> LampOutcome:
+    async def _carry_to_node(self, command: Command) -> LampOutcome:
         given = command.arguments
-        level_pct = lamp_codes.RESUME if command.action == RESUME else given["level_pct"]
+        level_pct = lamp_codes.RESUME if command.action == RESUME else given.get("level_pct", 0)
         fade_s, hold_s, reason = given.get("fade_s", 0), given.get("hold_s", 0), given.get("reason", 0)
         try:
-            return await self._lamps.lamp(command.target, level_pct, fade_s, command.expires_ms, hold_s, reason)
+            if command.action == ACKNOWLEDGE:
+                alarms = given.get("alarms", ACKNOWLEDGE_LIMITS["alarms"])
+                return await self._actuators.manhole(command.target, alarms, given.get("learn", 0) == 1)
+            return await self._actuators.lamp(command.target, level_pct, fade_s, command.expires_ms, hold_s, reason)
         except GatepostError as error:
             return LampOutcome("failed", None, str(error))
         except Exception as error:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from gateway_agent.clock import Clock
@@ -44,6 +44,12 @@ class Pipeline:
             self._note_alarm(event)
             _LOG.info("%s %s %s", event.name, event.code, "" if event.state is None else event.state)
         return is_new
+
+    async def forgotten(self, alarms: Iterable[tuple[str, str]], time_ms: int) -> None:
+        """Clear those of the alarms that stand, before anything that happened later. Raises JournalUnavailable."""
+        for name, code in alarms:
+            if (name, code) in self._standing:
+                await self.happened(Event(name, "alarm", code, time_ms, state=False))
 
     def clear(self, name: str, code: str) -> None:
         """Clear an alarm of that name and code, if it stands."""

@@ -58,6 +58,7 @@ def _binary(resolved: ResolvedProfile, frame: FrameSection) -> bytes:
         request=bytes(frame.request),
         setup=bytes(frame.setup),
         origin=frame_origin(resolved.profile),
+        median=frame.median,
     )
 
 

@@ -11,7 +11,8 @@ DEVICE_LOST = 4
 DEVICE_BACK = 5
 """It answers again."""
 LAMP_FAILED = 6
-"""The lamp's driver did not take or keep the commanded level; the value is the reason in the lamp's state."""
+"""The lamp's driver did not take or keep the commanded level; the value is the reason in the lamp's state; 0
+when it has taken its level again."""
 EVENTS_LOST = 7
 """The event ring was full; the value is the number of events lost since the start."""
 FLASH_FAILED = 8

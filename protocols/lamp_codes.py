@@ -12,7 +12,7 @@ REFUSED = 4
 """The command was not tried; `reason` says why."""
 
 NO_REASON = 0
-"""Reasons, in the lamp state's `reason`."""
+"""Reasons, in the lamp state's `reason`: none."""
 LEVEL_OUT_OF_RANGE = 1
 """level_pct is above 100."""
 NO_LAMP = 2

@@ -54,12 +54,11 @@ TASKS = {
     5: "housekeeping",
     6: "event keeper",
     7: "update",
-    8: "sensors",
     9: "manhole",
     10: "lamp schedule",
     11: "settings",
 }
-"""Tasks by their number at the node's supervisor."""
+"""Tasks, by number of task_codes."""
 
 TABLE_REASONS = {
     1: "there is none, or it ends too early",

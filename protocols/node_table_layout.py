@@ -124,6 +124,8 @@ FRAME_REQUEST_COUNT = 19
 FRAME_REQUEST = 20
 FRAME_SETUP_COUNT = 40
 FRAME_SETUP = 41
+FRAME_MEDIAN = 61
+"""1: a sample is the middle one of the last three."""
 FRAME_COMMAND_BYTES = 20
 """Room for a request or a set-up command; in a sentence the first holds what its valid field may be."""
 

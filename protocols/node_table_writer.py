@@ -281,6 +281,7 @@ def frame_entry(
     request: bytes = b"",
     setup: bytes = b"",
     origin: int = 0,
+    median: bool = False,
 ) -> bytes:
     """The entry of one frame; `kind` is layout.STREAMING, ANSWERING or SENTENCE.
 
@@ -295,6 +296,7 @@ def frame_entry(
     entry += bytes([len(tail)]) + tail.ljust(2, b"\0")
     for command in (request, setup):
         entry += bytes([len(command)]) + command.ljust(layout.FRAME_COMMAND_BYTES, b"\0")
+    entry += bytes([median])
     return entry.ljust(layout.FRAME_BYTES, b"\0")
 
 

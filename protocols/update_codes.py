@@ -58,6 +58,8 @@ ABANDONED = 14
 """The gateway ended the transfer; the node keeps what it has."""
 NO_MEMORY = 15
 """There was not enough heap for the update."""
+FLASH_FULL = 16
+"""The flash has not enough free blocks for the bundle's files."""
 GATEWAY_SILENT = 20
 """On trial: nobody read the node over the pole bus in time."""
 DEVICES_SILENT = 21

@@ -6,7 +6,7 @@ A slot is 0 (`slot_a/`) or 1 (`slot_b/`). This is how an update uses it:
     state.begin_writing(other)          # before the first byte goes into the other slot
     ...
     state.stage_trial(other)            # all is there and verified: reset, and it runs once
-    state.mark_good()                   # in the new version: it stays
+    state.mark_good(may_go_back)        # in the new version: it stays
     state.go_back(reason)               # or: reset, and the old version runs again
 
 A trial that comes to any restart before `mark_good` is over; `boot_choice` sees to that. Every function that changes
@@ -28,6 +28,7 @@ NO_SLOT = const(0xFF)
 FOLDERS = ("slot_a", "slot_b")
 
 _UPDATED = const(1)
+_FULL_MODE = const(0)
 
 
 class BootState:
@@ -94,17 +95,16 @@ class BootState:
         self.tries = 1
         self.save()
 
-    def mark_good(self) -> None:
-        """The version on trial stays; the one before it is kept as a spare. Does nothing when there is no trial."""
-        if self.trial == NO_SLOT:
-            return
+    def mark_good(self, may_go_back: bool) -> None:
+        """The version on trial stays; the one before it is its spare if it `may_go_back` to that. Only in a trial."""
         self.previous = self.active
         self.left_reason = _UPDATED
         self.active = self.trial
         self.trial = NO_SLOT
         self.tries = 0
         self.crashes = 0
-        self.has_spare = True
+        self.safe_mode = _FULL_MODE
+        self.has_spare = may_go_back
         self.save()
 
     def go_back(self, reason: int) -> None:

@@ -12,7 +12,6 @@ from node import (
     event_keeper,
     event_registers,
     events,
-    factory,
     files,
     line,
     log,
@@ -25,14 +24,13 @@ from node import (
     supervisor,
     update_gate,
 )
-from protocols import event_codes, log_codes, node_table
+from protocols import event_codes, log_codes, log_file, node_table, task_codes
 from protocols import node_table_layout as layout
 
 SAFE_UNIT = const(247)
 """Unit id of a node that has no whole table; it then speaks 19200 8N1."""
 
 _SAFE_BAUD = const(19200)
-_LOG_FILE = const(60003)
 _HOUSEKEEPING_MS = const(60000)
 _LITTLE_HEAP_BYTES = const(8192)
 
@@ -60,7 +58,7 @@ class Core:
         boot_registers.BootRegisters(self.registers, this_start)
         self.settings = settings_file.SettingsFile(self.registers)
         files.add(settings_file.FIRST_FILE, settings_file.FIRST_FILE, self.settings.read, self.settings.write)
-        files.add(_LOG_FILE, _LOG_FILE, log.read, None)
+        files.add(log_file.FILE, log_file.FILE, log.read, None)
         self.update = update_gate.UpdateGate(
             self.registers, self.events, None if is_safe else self.slots, None if is_safe else table, this_start
         )
@@ -78,13 +76,13 @@ class Core:
     def tasks(self, watch: supervisor.Supervisor) -> list:  # type: ignore[type-arg]
         """The coroutines that carry all this, each with its seat."""
         found = [
-            self.server.run(watch.seat(supervisor.SERVER, _BRIEF_S, self.server.wake)),
-            self.settings.run(watch.seat(supervisor.SETTINGS, _BRIEF_S, self.settings.wake)),
-            self.update.run(watch.seat(supervisor.UPDATE, _UPDATE_S)),
-            self._keep_house(watch.seat(supervisor.HOUSEKEEPING, _HOUSEKEEPING_S)),
+            self.server.run(watch.seat(task_codes.SERVER, _BRIEF_S, self.server.wake)),
+            self.settings.run(watch.seat(task_codes.SETTINGS, _BRIEF_S, self.settings.wake)),
+            self.update.run(watch.seat(task_codes.UPDATE, _UPDATE_S, self.update.wake)),
+            self._keep_house(watch.seat(task_codes.HOUSEKEEPING, _HOUSEKEEPING_S)),
         ]
         if self.keeper is not None:
-            found.append(self.keeper.run(watch.seat(supervisor.EVENT_KEEPER, _BRIEF_S, self.keeper.wake)))
+            found.append(self.keeper.run(watch.seat(task_codes.EVENT_KEEPER, _BRIEF_S, self.keeper.wake)))
         return found
 
     def _tell_start(self) -> None:
@@ -98,6 +96,8 @@ class Core:
 
     def _guard(self, unit: int) -> None:
         """Where the node has a key, guarded registers want a tag from now on; where it has lost it, none is right."""
+        from node import factory
+
         key = factory.node_key()
         is_broken = factory.is_broken()
         if is_broken:

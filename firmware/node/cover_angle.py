@@ -2,8 +2,9 @@
 
 The mean over a block is the vibration filter: a lorry shakes the cover but does not turn it. The background is learned
 when the cover has been at rest for several blocks, and again when it is told to; it is never learned while something
-moves, nor from a cover that lies on its face. Pure logic: readings in thousandths of g go in, tenths of a degree come
-out, nothing is allocated.
+moves, nor from a cover that lies on its face. A mean that is far from one g is no direction: a broken sensor must not
+look like a closed cover. Pure logic: readings in thousandths of g go in, tenths of a degree come out, nothing is
+allocated.
 """
 
 from protocols import angle
@@ -12,6 +13,7 @@ _STILL_TENTHS = 15
 _REST_BLOCKS = 4
 _GRAVITY = 1000
 _GRAVITY_SLACK = 150
+_BELIEVED_SLACK = 400
 _LYING_TENTHS = 900
 _BACKGROUND_BYTES = 6
 
@@ -19,8 +21,8 @@ _BACKGROUND_BYTES = 6
 class CoverAngle:
     """`from_background` and `from_upright` of the last whole block, in tenths of a degree.
 
-    `is_known` says whether there is one, `is_lost` whether the accelerometer is silent, `is_learned` whether there is a
-    background.
+    `is_known` says whether there is one, `is_lost` whether the accelerometer is silent or broken, `is_learned` whether
+    there is a background.
     """
 
     def __init__(self, per_block: int, background: "bytes | None" = None) -> None:
@@ -76,18 +78,21 @@ class CoverAngle:
 
     def _judge(self) -> None:
         mean = self._mean
+        size = angle.root(mean[0] * mean[0] + mean[1] * mean[1] + mean[2] * mean[2])
+        if abs(size - _GRAVITY) > _BELIEVED_SLACK:
+            self.lose()
+            return
         self.is_known = True
         self.is_lost = False
         self.from_upright = angle.between(0, 0, _GRAVITY, mean[0], mean[1], mean[2])
         if not self.is_learned:
-            self._learn()
+            self._learn(size)
         if self.is_learned:
             known = self._background
             self.from_background = angle.between(known[0], known[1], known[2], mean[0], mean[1], mean[2])
 
-    def _learn(self) -> None:
+    def _learn(self, size: int) -> None:
         mean, rest = self._mean, self._rest
-        size = angle.root(mean[0] * mean[0] + mean[1] * mean[1] + mean[2] * mean[2])
         is_gravity = abs(size - _GRAVITY) <= _GRAVITY_SLACK and self.from_upright < _LYING_TENTHS
         is_still = angle.between(rest[0], rest[1], rest[2], mean[0], mean[1], mean[2]) <= _STILL_TENTHS
         if not is_gravity or self._rest_blocks == 0 or not is_still:

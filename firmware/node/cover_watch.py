@@ -1,7 +1,9 @@
 """The task that reads the accelerometer of a cover and looks after the manhole; loaded only where there is one.
 
-What was learned and what was latched stand on the flash ("cover" and "manhole", node/two_copies.py), written when they
-change. If the flash cannot be written the node goes on with what it knows, and an event says so.
+What was learned, and which alarms are latched and stand, is on the flash ("cover" and "manhole", node/two_copies.py),
+written when it changes. The alarms are written after their events: a power cut between the two has the event told
+twice, the other way round it would be lost, for an alarm that stands is not told again. If the flash cannot be written
+the node goes on with what it knows, and an event says so.
 """
 
 import asyncio
@@ -46,8 +48,7 @@ class CoverWatch:
         if block:
             kept = two_copies.read(_MANHOLE_FILE)
             self.manhole = manhole.Manhole(table, node_slots, node_events, self.angle, kept)
-        self._latched = self.manhole.latched if self.manhole else 0
-        self._acknowledged = self.manhole.acknowledged if self.manhole else 0
+        self._kept = 0
 
     async def run(self, seat: supervisor.Seat) -> None:
         """Watch for ever."""
@@ -78,9 +79,8 @@ class CoverWatch:
             return
         self._clock.update()
         watched.tick(self._clock.seconds)
-        if watched.latched != self._latched or watched.acknowledged != self._acknowledged:
-            self._latched = watched.latched
-            self._acknowledged = watched.acknowledged
+        if watched.changes != self._kept and self._events.settled == self._events.count:
+            self._kept = watched.changes
             self._write(_MANHOLE_FILE, watched.keep())
 
     def _write(self, name: str, body: bytes) -> None:

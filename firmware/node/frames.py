@@ -18,6 +18,7 @@ _LISTENING = const(3)
 _LOOK_AGAIN_MS = const(2)
 _LOOK_FOR_STREAM_MS = const(40)
 _AFTER_SETUP_MS = const(150)
+_WAIT_FOR_PAUSE_MS = const(100)
 
 
 class FrameReader(client.Client):
@@ -32,6 +33,11 @@ class FrameReader(client.Client):
         self._is_in_setup = False
         self._is_fresh = False
         self._nmea = None
+        self._median = None
+        if table[self._at + layout.FRAME_MEDIAN]:
+            from node import median
+
+            self._median = median.Median(node_table.slot_count(table))
         for index in range(node_table.frame_count(table)):
             if table[frame.frame_at(table, index)] == layout.SENTENCE:
                 from protocols import nmea
@@ -71,7 +77,10 @@ class FrameReader(client.Client):
             self._nmea.decode_field(table, slot, self._at, self.answer, self.start, values, qualities)
             return False
         start = self.start + table[self._at + layout.FRAME_ORIGIN]
-        return node_table.decode_point(table, slot, self.answer, start, values, qualities)
+        again = node_table.decode_point(table, slot, self.answer, start, values, qualities)
+        if self._median is not None:
+            self._median.take(slot, values, qualities)
+        return again
 
     def _setup_count(self) -> int:
         return self._table[self._at + layout.FRAME_SETUP_COUNT]
@@ -98,6 +107,14 @@ class FrameReader(client.Client):
         self._since = ticks.now()
         return self._wait_for_quiet()
 
+    def _wait_for_quiet(self) -> int:
+        """As the client's; but a sensor that speaks almost without a pause (a GNSS receiver at 9600 baud does) is
+        listened to in the midst of it: sync and check value tell where a frame begins."""  # fmt: skip
+        if self._length == 0 and ticks.between(ticks.now(), self._since) >= _WAIT_FOR_PAUSE_MS:
+            self._line.drain()
+            return self._go()
+        return super()._wait_for_quiet()
+
     def _go(self) -> int:
         if self._length:
             return super()._go()
@@ -118,7 +135,7 @@ class FrameReader(client.Client):
 
     def _listen(self) -> int:
         have = self._line.take(self.answer, self._have)
-        if have != self._have:
+        if have != self._have or have == len(self.answer):  # a full buffer stays full while new bytes push out old ones
             self._have = have
             return self._look()
         return self._judge_wait(_LOOK_FOR_STREAM_MS if have == 0 and self._length == 0 else _LOOK_AGAIN_MS)
@@ -137,4 +154,6 @@ class FrameReader(client.Client):
         if ticks.between(ticks.now(), self._since) < self._timeout_ms + self._line.duration_ms(self._expected):
             return wait
         self._needs_setup = True
+        if self._median is not None:
+            self._median.forget()
         return self._end(quality.BAD_ANSWER if self._have else quality.NO_ANSWER)

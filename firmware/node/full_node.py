@@ -3,7 +3,7 @@
 from micropython import const
 
 from node import board, core, inputs, line, poller, sensors, supervisor
-from protocols import node_table
+from protocols import node_table, task_codes
 
 _IDLE_BAUD = const(9600)
 
@@ -62,11 +62,11 @@ class FullNode:
     def tasks(self, watch: supervisor.Supervisor) -> list:  # type: ignore[type-arg]
         """The coroutines that carry all this, each with its seat."""
         found = [
-            self.poller.run(watch.seat(supervisor.POLLER, _EXCHANGE_S)),
-            self.inputs.run(watch.seat(supervisor.INPUTS, _BRIEF_S, self.inputs.wake)),
+            self.poller.run(watch.seat(task_codes.POLLER, _EXCHANGE_S)),
+            self.inputs.run(watch.seat(task_codes.INPUTS, _BRIEF_S, self.inputs.wake)),
         ]
         if self.cover is not None:
-            found.append(self.cover.run(watch.seat(supervisor.MANHOLE, _COVER_S)))
+            found.append(self.cover.run(watch.seat(task_codes.MANHOLE, _COVER_S)))
         if self.lamp is not None:
             found.extend(self.lamp.tasks(watch))
         return found

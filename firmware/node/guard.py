@@ -9,19 +9,12 @@ from micropython import const
 
 from node import register_map, two_copies
 from node.register_map import put, put_u32, u32
-from protocols import modbus, node_auth, node_map
+from protocols import auth_codes, modbus, node_auth, node_map
 
 _FILE = "auth"
 _AHEAD = const(4096)
 _HIGHEST = const(0xFFFFFFFF)
 _TAIL_BYTES = const(12)
-
-NONE = const(0)
-WRONG_TAG = const(1)
-OLD_COUNTER = const(2)
-NOT_WHOLE = const(3)
-NO_KEY = const(4)
-FLASH_FAILED = const(5)
 
 
 class Guard:
@@ -34,7 +27,7 @@ class Guard:
         self, registers: register_map.RegisterMap, unit: int, key: "bytes | None", broadcast_key: "bytes | None"
     ) -> None:
         self.refused = 0
-        self.last_refusal = NONE
+        self.last_refusal = auth_codes.NONE
         self._unit = unit
         self._keys = (key, broadcast_key)
         self._counters = [0, 0]
@@ -55,11 +48,11 @@ class Guard:
         which = 1 if is_broadcast else 0
         key = self._keys[which]
         if key is None:
-            return self._refuse(NO_KEY)
+            return self._refuse(auth_codes.NO_KEY)
         tail = at + 2 * count - _TAIL_BYTES
         counter = u32(buffer, tail)
         if counter <= self._counters[which]:
-            return self._refuse(OLD_COUNTER)
+            return self._refuse(auth_codes.OLD_COUNTER)
         tag = node_auth.write_tag(
             key,
             modbus.BROADCAST_UNIT if is_broadcast else self._unit,
@@ -70,19 +63,19 @@ class Guard:
             b"" if content is None else content(),
         )
         if not node_auth.is_same(tag, buffer, tail + 4):
-            return self._refuse(WRONG_TAG)
+            return self._refuse(auth_codes.WRONG_TAG)
         if counter > self._limits[which]:
             try:
                 self._keep(which, min(counter + _AHEAD, _HIGHEST))
             except OSError:
-                self._refuse(FLASH_FAILED)
+                self._refuse(auth_codes.FLASH_FAILED)
                 return modbus.SERVER_DEVICE_FAILURE
         self._counters[which] = counter
         return 0
 
     def refuse_part(self) -> int:
         """Refuse a write of less than a whole guarded block; returns the exception code."""
-        return self._refuse(NOT_WHOLE)
+        return self._refuse(auth_codes.NOT_WHOLE)
 
     def fill(self, image: bytearray) -> None:
         """The block auth."""

@@ -38,7 +38,6 @@ class Lamp:
         self._carried_out = 0
         self._seat: "supervisor.Seat | None" = None
         self._fade_s = 0
-        self._has_kept = False
         self._kept = 0
         self._counter = 0
         self._commanded = asyncio.Event()
@@ -53,11 +52,10 @@ class Lamp:
         self._fade_s = fade_s
         self._asked = (self._asked + 1) & 0xFFFF
         self.is_busy = True
-        self._has_kept = False
         self._commanded.set()
 
     def has_strayed(self) -> bool:
-        """Whether a new poll shows another value than the one before, or the first answer after a failure.
+        """Whether a new poll shows another value than the driver last had, or the first answer after a failure.
 
         Then the driver has lost its supply, or somebody else commands it. Allocates nothing.
         """
@@ -67,12 +65,7 @@ class Lamp:
         if node_slots.qualities[self.slot] != quality.GOOD or self._counter == node_slots.counters[self.slot]:
             return False
         self._counter = node_slots.counters[self.slot]
-        if self.reason:
-            return True
-        if not self._has_kept:
-            self._has_kept = True
-            self._kept = node_slots.values[self.slot]
-        return self._kept != node_slots.values[self.slot]
+        return bool(self.reason) or self._kept != node_slots.values[self.slot]
 
     def is_silent(self) -> bool:
         """Whether the driver's last poll had no right answer."""
@@ -104,6 +97,7 @@ class Lamp:
                 break
         if self._asked == asked:
             self.reason = reason
+            self._kept = self.driver_raw
             self._counter = self._slots.counters[self.slot]
             self.is_busy = False
             if self.on_end is not None:

@@ -266,6 +266,8 @@ class LampControl:
         self.source = source
         if level == lamp_codes.LEVEL_UNKNOWN:
             return
+        if level and self.schedule is not None:
+            level = max(level, lamp_schedule.least_level(self.schedule))
         if level != self._wanted or is_command:
             self._wanted = level
             self._drive(0 if source in (lamp_codes.SOURCE_EMERGENCY, lamp_codes.SOURCE_SENSOR) else self._fade_s)
@@ -279,6 +281,6 @@ class LampControl:
         if is_command:
             self.result = lamp_codes.FAILED if reason else lamp_codes.CONFIRMED
             self.reason = reason
-        if reason and (is_command or not self._has_failed):
+        if (reason and (is_command or not self._has_failed)) or (self._has_failed and not reason):
             self._events.add(event_codes.LAMP_FAILED, self.driver.slot, reason)
         self._has_failed = reason != lamp_codes.NO_REASON

@@ -1,7 +1,9 @@
 """What is wrong with the lamp: rules on its power, its driver and its schedule, each with a time that it must last.
 
 Rules and times: lamp monitor of TALQ 2.7.1, practice of street lighting. Power is judged only while the level stands
-still and the meter gives good values; a fault stays until the opposite has lasted as long. A look takes no heap.
+still, by good samples that were taken since, and by no single one: a meter that is read every five minutes must not
+make a fault of one figure, nor of one from before the lamp was switched. A fault stays until the opposite has lasted as
+long. A look takes no heap.
 """
 
 import array
@@ -16,6 +18,7 @@ _GEAR_S = const(60)
 _SUPPLY_S = const(30)
 _STEADY_AGAIN_S = const(600)
 _LONGEST_S = const(0xFFFF)
+_ANOTHER_S = const(5)
 _MOST_POWER = const(8000000)
 
 
@@ -87,20 +90,25 @@ class LampFaults:
         voltage_slot = schedule[at + 1]
         if voltage_slot < node_slots.count and node_slots.qualities[voltage_slot] == quality.GOOD:
             is_dead = node_slots.values[voltage_slot] < u32(schedule, at + 20)
-            self._judge(lamp_codes.SUPPLY_LOST, is_dead, _SUPPLY_S, passed_s)
+            self._judge(lamp_codes.SUPPLY_LOST, is_dead, _SUPPLY_S, passed_s, node_slots.age(voltage_slot) // 100)
         power_slot = schedule[at]
-        if is_dead or node_slots.qualities[power_slot] != quality.GOOD or self._steady_s < u16(schedule, at + 12):
+        age_s = node_slots.age(power_slot) // 100
+        if is_dead or node_slots.qualities[power_slot] != quality.GOOD:
+            return
+        if self._steady_s < u16(schedule, at + 12) + age_s:
             return
         power = min(node_slots.values[power_slot], _MOST_POWER)
         band_s = u16(schedule, at + 8)
         if self._level == 0:
-            self._judge(lamp_codes.BURNS_BY_DAY, power > u32(schedule, at + 16), u16(schedule, at + 10), passed_s)
+            is_burning = power > u32(schedule, at + 16)
+            self._judge(lamp_codes.BURNS_BY_DAY, is_burning, u16(schedule, at + 10), passed_s, age_s)
             return
         expected = self._expected(schedule)
         is_out = power * 100 < expected * schedule[at + 2]
-        self._judge(lamp_codes.LAMP_FAILURE, is_out, u16(schedule, at + 6), passed_s)
-        self._judge(lamp_codes.POWER_LOW, not is_out and power * 100 < expected * schedule[at + 3], band_s, passed_s)
-        self._judge(lamp_codes.POWER_HIGH, power * 100 > expected * schedule[at + 4], band_s, passed_s)
+        is_low = not is_out and power * 100 < expected * schedule[at + 3]
+        self._judge(lamp_codes.LAMP_FAILURE, is_out, u16(schedule, at + 6), passed_s, age_s)
+        self._judge(lamp_codes.POWER_LOW, is_low, band_s, passed_s, age_s)
+        self._judge(lamp_codes.POWER_HIGH, power * 100 > expected * schedule[at + 4], band_s, passed_s, age_s)
         self._count_dropouts(schedule, power > u32(schedule, at + 16))
 
     def _expected(self, schedule: bytes) -> int:
@@ -122,12 +130,13 @@ class LampFaults:
         elif self._dropouts == 0 and self._steady_s >= _STEADY_AGAIN_S:
             self.note(lamp_codes.CYCLING, False)
 
-    def _judge(self, fault: int, holds: bool, limit_s: int, passed_s: int) -> None:
+    def _judge(self, fault: int, holds: bool, limit_s: int, passed_s: int, age_s: int = 0) -> None:
+        """Set or clear a fault when that has lasted, and has been seen in another sample than the first."""
         if bool(self.bits >> fault & 1) == holds:
             self._lasted_s[fault] = 0
             return
         lasted_s = self._lasted_s[fault] + passed_s
-        if lasted_s >= limit_s:
+        if lasted_s >= limit_s and lasted_s > age_s + _ANOTHER_S:
             self._lasted_s[fault] = 0
             self.note(fault, holds)
         else:

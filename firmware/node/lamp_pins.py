@@ -3,7 +3,7 @@
 Until the first level is given, and whenever the board is in reset, the lamp is lit: the relay has no power and the
 dimmer's stage is wired so that no signal means full. A 0-10 V driver takes 1 V as its least: level 0 is 0 V, levels 1
 to 10 are 1 V. With both, the relay switches and the dimmer only dims. There is nothing to read back: what was set is
-told.
+told, 100 per cent by a relay alone.
 """
 
 import asyncio
@@ -86,8 +86,8 @@ class LampPins:
             self.on_end(lamp_codes.NO_REASON)
 
     def _put(self, level_pct: int) -> None:
-        self.actual_pct = level_pct
-        self.driver_raw = max(level_pct, _LEAST_PCT) if level_pct else 0
+        lit_pct = max(level_pct, _LEAST_PCT) if self._dimmer is not None else 100
+        self.actual_pct = self.driver_raw = lit_pct if level_pct else 0
         if self._dimmer is not None:
             self._dimmer.set(self.driver_raw)
         if self._relay is not None:

@@ -17,7 +17,7 @@ from node import (
     supervisor,
     units,
 )
-from protocols import event_codes, node_table
+from protocols import event_codes, node_table, task_codes
 from protocols import node_table_layout as layout
 
 _TICK_MS = const(1000)
@@ -59,8 +59,8 @@ class LampService:
     def tasks(self, watch: supervisor.Supervisor):  # type: ignore[no-untyped-def]
         """The tasks to run, each with its seat."""
         return (
-            self.driver.run(watch.seat(supervisor.LAMP, _DRIVER_S, self.driver.wake)),
-            self._follow(watch.seat(supervisor.SCHEDULE, _TICK_S)),
+            self.driver.run(watch.seat(task_codes.LAMP, _DRIVER_S, self.driver.wake)),
+            self._follow(watch.seat(task_codes.SCHEDULE, _TICK_S)),
         )
 
     async def _follow(self, seat: supervisor.Seat) -> None:

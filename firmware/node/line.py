@@ -28,6 +28,7 @@ class Line:
         self._scratch = bytearray(_SCRATCH_BYTES)
         self._views: "dict[int, memoryview]" = {}
         self._sending = 0
+        self._is_late = False
 
     def duration_ms(self, characters: int) -> int:
         """Milliseconds, rounded up, that `characters` take on the line."""
@@ -97,9 +98,14 @@ class Line:
         return self.duration_ms(length + 1)
 
     def end_send(self) -> int:
-        """Release the line if all is out and return 0, or else the milliseconds after which to ask again."""
-        if not self._uart.txdone():
-            return self.duration_ms(1) + 1
+        """Release the line if all is out and return 0, or else the milliseconds after which to ask again.
+
+        A transmitter that was not done at the first question gets its one character of time after it is.
+        """
+        was_late = self._is_late
+        self._is_late = not self._uart.txdone()
+        if self._is_late or was_late:
+            return self.duration_ms(1)
         self._direction.value(0)
         self._active = ticks.now()
         if self._echoes:

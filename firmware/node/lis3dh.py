@@ -2,7 +2,8 @@
 
 Data sheet DocID17530 rev 2: WHO_AM_I 0x0F holds 0x33; CTRL_REG1 (0x20) 0x27 is 10 readings a second on all axes;
 CTRL_REG4 (0x23) 0x88 is block data update, +-2 g, high resolution: 12 bits, left-justified, 1 mg each; OUT_X_L is 0x28,
-and bit 7 of the address moves on to the next register by itself.
+and bit 7 of the address moves on to the next register by itself. A sensor that has lost its power meanwhile answers,
+but measures nothing: it shows three zeros, which gravity never does, and is set up again.
 """
 
 from micropython import const
@@ -32,7 +33,7 @@ class Lis3dh:
         self._six = bytearray(6)
 
     def read(self) -> bool:
-        """Take a reading; False when the sensor does not answer, or is another one. Sets it up when it is new."""
+        """Take a reading; False when the sensor is silent, measures nothing, or is another one. Sets it up when new."""
         try:
             if not self._is_set and not self._set_up():
                 return False
@@ -43,7 +44,9 @@ class Lis3dh:
         self.x = self._axis(0)
         self.y = self._axis(2)
         self.z = self._axis(4)
-        return True
+        if self.x == self.y == self.z == 0:
+            self._is_set = False
+        return self._is_set
 
     def _set_up(self) -> bool:
         self._i2c.readfrom_mem_into(self._address, _WHO_AM_I, self._one)

@@ -2,10 +2,8 @@
 
 An entry says what (protocols/log_codes.py), a value, and when: seconds since the start, and which start. The ring goes
 to the flash at a start, before a reset of our own, and otherwise at most once an hour: at most 9,000 writes of half
-a kilobyte a year, which a flash bears for a century. File 60003 of the pole bus is the ring, oldest first:
-
-    newest (u32), entries (u16), bytes of an entry (u16), then for each: number (u16, its low half), start (u16, low
-    half of the number of starts), seconds since that start (u32), code (u16), value (s32)
+a kilobyte a year, which a flash bears for a century. On the pole bus it is a file, laid out as protocols/log_file.py
+tells.
 """
 
 import errno
@@ -13,15 +11,12 @@ import errno
 from micropython import const
 
 from node import clock, two_copies
-from protocols import log_codes, modbus
+from protocols import log_codes, log_file, modbus
 
 _FILE = "log"
-_CAPACITY = const(32)
-_ENTRY_BYTES = const(14)
-_HEAD_BYTES = const(8)
 _SAVE_EVERY_S = const(3600)
 
-_ring = bytearray(_CAPACITY * _ENTRY_BYTES)
+_ring = bytearray(log_file.CAPACITY * log_file.ENTRY_BYTES)
 # The number of the newest entry, of the newest one on the flash, of this start; seconds of the last save.
 _state = [0, 0, 0, 0]
 _clocks: "list[clock.Clock]" = []
@@ -46,7 +41,7 @@ def newest() -> int:
 def note(code: int, value: int = 0) -> None:
     """Add an entry of this moment. Never fails; `value` has 32 bits with sign."""
     _state[0] += 1
-    at = _state[0] % _CAPACITY * _ENTRY_BYTES
+    at = _state[0] % log_file.CAPACITY * log_file.ENTRY_BYTES
     _put(at, _state[0], 2)
     _put(at + 2, _state[2], 2)
     _put(at + 4, _seconds(), 4)
@@ -73,9 +68,9 @@ def keep(at_once: bool = False) -> None:
 
 
 def read(_file: int, record: int, count: int, buffer: bytearray, at: int) -> int:
-    """The reader of file 60003 (node/files.py)."""
-    entries = min(_state[0], _CAPACITY)
-    if 2 * (record + count) > _HEAD_BYTES + entries * _ENTRY_BYTES:
+    """The reader of the log's file (node/files.py)."""
+    entries = min(_state[0], log_file.CAPACITY)
+    if 2 * (record + count) > log_file.HEAD_BYTES + entries * log_file.ENTRY_BYTES:
         return modbus.ILLEGAL_DATA_ADDRESS
     for place in range(2 * record, 2 * (record + count)):
         buffer[at] = _byte(place, entries)
@@ -86,11 +81,11 @@ def read(_file: int, record: int, count: int, buffer: bytearray, at: int) -> int
 def _byte(place: int, entries: int) -> int:
     if place < 4:
         return _state[0] >> 8 * (3 - place) & 0xFF
-    if place < _HEAD_BYTES:
-        return (0, entries, 0, _ENTRY_BYTES)[place - 4]
-    place -= _HEAD_BYTES
-    entry = _state[0] - entries + 1 + place // _ENTRY_BYTES
-    return _ring[entry % _CAPACITY * _ENTRY_BYTES + place % _ENTRY_BYTES]
+    if place < log_file.HEAD_BYTES:
+        return (0, entries, 0, log_file.ENTRY_BYTES)[place - 4]
+    place -= log_file.HEAD_BYTES
+    entry = _state[0] - entries + 1 + place // log_file.ENTRY_BYTES
+    return _ring[entry % log_file.CAPACITY * log_file.ENTRY_BYTES + place % log_file.ENTRY_BYTES]
 
 
 def _seconds() -> int:

@@ -3,7 +3,9 @@
 `tick` is called once a second with the seconds since the start. A rule raises its alarm when its point has been beyond
 the limit for the rule's hold, and clears it when the point is back beyond the other limit; between the two, and while
 the point has no good value (warming up is not zero), it stays as it is. A point without a value for too long is an
-alarm of its own. Pure logic: it reads slots, adds events, and allocates nothing while nothing changes.
+alarm of its own; one may warm up for half an hour, a gas module that does so for ever measures nothing. A cover that
+lies about at the angle of turning over would tell so for ever: it is not turned over any more when it is five degrees
+back. Pure logic: it reads slots, adds events, and allocates nothing while nothing changes.
 """
 
 import array
@@ -15,36 +17,44 @@ from protocols.node_table_layout import u16
 _NOT_YET = -1
 _RULES_AT = layout.MANHOLE_BYTES
 _UPRIGHT = 900
-_KEPT_BYTES = 4
+_OVER_BACK = 50
+_LONGEST_WARM_UP_S = 1800
+_KEPT_BYTES = 6
 
 
 class Manhole:
     """The manhole of `table`. `cover` is a `cover_angle.CoverAngle`, None where a contact or nothing watches the cover.
 
     `latched` are the alarms that stand or were not acknowledged, `standing` those whose cause is there, bit by bit;
-    `state` is the cover's. `kept`, what `keep` gave before a restart, holds what was latched.
+    `state` is the cover's, `changes` counts how often what `keep` gives has changed. `kept`, what `keep` gave before a
+    restart, holds what was latched and what stood: an alarm that had gone is told anew when it comes again, one that
+    stands is not told twice.
     """
 
     def __init__(self, table: bytes, node_slots, node_events, cover, kept: "bytes | None" = None) -> None:  # type: ignore[no-untyped-def]
         self.state = manhole_codes.UNKNOWN
         self.latched = 0
         self.acknowledged = 0
+        self.standing = 0
+        self.changes = 0
         self._table = table
         self._at = u16(table, layout.MANHOLE_AT)
         self._slots = node_slots
         self._events = node_events
         self._cover = cover
         self._rules = table[self._at + layout.MANHOLE_RULES]
+        self._warm_since = _NOT_YET
         self._since = array.array("i", [_NOT_YET] * manhole_codes.ALARM_COUNT)
         if kept is not None and len(kept) == _KEPT_BYTES:
             self.latched = u16(kept, 0)
             self.acknowledged = u16(kept, 2)
-        self.standing = self.latched
+            self.standing = u16(kept, 4)
         self._learned = cover is not None and cover.is_learned
 
     def keep(self) -> bytes:
-        """What has to outlive a restart; it changes with `latched` and `acknowledged` only."""
-        return self.latched.to_bytes(2, "big") + self.acknowledged.to_bytes(2, "big")
+        """What has to outlive a restart."""
+        parts = (self.latched, self.acknowledged, self.standing)
+        return b"".join(part.to_bytes(2, "big") for part in parts)
 
     def tilt_tenths(self) -> int:
         """The cover's angle in tenths of a degree, from its background, from upright while there is none; 0xFFFF when
@@ -72,6 +82,7 @@ class Manhole:
         if not seen:
             return
         self.acknowledged |= seen
+        self.changes += 1
         self._events.add(event_codes.MANHOLE_ACKNOWLEDGED, event_codes.NO_SLOT, seen)
         self._let_go()
 
@@ -96,12 +107,14 @@ class Manhole:
         self._learned = cover.is_learned
         if not cover.is_known:
             return
-        if self._limit(layout.MANHOLE_OVER_AT) < self.tilt_tenths():
+        was_over = self.standing >> manhole_codes.COVER_TURNED_OVER & 1
+        over_at = self._limit(layout.MANHOLE_OVER_AT)
+        if self.tilt_tenths() > (over_at - _OVER_BACK if was_over else over_at):
             self._raise(manhole_codes.COVER_TURNED_OVER, slot, self.tilt_tenths())
             self._raise(manhole_codes.COVER_OPEN, slot, self.tilt_tenths())
             self.state = manhole_codes.TURNED_OVER
             return
-        if self.standing >> manhole_codes.COVER_TURNED_OVER & 1:
+        if was_over:
             self._clear(manhole_codes.COVER_TURNED_OVER, slot)
             self.state = manhole_codes.OPEN
         if cover.is_learned:
@@ -143,26 +156,33 @@ class Manhole:
 
     def _look_at_sensors(self, now_s: int) -> None:
         alarm = manhole_codes.SENSOR_FAULT
-        slot = self._first_without_value()
+        slot = self._without_value(now_s)
         if slot == layout.NONE:
             self._since[alarm] = _NOT_YET
             self._clear(alarm, event_codes.NO_SLOT)
         elif self._has_lasted(alarm, now_s, self._limit(layout.MANHOLE_FAULT_S)):
             self._raise(alarm, slot, self._slots.qualities[slot])
 
-    def _first_without_value(self) -> int:
-        cover = self._table[self._at + layout.MANHOLE_COVER]
-        if cover != layout.NONE and self._is_dead(cover):
-            return cover
-        for rule in range(self._rules):
-            slot = self._table[self._at + _RULES_AT + rule * layout.RULE_BYTES]
-            if self._is_dead(slot):
-                return slot
+    def _without_value(self, now_s: int) -> int:
+        """A slot of cover and rules that has no value; NONE if all have one or may still warm up."""
+        warming = layout.NONE
+        for rule in range(-1, self._rules):
+            place = layout.MANHOLE_COVER if rule < 0 else _RULES_AT + rule * layout.RULE_BYTES
+            slot = self._table[self._at + place]
+            if slot == layout.NONE:
+                continue
+            now = self._slots.qualities[slot]
+            if now == quality.WARMING_UP:
+                warming = slot
+            elif now != quality.GOOD:
+                return int(slot)
+        if warming == layout.NONE:
+            self._warm_since = _NOT_YET
+        elif self._warm_since == _NOT_YET:
+            self._warm_since = now_s
+        elif now_s - self._warm_since >= _LONGEST_WARM_UP_S:
+            return int(warming)
         return layout.NONE
-
-    def _is_dead(self, slot: int) -> bool:
-        now = self._slots.qualities[slot]
-        return bool(now != quality.GOOD and now != quality.WARMING_UP)
 
     def _limit(self, offset: int) -> int:
         return u16(self._table, self._at + offset)
@@ -176,6 +196,7 @@ class Manhole:
         bit = 1 << alarm
         if self.standing & bit:
             return
+        self.changes += 1
         self.standing |= bit
         self.latched |= bit
         self.acknowledged &= ~bit
@@ -185,6 +206,7 @@ class Manhole:
         bit = 1 << alarm
         if not self.standing & bit:
             return
+        self.changes += 1
         self.standing &= ~bit
         self._events.add(event_codes.MANHOLE_ALARM_CLEARED, slot, alarm)
         self._let_go()

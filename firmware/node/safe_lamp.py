@@ -9,7 +9,7 @@ import asyncio
 from micropython import const
 
 from node import board, line, supervisor
-from protocols import modbus, node_table, rtu
+from protocols import modbus, node_table, rtu, task_codes
 
 _EVERY_MS = const(60000)
 _FRAME_BYTES = const(11)
@@ -33,7 +33,7 @@ class SafeLamp:
 
     def tasks(self, watch: supervisor.Supervisor) -> list:  # type: ignore[type-arg]
         """The one task, with its seat."""
-        return [self._run(watch.seat(supervisor.LAMP, _LONGEST_S))]
+        return [self._run(watch.seat(task_codes.LAMP, _LONGEST_S))]
 
     async def _run(self, seat: supervisor.Seat) -> None:
         while True:

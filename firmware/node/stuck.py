@@ -25,6 +25,11 @@ class Stuck:
         self._since = array.array("I", [0] * count)
         self._knows = bytearray(count)
 
+    def forget(self, first: int, count: int) -> None:
+        """Begin anew for `count` slots from `first` on: their device was away, nobody knows what they showed."""
+        for slot in range(first, first + count):
+            self._knows[slot] = 0
+
     def judge(self, first: int, count: int) -> None:
         """Look at `count` staged samples from `first` on; a good one that has not moved for too long becomes STUCK."""
         staged = self._slots

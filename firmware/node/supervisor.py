@@ -1,6 +1,6 @@
 """Feeds the hardware watchdog, but only while every task shows that it gets round.
 
-    seat = supervisor.seat(number, longest_s, wake)
+    seat = supervisor.seat(number, longest_s, wake)     # number: protocols/task_codes.py
     ...
     while True:
         seat.check_in()             # once each time round
@@ -17,18 +17,6 @@ import asyncio
 from micropython import const
 
 from node import board
-
-SERVER = const(1)
-POLLER = const(2)
-INPUTS = const(3)
-LAMP = const(4)
-HOUSEKEEPING = const(5)
-EVENT_KEEPER = const(6)
-UPDATE = const(7)
-SENSORS = const(8)
-MANHOLE = const(9)
-SCHEDULE = const(10)
-SETTINGS = const(11)
 
 _TICK_MS = const(1000)
 

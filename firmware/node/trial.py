@@ -7,11 +7,12 @@ A restart of any kind ends the trial (docs/decisions/0302). Loaded for a trial o
 """
 
 import asyncio
+import errno
 
 from micropython import const
 
-from node import board, boot_state, slots, supervisor, two_copies
-from protocols import event_codes, node_table, quality, update_codes
+from node import board, boot_state, log, slots, supervisor, two_copies, update_floor
+from protocols import event_codes, log_codes, node_table, quality, update_codes
 
 _FILE = "trial"
 _MASK_BYTES = const(16)
@@ -45,7 +46,8 @@ async def judge(gate, seat: supervisor.Seat) -> None:  # type: ignore[no-untyped
     while left_s > 0:
         gate.trial_left_s = left_s
         if gate.registers.was_read and _all_answer(expected, gate.slots):
-            gate.boot.mark_good()
+            gate.boot.mark_good(update_floor.allows(gate.boot.active))
+            _keep_floor()
             gate.state = update_codes.KEPT
             gate.trial_left_s = 0
             gate.events.add(event_codes.UPDATE_KEPT)
@@ -56,6 +58,14 @@ async def judge(gate, seat: supervisor.Seat) -> None:  # type: ignore[no-untyped
     reason = update_codes.DEVICES_SILENT if gate.registers.was_read else update_codes.GATEWAY_SILENT
     gate.boot.go_back(reason)
     board.reset()
+
+
+def _keep_floor() -> None:
+    """A floor that cannot be written now is written before the slot that holds it is overwritten."""
+    try:
+        update_floor.keep()
+    except OSError as error:
+        log.note(log_codes.FLASH_FAILED, error.errno or errno.EIO)
 
 
 def _answering(node_slots: "slots.Slots | None") -> bytearray:

@@ -11,7 +11,7 @@ import sys
 
 from micropython import const
 
-from node import board, boot_state, files, supervisor, two_copies, update_signature, update_slot
+from node import board, boot_state, files, supervisor, update_floor, update_signature, update_slot
 from protocols import bundle, modbus, update_codes
 
 _PIECE_BYTES = const(2048)
@@ -22,8 +22,6 @@ _FIRST_FILE = const(1)
 _LAST_FILE = const(1000)
 _PATIENCE_LOOKS = const(12000)
 _KEY_FILE = "update.key"
-_FLOOR_FILE = "floor"
-_MANIFEST = "/manifest.bin"
 
 
 class RefusedError(Exception):
@@ -182,9 +180,12 @@ class Update:
         reason = await self._reason_against(self._head)
         if reason:
             raise RefusedError(reason)
-        self._raise_floor()
+        update_floor.keep()
         self._gate.boot.begin_writing(self._slot_number)
-        await self._slot.begin(self._head)
+        await self._slot.begin()
+        if not self._slot.has_room(self._head):
+            raise RefusedError(update_codes.FLASH_FULL)
+        self._slot.keep_head(self._head)
         self._at = bundle.HEAD_BYTES
 
     async def _reason_against(self, head: "bytes | bytearray") -> int:
@@ -200,15 +201,8 @@ class Update:
         for first in range(0, len(key), bundle.SIGNATURE_BYTES):
             modulus = key[first : first + bundle.SIGNATURE_BYTES]
             if await update_signature.is_signed(digest, signature, modulus, self._seat):
-                return bundle.check(head, board.BOARD_NUMBER, sys.implementation._mpy & 0xFF, _floor())
+                return bundle.check(head, board.BOARD_NUMBER, sys.implementation._mpy & 0xFF, update_floor.lowest())
         return update_codes.BAD_SIGNATURE
-
-    def _raise_floor(self) -> None:
-        """Keep the running version's minimum before the slot that held an older one's is overwritten."""
-        floor = _floor()
-        kept = two_copies.read(_FLOOR_FILE)
-        if kept is None or int.from_bytes(kept, "big") < floor:
-            two_copies.write(_FLOOR_FILE, floor.to_bytes(4, "big"))
 
     def _finish_file(self) -> None:
         name = bundle.name_at(self._head, self._at).decode()
@@ -232,16 +226,6 @@ class Update:
         if self._slot.file_count() != bundle.file_count(self._head):
             self._slot.forget()
             raise RefusedError(update_codes.BAD_FILE)
-
-
-def _floor() -> int:
-    """The lowest version that may run here: of the minima of all versions that were kept, the highest."""
-    kept = two_copies.read(_FLOOR_FILE)
-    floor = int.from_bytes(kept, "big") if kept is not None else 0
-    running = _read(boot_state.FOLDERS[boot_state.running_slot()] + _MANIFEST)
-    if len(running) >= bundle.HEAD_BYTES:
-        floor = max(floor, bundle.minimum(running))
-    return floor
 
 
 def _read(name: str) -> bytes:

@@ -13,17 +13,17 @@ from node import events, identity, register_map, slots, start, supervisor
 from node.register_map import put, put_u32, u32
 from protocols import modbus, node_map, rtu, update_codes
 
-_LOOK_MS = const(200)
 _PAUSE_MS = const(1)
 _COMMAND_REGISTERS = const(5)
 
 _TO_RECEIVE = (
     "protocols.bundle",
+    "node.update_floor",
     "node.update_slot",
     "node.update_signature",
     "node.update",
 )
-_TO_TRY = ("node.trial",)
+_TO_TRY = ("protocols.bundle", "node.update_floor", "node.trial")
 _LOADED_ONCE = ("node.update_past",)
 
 
@@ -56,6 +56,7 @@ class UpdateGate:
         self.table = table
         self.boot = this_start.state
         self._wanted = 0
+        self._commanded = asyncio.Event()
         update_past.look_back(self, this_start)
         _drop()
         registers.add(node_map.UPDATE, node_map.UPDATE_REGISTERS, self._fill)
@@ -66,6 +67,10 @@ class UpdateGate:
             self._take,
             register_map.GUARDED,
         )
+
+    def wake(self) -> None:
+        """Let the task look round though nothing was commanded."""
+        self._commanded.set()
 
     async def run(self, seat: supervisor.Seat) -> None:
         """Judge the trial if this start is one; then wait for commands for ever."""
@@ -80,14 +85,19 @@ class UpdateGate:
             if wanted:
                 await self._carry_out(wanted, seat)
                 _drop()
-            await asyncio.sleep_ms(_LOOK_MS)
+            await self._commanded.wait()
+            self._commanded.clear()
 
     async def _carry_out(self, wanted: int, seat: supervisor.Seat) -> None:
+        try:
+            await _load(_TO_TRY if wanted == update_codes.TRY else _TO_RECEIVE)
+        except MemoryError:
+            self.state = update_codes.REFUSED
+            self.reason = update_codes.NO_MEMORY
+            return
         if wanted == update_codes.TRY:
-            await _load(_TO_TRY)
             await sys.modules["node.trial"].restart(self)
         else:
-            await _load(_TO_RECEIVE)
             await sys.modules["node.update"].receive(self, seat)
 
     def _fill_nothing(self, image: bytearray) -> None:
@@ -119,6 +129,7 @@ class UpdateGate:
             if not is_ready:
                 return modbus.ILLEGAL_DATA_VALUE
             self._wanted = update_codes.TRY
+            self._commanded.set()
         elif self.state == update_codes.TRIAL or self._wanted == update_codes.TRY:
             return modbus.SERVER_DEVICE_BUSY
         elif update_codes.PREPARING <= self.state <= update_codes.VERIFYING:
@@ -133,6 +144,7 @@ class UpdateGate:
             self.is_abandoned = False
             self.state = update_codes.PREPARING
             self._wanted = update_codes.BEGIN
+            self._commanded.set()
         return 0
 
 

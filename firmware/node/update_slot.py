@@ -17,10 +17,14 @@ import os
 from micropython import const
 
 from node import supervisor
+from protocols import bundle
 
 _SIZE = const(6)
 _NAME, _TYPE = const(0), const(1)
 _FOLDER_TYPE = const(0x4000)
+_BLOCK_BYTES, _FREE_BLOCKS = const(0), const(3)
+_SPARE_BLOCKS = const(24)
+_AT_ONCE = const(8)
 _READ_BYTES = const(512)
 _PAUSE_MS = const(1)
 _NEW = "manifest.new"
@@ -47,12 +51,27 @@ class UpdateSlot:
                 return head
         return None
 
-    async def begin(self, head: "bytes | bytearray") -> None:
-        """Empty the slot, manifest first, so that half of it is never taken for a version; then keep `head`."""
+    async def begin(self) -> None:
+        """Empty the slot, manifest first, so that half of it is never taken for a version."""
         self.forget()
-        await self._empty(self.folder)
-        if not _exists(self.folder):
+        if _exists(self.folder):
+            await self._empty(self.folder)
+        else:
             os.mkdir(self.folder)
+
+    def has_room(self, manifest: "bytes | bytearray") -> bool:
+        """Whether the flash has room for the files of `manifest` and for what else the node keeps."""
+        flash = os.statvfs(self.folder)
+        block_bytes = flash[_BLOCK_BYTES]
+        left = flash[_FREE_BLOCKS] - _SPARE_BLOCKS
+        at = bundle.HEAD_BYTES
+        while at < bundle.manifest_bytes(manifest):
+            left -= (bundle.length_at(manifest, at) + block_bytes - 1) // block_bytes
+            at = bundle.next_at(manifest, at)
+        return left >= 0
+
+    def keep_head(self, head: "bytes | bytearray") -> None:
+        """Make the packages' folders and write manifest and signature: from now on the slot tells how far it is."""
         for package in _PACKAGES:
             if not _exists(self._path(package)):
                 os.mkdir(self._path(package))
@@ -120,19 +139,17 @@ class UpdateSlot:
         return running
 
     async def _empty(self, folder: str) -> None:
-        if not _exists(folder):
-            return
-        entry = next(os.ilistdir(folder), None)
-        while entry is not None:
-            path = folder + "/" + str(entry[_NAME])
-            if entry[_TYPE] == _FOLDER_TYPE:
-                await self._empty(path)
-                os.rmdir(path)
-            else:
-                os.remove(path)
-            self._seat.check_in()
-            await asyncio.sleep_ms(_PAUSE_MS)
-            entry = next(os.ilistdir(folder), None)
+        entries = _first_of(folder)
+        while entries:
+            for name, kind in entries:
+                if kind == _FOLDER_TYPE:
+                    await self._empty(name)
+                    os.rmdir(name)
+                else:
+                    os.remove(name)
+                self._seat.check_in()
+                await asyncio.sleep_ms(_PAUSE_MS)
+            entries = _first_of(folder)
 
     def _path(self, name: str) -> str:
         return self.folder + "/" + name
@@ -143,6 +160,16 @@ class UpdateSlot:
             return int(os.stat(self._path(name))[_SIZE])
         except OSError:
             return -1
+
+
+def _first_of(folder: str) -> "list[tuple[str, int]]":
+    """Path and type of the first few entries. The listing goes to its end, for littlefs must not remove what a listing
+    that is still open stands at (micropython issues 6568 and 8506)."""
+    found: "list[tuple[str, int]]" = []
+    for entry in os.ilistdir(folder):
+        if len(found) < _AT_ONCE:
+            found.append((folder + "/" + str(entry[_NAME]), int(entry[_TYPE])))
+    return found
 
 
 def _part_of(name: str) -> str:

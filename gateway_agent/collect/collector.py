@@ -90,6 +90,14 @@ class Collector:
         known = ", ".join(reader.lamp_name for reader in self.nodes if reader.lamp_name) or "none"
         return LampOutcome("refused", None, f"this pole has no lamp named {target}; its lamps: {known}")
 
+    async def manhole(self, target: str, alarms: int, learns: bool) -> LampOutcome:
+        """Acknowledge alarms of the manhole of node `target`: see `ManholeDialog.acknowledge`."""
+        for reader in self.nodes:
+            if reader.config.name == target:
+                return await reader.manhole.acknowledge(alarms, learns)
+        known = ", ".join(reader.config.name for reader in self.nodes) or "none"
+        return LampOutcome("refused", None, f"this pole has no node named {target}; its nodes: {known}")
+
     def buses(self) -> list[BusState]:
         """The state of every bus."""
         return [

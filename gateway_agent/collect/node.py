@@ -15,7 +15,8 @@ from gateway_agent.collect.attendance import Attendance, Change
 from gateway_agent.collect.complaints import Complaints
 from gateway_agent.collect.lamp import LampDialog
 from gateway_agent.collect.latest import LatestValues
-from gateway_agent.collect.node_events import NodeEvent, as_record, read_events, read_head, u32
+from gateway_agent.collect.manhole import ManholeDialog
+from gateway_agent.collect.node_events import NodeEvent, as_record, read_events, read_head, told_anew, u32
 from gateway_agent.collect.node_log import NodeLog
 from gateway_agent.collect.node_service import (
     TIME_REGISTERS,
@@ -85,11 +86,12 @@ class NodeReader:
         self._introducing = asyncio.Lock()
         planned = {count for _, count in self._book.reads()}
         planned |= {node_map.IDENTITY_REGISTERS, node_map.HEALTH_REGISTERS, node_map.LAMP_STATE_REGISTERS}
-        planned |= {node_map.AUTH_REGISTERS, node_map.LAMP_SCHEDULE_REGISTERS}
+        planned |= {node_map.AUTH_REGISTERS, node_map.LAMP_SCHEDULE_REGISTERS, 2}
         timing = Timing(node.reply_timeout_ms, _GAP_MS, _RETRIES)
         line = owner.bus.line
         self._link = UnitLink(owner, node.unit, line, timing, planned, seal=seal, broadcast_seal=broadcast_seal)
         self.lamp = LampDialog(self._link)
+        self.manhole = ManholeDialog(self._link)
         self.schedule: ScheduleSender | None = None
         self._node_log = NodeLog(self._link, node.name, clock)
 
@@ -134,7 +136,7 @@ class NodeReader:
                         await self.schedule.look()
                     await self._node_log.look()
                 except NoAnswerError as error:
-                    _LOG.debug("%s: health: %s", self.config.name, error)
+                    _LOG.debug("%s: service: %s", self.config.name, error)
 
     async def _poll(self, slot_ms: int) -> None:
         """Read the slots, after an introduction if one is due, and keep the attendance."""
@@ -261,7 +263,10 @@ class NodeReader:
         for event in events:
             record = as_record(event, self.config.name, epoch, self._names, self.lamp_name, now_ms)
             try:
-                await self._sink.happened(record)
+                is_new = await self._sink.happened(record)
+                if is_new and event.code == event_codes.NODE_STARTED:
+                    forgotten = told_anew(self.config.name, self._names, self.lamp_name)
+                    await self._sink.forgotten(forgotten, record.time_ms)
             except GatepostError as error:
                 _LOG.warning("%s: an event stays in the node: %s", self.config.name, error)
                 break

@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway_agent.records import Event
-from protocols import event_codes, event_names, lamp_codes, node_map
+from protocols import event_codes, event_names, lamp_codes, manhole_codes, node_map
+
+INPUT_ALARM = "input"
+"""Code of the alarm of an input; its name is the input's point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,26 +67,41 @@ def read_events(registers: Sequence[int]) -> list[NodeEvent]:
 def as_record(event: NodeEvent, node: str, epoch: int, points: Sequence[str], lamp: str | None, now_ms: int) -> Event:
     """The record of a node's event. `points` are the full names in the order of the slots.
 
-    An event without a time of its own gets `now_ms`. A code or slot that is not known makes an event of the node that
-    carries the number: it is kept, never dropped.
+    An event without a time of its own gets `now_ms`. The alarms of a manhole are the node's own. A code or slot that is
+    not known makes an event of the node that carries the number: it is kept, never dropped.
     """
     point = points[event.slot] if event.slot < len(points) else None
     name, kind, state = node, "event", None
     code = event_names.NAMES.get(event.code, f"code-{event.code}")
     if event.code in (event_codes.INPUT_RAISED, event_codes.INPUT_CLEARED) and point is not None:
-        name, kind, code, state = point, "alarm", "input", event.code == event_codes.INPUT_RAISED
+        name, kind, code, state = point, "alarm", INPUT_ALARM, event.code == event_codes.INPUT_RAISED
     elif event.code in (event_codes.DEVICE_LOST, event_codes.DEVICE_BACK) and point is not None:
         name = point.partition("/")[0]
     elif event.code == event_codes.LAMP_FAILED:
-        name, kind, state = lamp or node, "alarm", True
+        name, kind, state = lamp or node, "alarm", event.value != lamp_codes.NO_REASON
     elif event.code == event_codes.LAMP_OVERRIDE_ENDED:
         name = lamp or node
     elif 0 <= event.code - event_codes.LAMP_FAULT_FIRST < lamp_codes.FAULT_COUNT:
         name, kind, state = lamp or node, "alarm", event.value == 1
+    elif 0 <= event.code - event_codes.MANHOLE_ALARM_FIRST < manhole_codes.ALARM_COUNT:
+        kind, state = "alarm", True
+    elif event.code == event_codes.MANHOLE_ALARM_CLEARED and 0 <= event.value < manhole_codes.ALARM_COUNT:
+        kind, code, state = "alarm", event_names.NAMES[event_codes.MANHOLE_ALARM_FIRST + event.value], False
     elif event.code == event_codes.EVENTS_LOST:
         kind, state = "alarm", True
     time_ms = now_ms if event.unix_ms is None else event.unix_ms
     return Event(name, kind, code, time_ms, state, event.value, source=node, origin=(epoch, event.sequence))
+
+
+def told_anew(node: str, points: Sequence[str], lamp: str | None) -> list[tuple[str, str]]:
+    """Name and code of the alarms that a node forgets when it starts again, and tells anew if they still hold.
+
+    Nobody else would ever clear one whose cause has gone while the node had no power. The alarms of a manhole are not
+    among them: the node keeps those on its flash.
+    """
+    faults = range(event_codes.LAMP_FAULT_FIRST, event_codes.LAMP_FAULT_FIRST + lamp_codes.FAULT_COUNT)
+    of_lamp = [(lamp or node, event_names.NAMES[code]) for code in (event_codes.LAMP_FAILED, *faults)]
+    return of_lamp + [(point, INPUT_ALARM) for point in points]
 
 
 def u32(registers: Sequence[int], at: int) -> int:

@@ -13,13 +13,12 @@ from gateway_agent.collect.node_events import s32, u32
 from gateway_agent.collect.owner import Urgency
 from gateway_agent.collect.request import Read, ReadFile
 from gateway_agent.collect.unit import UnitLink
-from protocols import log_names, modbus, node_map
+from protocols import log_file, log_names, modbus, node_map
 
 _LOG = logging.getLogger(__name__)
-FILE = 60003
 _LOOK_EVERY_MS = 60_000
-_HEAD_REGISTERS = 4
-_ENTRY_REGISTERS = 7
+_HEAD_REGISTERS = log_file.HEAD_BYTES // 2
+_ENTRY_REGISTERS = log_file.ENTRY_BYTES // 2
 _ENTRIES_PER_READ = modbus.MAX_READ_FILE_REGISTERS // _ENTRY_REGISTERS
 
 
@@ -76,7 +75,7 @@ async def read_log(link: UnitLink, after: int = 0) -> list[LogEntry]:
     """
     head = await _read(link, 0, _HEAD_REGISTERS)
     newest, kept, size = u32(head, 0), head[2], head[3]
-    if size != 2 * _ENTRY_REGISTERS:
+    if size != log_file.ENTRY_BYTES:
         return []
     first = 0 if newest < after else max(0, kept - (newest - after))
     entries: list[LogEntry] = []
@@ -94,4 +93,4 @@ async def read_log(link: UnitLink, after: int = 0) -> list[LogEntry]:
 
 async def _read(link: UnitLink, record: int, count: int) -> tuple[int, ...]:
     probe = Read(link.unit, modbus.READ_HOLDING_REGISTERS, node_map.IDENTITY, 1)
-    return (await link.read_file(ReadFile(link.unit, FILE, record, count), probe, Urgency.SLOW)).registers
+    return (await link.read_file(ReadFile(link.unit, log_file.FILE, record, count), probe, Urgency.SLOW)).registers

@@ -1,6 +1,6 @@
 """Where collected things go."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from gateway_agent.records import Event, Reading
@@ -20,5 +20,11 @@ class Sink(Protocol):
         known before, or it can never be stored, which has been logged.
 
         Raises JournalUnavailable when it could not be stored: the node then keeps it.
+        """
+        ...
+
+    async def forgotten(self, alarms: Iterable[tuple[str, str]], time_ms: int) -> None:
+        """Clear those of the alarms, (name, code), that stand: who raised them has started again at `time_ms` and
+        raises them anew if they still hold. Raises JournalUnavailable when that could not be stored.
         """
         ...

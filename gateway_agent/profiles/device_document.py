@@ -71,6 +71,7 @@ def _frame_facts(frame: FrameSection) -> list[str]:
         what += f"; asked by {bytes(frame.request).hex(' ').upper()}, answers within {frame.reply_timeout_ms} ms"
     else:
         what += f"; comes by itself, at least every {frame.every_ms} ms"
+    what += "; a sample is the middle one of the last three" if frame.median else ""
     warm = f"; {frame.warm_up_s} s until its figures count" if frame.warm_up_s else ""
     return [
         f"- Line: {line.baud} 8{line.parity}{line.stop_bits}{also}; on a UART of its own",

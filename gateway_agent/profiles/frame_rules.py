@@ -51,7 +51,7 @@ def check_frame(profile: Profile) -> Iterator[Finding]:
 
 
 def _check_sentences(loc: Loc, frame: FrameSection) -> Iterator[Finding]:
-    for key in ("sync", "bytes_", "length", "checksum", "tail", "setup"):
+    for key in ("sync", "bytes_", "length", "checksum", "tail", "setup", "median"):
         if getattr(frame, key):
             name = key.rstrip("_")
             yield Finding((*loc, name), f"sentences have no {name} of their own", f"take {name} out")

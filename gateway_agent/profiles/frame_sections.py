@@ -69,7 +69,8 @@ class FrameSection(TomlModel):
 
     `streaming` sensors and `sentences` speak by themselves, at least every `every_ms`; an `answering` one is sent
     `request` and begins to answer within `reply_timeout_ms`. `setup` goes out before the first request and after every
-    failure. `gap_ms` is the silence that is waited for first; `retries`, `warm_up_s`, `zero_tries` and `zero_wait_ms`
+    failure. With `median` a sample is the middle one of the last three good ones, so that a single false echo is none.
+    `gap_ms` is the silence that is waited for first; `retries`, `warm_up_s`, `zero_tries` and `zero_wait_ms`
     are those of a device's timing.
     """
 
@@ -83,6 +84,7 @@ class FrameSection(TomlModel):
     request: Command = ()
     setup: Command = ()
     sentences: Mapping[SentenceName, SentenceSection] = {}
+    median: bool = False
     every_ms: Annotated[int, Field(ge=50, le=20000)] | None = None
     reply_timeout_ms: Annotated[int, Field(ge=10, le=10000)] | None = None
     gap_ms: Annotated[int, Field(ge=0, le=1000)] = 10

@@ -1,8 +1,9 @@
 """Writing what is made from profiles and boards: `python -m gateway_agent.profiles.tables [--check]`, for `make gen`.
 
-Made are the register tables in docs/devices.md, the whole of docs/node-map.md and protocols/node_map.py, and the pins
-of each board in firmware/boards, the default board's in firmware/node/board_pins.py as well. With `--check` nothing is
-written: the names of the stale files are printed and the exit code is 1 if there are any.
+Made are the register tables in docs/devices.md, the whole of docs/node-map.md, docs/node-codes.md and
+protocols/node_map.py, and the pins of each board in firmware/boards, the default board's in firmware/node/board_pins.py
+as well. With `--check` nothing is written: the names of the stale files are printed and the exit code is 1 if there are
+any.
 """
 
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from gateway_agent.boards.pins_module import pins_modules
 from gateway_agent.profiles.device_document import device_sections
 from gateway_agent.profiles.load import load_profile, profile_directory, profile_names
+from gateway_agent.profiles.node_codes_document import node_codes_document
 from gateway_agent.profiles.node_map_document import node_map_document
 from gateway_agent.profiles.node_map_module import node_map_module
 
@@ -21,12 +23,14 @@ _BEGIN = "<!-- made by `make gen` from hardware/devices; do not edit below -->\n
 def generated_files(root: Path) -> dict[Path, str]:
     """The text that each generated file should have, by its path; `root` is the repository."""
     node = load_profile(_OWN_NODE)
+    protocols = profile_directory().parents[1] / "protocols"
     devices = root / "docs" / "devices.md"
     profiles = {name: load_profile(name) for name in profile_names() if name != _OWN_NODE}
     heads = {name: head_comment((profile_directory() / f"{name}.toml").read_text("utf-8")) for name in profiles}
     return {
         devices: _hand_written(devices) + _BEGIN + "\n" + device_sections(profiles, heads),
         root / "docs" / "node-map.md": node_map_document(node),
+        root / "docs" / "node-codes.md": node_codes_document(protocols),
         root / "protocols" / "node_map.py": node_map_module(node),
         **{root / place: text for place, text in pins_modules().items()},
     }

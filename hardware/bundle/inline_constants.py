@@ -1,4 +1,4 @@
-"""Puts the numbers of constants in the place of their names, before the firmware is compiled.
+"""Puts constants, numbers and words, in the place of their names, before the firmware is compiled.
 
 A name in a module is an entry in its dictionary, in the heap of every node that loads it: the register map alone would
 take five kilobytes. So `node_map.HEALTH` becomes `0x0020` wherever it stands, a constant that nobody needs any more is
@@ -8,7 +8,7 @@ stay where they are, for the tracebacks. What is compiled does the same as the s
 
 import ast
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 _OPERATORS: dict[type[ast.AST], Callable[[int, int], int]] = {
     ast.Add: operator.add,
@@ -22,6 +22,7 @@ _OPERATORS: dict[type[ast.AST], Callable[[int, int], int]] = {
 _PACKAGES = ("node", "protocols")
 
 Edit = tuple[ast.AST, str]
+Constant = int | str
 
 
 class _Module:
@@ -45,15 +46,15 @@ class _Module:
                 for alias in node.names:
                     yield alias.asname or alias.name, f"{node.module}.{alias.name}"
 
-    def _own_constants(self) -> dict[str, int]:
-        """The names that the module binds once, at its top level, to an integer."""
-        found: dict[str, int] = {}
+    def _own_constants(self) -> dict[str, Constant]:
+        """The names that the module binds once, at its top level, to an integer or a string."""
+        found: dict[str, Constant] = {}
         stores = [node.id for node in ast.walk(self.tree) if isinstance(node, ast.Name) and not _is_load(node)]
         for statement in self.tree.body:
             target = _target(statement)
             if target is None or stores.count(target) != 1 or target in self.arguments:
                 continue
-            value = _number(statement.value, found)  # type: ignore[attr-defined]
+            value = _constant(statement.value, found)  # type: ignore[attr-defined]
             if value is not None:
                 found[target] = value
         return found
@@ -98,7 +99,7 @@ def _uses(module: _Module, known: dict[str, _Module], needed: set[tuple[str, str
     """Yield each use of a constant and the number for it; note in `needed` those that keep their names."""
     for node in module.nodes:
         if isinstance(node, ast.Name) and _is_load(node) and node.id in module.constants:
-            yield node, str(module.constants[node.id])
+            yield node, _literal(module.constants[node.id])
         elif isinstance(node, ast.ImportFrom) and node.module is not None:
             needed.update((node.module, alias.name) for alias in node.names)
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in module.aliases:
@@ -108,7 +109,7 @@ def _uses(module: _Module, known: dict[str, _Module], needed: set[tuple[str, str
             if value is None or is_shadowed or not _is_load(node):
                 needed.add((full_name, node.attr))
             else:
-                yield node, str(value) if value >= 0 else f"({value})"
+                yield node, _literal(value)
 
 
 def _without_idle_imports(name: str, text: str) -> str:
@@ -165,12 +166,24 @@ def _target(statement: ast.stmt) -> str | None:
     return None
 
 
-def _number(value: ast.AST, known: dict[str, int]) -> int | None:
+def _constant(value: ast.expr, known: Mapping[str, Constant]) -> Constant | None:
+    """What an expression stands for when it is a string or, by `_number`, an integer; None for any other."""
+    if isinstance(value, ast.Constant) and isinstance(value.value, str):
+        return value.value
+    return _number(value, known)
+
+
+def _literal(value: Constant) -> str:
+    return f"({value})" if isinstance(value, int) and value < 0 else repr(value)
+
+
+def _number(value: ast.AST, known: Mapping[str, Constant]) -> int | None:
     """The integer that an expression of literals, `const` and constants stands for; None for any other."""
     if isinstance(value, ast.Constant):
         return value.value if type(value.value) is int else None
     if isinstance(value, ast.Name):
-        return known.get(value.id)
+        number = known.get(value.id)
+        return number if isinstance(number, int) else None
     if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "const":
         return _number(value.args[0], known)
     if isinstance(value, ast.UnaryOp) and isinstance(value.op, ast.USub):

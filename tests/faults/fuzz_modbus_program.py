@@ -35,7 +35,9 @@ import sys
 
 sys.path.insert(0, "slot_a")
 
-from node import app
+from node import assembly
+from node import server as server_module
+from protocols import rtu
 
 TRIES = %(tries)d
 WARM_UP = 4000
@@ -202,16 +204,24 @@ async def fuzz():
           "silent", counts[SILENT], "crashed", counts[CRASHED], "lost", counts[LOST], "wrong", counts[WRONG])
 
 
-async def main():
-    global server, rtu
-    random.seed(%(seed)d)
-    parts = await app.assemble()
-    from protocols import rtu
+inner = server_module.Server.__init__
 
-    server = parts[0].server
+
+def remember(self, *parts):
+    global server
+    inner(self, *parts)
+    server = self
+
+
+server_module.Server.__init__ = remember
+
+
+async def main():
+    random.seed(%(seed)d)
+    tasks = await assembly.assemble()
     if TRUSTING:
         rtu.find_request = trusting
-    await asyncio.gather(app.run(parts), fuzz())
+    await asyncio.gather(fuzz(), *tasks)
 
 
 asyncio.run(main())

@@ -19,7 +19,8 @@ Name = tuple[int, int]
 Content = tuple[int, int]
 
 
-def _table() -> bytes:
+def table() -> bytes:
+    """A node whose only device is a cover switch."""
     writer = NodeTableWriter(node_unit=NODE)
     writer.add_device(2000)
     writer.add_pin(_COVER, True, "down", 50, True)
@@ -102,12 +103,12 @@ def forgetful() -> dict[str, str]:
 
 def event_cut() -> Row:
     """Every operation that events and acknowledgements cause."""
-    return cut_everywhere("node/event-cut", _table(), happen)
+    return cut_everywhere("node/event-cut", table(), happen)
 
 
 def event_cut_control() -> Row:
     """The same without the flash: it must fail."""
-    return cut_everywhere("node/event-cut-control", _table(), happen, forgetful())
+    return cut_everywhere("node/event-cut-control", table(), happen, forgetful())
 
 
 CASES = {"node/event-cut": event_cut, "node/event-cut-control": event_cut_control}

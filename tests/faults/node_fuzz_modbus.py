@@ -82,9 +82,10 @@ def _run(
 
     async def main(clock: RigClock) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            flash = build_flash(Path(folder), table())
             requests = [*valid_requests(), *(tagged_writes() if expects_key else ())]
-            (flash / "main.py").write_text(program(requests, inside, SEED, trusting=trusting, keyed=expects_key))
+            fuzzer = program(requests, inside, SEED, trusting=trusting, keyed=expects_key)
+            flash = build_flash(Path(folder), table(), beside=[fuzzer])
+            (flash / "main.py").write_text(fuzzer)
             if has_key:
                 keys = {factory_record.NODE_KEY: bytes(range(32)), factory_record.BROADCAST_KEY: bytes(range(32, 64))}
                 (flash / "factory.bin").write_bytes(factory_record.pack(keys))

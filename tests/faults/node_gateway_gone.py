@@ -15,7 +15,7 @@ from gateway_agent.lighting.sun import SunDay, day_number, sun_day
 from protocols import lamp_names, node_map
 from protocols.lamp_schedule import CLOCK, SUNRISE, SUNSET
 from protocols.lamp_schedule_writer import LampScheduleWriter
-from tests.firmware.lamp_bench import SPEED, Driver, hasten, lamp_table, send_schedule, told
+from tests.firmware.lamp_bench import FAST_MAIN, SPEED, Driver, hasten, lamp_table, send_schedule, told
 from tests.firmware.workbench import START_UNIX_S, Workbench, on_bench
 
 DAYS = 30
@@ -63,7 +63,7 @@ def gateway_gone(*, has_schedule: bool = True, days: int = DAYS) -> dict[str, st
         sources.append((await told(bench.master)).source)
 
     with tempfile.TemporaryDirectory() as folder:
-        on_bench(Path(folder), table, body)
+        on_bench(Path(folder), table, body, programs=[FAST_MAIN])
     due = [change for change in expected_changes(days) if change[0] < START_UNIX_S + days * 86400]
     return {**_compare(history, due), "days": days, "source": lamp_names.SOURCE_NAMES[sources[0]]}
 

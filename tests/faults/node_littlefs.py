@@ -1,10 +1,11 @@
-"""The operations of a real update, done again on a real littlefs that loses its power at every program and erase.
+"""What a node does to its flash, done again on a real littlefs that loses its power at every program and erase.
 
-The node's operations on its flash are recorded in one update from "begin" to "kept" and repeated on littlefs, set up as
-MicroPython sets it up on the ESP32. At each program and each erase the power is cut: nothing of it is done, or its
-first half. Then the file system is mounted again and read wholly: it must hold what the machine's own flash would hold
-before, within or after that operation (so this also shows that the rig's flash behaves as littlefs does), and it must
-take a new file. The control writes files through to the flash before they are closed: half of them must be found.
+The node's operations are recorded in one update from "begin" to "kept", in a change of settings, and with events and
+their acknowledgement, and repeated on littlefs, set up as MicroPython sets it up on the ESP32. At each program and each
+erase the power is cut: nothing of it is done, or its first half. Then the file system is mounted again and read wholly:
+it must hold what the machine's own flash would hold before, within or after that operation (so this also shows that the
+rig's flash behaves as littlefs does), and it must take a new file. The controls write files through to the flash before
+they are closed: half of them must be found.
 """
 
 import contextlib
@@ -18,10 +19,12 @@ from littlefs import LFSFileFlag, LittleFS, LittleFSError, UserContext, lfs
 from hardware.rig.clock import RigClock, run_virtual
 from hardware.rig.machine import NodeMachine
 from hardware.rig.machine.lockstep import Operation
+from tests.faults import node_event, node_settings
+from tests.faults._cuts import Body, Trial
 from tests.faults.node import Row
-from tests.faults.node_update_cut import Scene, make_scene
+from tests.faults.node_update_cut import make_scene
 from tests.firmware.update_bench import SENSOR, linked
-from tests.firmware.workbench import START_UNIX_S, Device, Workbench
+from tests.firmware.workbench import START_UNIX_S, Device, Workbench, on_bench
 
 _BLOCK_BYTES, _BLOCKS = 4096, 512
 _SETTINGS = {
@@ -35,6 +38,7 @@ _SETTINGS = {
 }
 _IO_ERROR = -5
 _SYNC_BYTES = 512
+_SHORT_SYNC_BYTES = 16
 _PROBE = "probe"
 _FLAGS = {
     "wb": LFSFileFlag.wronly | LFSFileFlag.creat | LFSFileFlag.trunc,
@@ -95,8 +99,17 @@ class Step:
         return b"".join(one.content for one in self.operations if one.kind == "write")
 
 
-def record_update(scene: Scene) -> list[Operation]:
-    """What a node does to its flash in an update that is kept."""
+@dataclass(frozen=True)
+class Recording:
+    """What a node's flash held at first, as a littlefs and as a tree, and what the node then did to it."""
+
+    image: bytes
+    tree: Tree
+    operations: list[Operation]
+
+
+def record_update() -> Recording:
+    """An update that is kept."""
     found: list[Operation] = []
 
     async def main(clock: RigClock) -> None:
@@ -112,8 +125,26 @@ def record_update(scene: Scene) -> list[Operation]:
             raise RuntimeError(outcome.sentence)
         found.extend(machine.operations)
 
-    run_virtual(main, start_unix_ms=START_UNIX_S * 1000)
-    return found
+    with tempfile.TemporaryDirectory() as folder:
+        scene = make_scene(Path(folder))
+        image, tree = first_image(scene.template)
+        run_virtual(main, start_unix_ms=START_UNIX_S * 1000)
+    return Recording(image, tree, found)
+
+
+def record(table: bytes, body: Body) -> Recording:
+    """What `body` of another case does when nothing is cut."""
+    found: list[Recording] = []
+
+    async def main(bench: Workbench) -> None:
+        image, tree = first_image(Path(folder))
+        bench.machine.records_flash = True
+        await body(Trial(bench, Path(folder)))
+        found.append(Recording(image, tree, bench.machine.operations))
+
+    with tempfile.TemporaryDirectory() as folder:
+        on_bench(Path(folder), table, main)
+    return found[0]
 
 
 def steps_of(operations: Sequence[Operation]) -> Iterator[Step]:
@@ -161,14 +192,14 @@ def _for_reading(flash: CutFlash) -> LittleFS:
     return LittleFS(context=flash, mount=True, **{**_SETTINGS, "read_size": _BLOCK_BYTES, "cache_size": _BLOCK_BYTES})
 
 
-def _do(files: LittleFS, step: Step, through: bool) -> None:
-    """Carry out a step; `through` is the control's way: what is written reaches the flash before the file is closed."""
+def _do(files: LittleFS, step: Step, through: int) -> None:
+    """Carry out a step; `through` is the control's way: so many bytes at a time reach the flash before the close."""
     first = step.operations[0]
     name = _path(first.name)
     if first.kind == "open":
         # The library's own file objects close once more when they go away, which littlefs takes amiss after an error.
         file = lfs.file_open(files.fs, name, _FLAGS[first.other])
-        for piece in _pieces(step.content, _SYNC_BYTES if through else len(step.content) or 1):
+        for piece in _pieces(step.content, through or len(step.content) or 1):
             lfs.file_write(files.fs, file, piece)
             if through:
                 lfs.file_sync(files.fs, file)
@@ -218,14 +249,14 @@ def first_image(folder: Path) -> tuple[bytes, Tree]:
     return bytes(flash.buffer), tree
 
 
-def _changes(image: bytes, step: Step, through: bool) -> tuple[int, bytes]:
+def _changes(image: bytes, step: Step, through: int) -> tuple[int, bytes]:
     """How many programs and erases a step takes, and the image after it."""
     flash = CutFlash(image)
     _do(_file_system(flash), step, through)
     return flash.changes, bytes(flash.buffer)
 
 
-def is_right_after_cut(image: bytes, step: Step, states: list[Tree], cut_at: int, torn: bool, through: bool) -> bool:
+def is_right_after_cut(image: bytes, step: Step, states: list[Tree], cut_at: int, torn: bool, through: int) -> bool:
     """Cut one step at its `cut_at`-th change, mount again, compare, and write a new file."""
     flash = CutFlash(image, cut_at, torn)
     with contextlib.suppress(LittleFSError):  # which is how the power goes
@@ -240,11 +271,9 @@ def is_right_after_cut(image: bytes, step: Step, states: list[Tree], cut_at: int
         return bool(file.read() == b"new")
 
 
-def _run(case: str, through: bool, every: int) -> Row:
-    with tempfile.TemporaryDirectory() as folder:
-        scene = make_scene(Path(folder))
-        image, tree = first_image(scene.template)
-        steps = list(steps_of(record_update(scene)))
+def _run(case: str, recording: Recording, through: int = 0, every: int = 1) -> Row:
+    image, tree = recording.image, recording.tree
+    steps = list(steps_of(recording.operations))
     tried = right = 0
     for number, step in enumerate(steps):
         states = states_of(tree, step)
@@ -266,14 +295,43 @@ def _run(case: str, through: bool, every: int) -> Row:
     }
 
 
-def littlefs_cut(every: int = 1) -> Row:
-    """Every program and erase of every step, or of each `every`-th."""
-    return _run("node/update-cut-littlefs", False, every)
+def update_cut(every: int = 1) -> Row:
+    """Every program and erase of every step of an update, or of each `every`-th."""
+    return _run("node/update-cut-littlefs", record_update(), every=every)
 
 
-def littlefs_cut_control(every: int = 20) -> Row:
-    """The same with files that are written through."""
-    return _run("node/update-cut-littlefs-control", True, every)
+def settings_cut(every: int = 1) -> Row:
+    """The same for two changes of the settings."""
+    return _run("node/settings-cut-littlefs", record(node_settings.PROVISIONED, node_settings.change), every=every)
 
 
-CASES = {"node/update-cut-littlefs": littlefs_cut, "node/update-cut-littlefs-control": littlefs_cut_control}
+def event_cut(every: int = 1) -> Row:
+    """The same for events and their acknowledgement."""
+    return _run("node/event-cut-littlefs", record(node_event.table(), node_event.happen), every=every)
+
+
+def update_cut_control(every: int = 20) -> Row:
+    """The update with files that are written through."""
+    return _run("node/update-cut-littlefs-control", record_update(), through=_SYNC_BYTES, every=every)
+
+
+def settings_cut_control(every: int = 1) -> Row:
+    """The settings with files that are written through."""
+    recording = record(node_settings.PROVISIONED, node_settings.change)
+    return _run("node/settings-cut-littlefs-control", recording, through=_SHORT_SYNC_BYTES, every=every)
+
+
+def event_cut_control(every: int = 1) -> Row:
+    """The events with files that are written through."""
+    recording = record(node_event.table(), node_event.happen)
+    return _run("node/event-cut-littlefs-control", recording, through=_SHORT_SYNC_BYTES, every=every)
+
+
+CASES = {
+    "node/update-cut-littlefs": update_cut,
+    "node/update-cut-littlefs-control": update_cut_control,
+    "node/settings-cut-littlefs": settings_cut,
+    "node/settings-cut-littlefs-control": settings_cut_control,
+    "node/event-cut-littlefs": event_cut,
+    "node/event-cut-littlefs-control": event_cut_control,
+}

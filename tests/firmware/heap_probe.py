@@ -1,73 +1,99 @@
-"""How much heap one poll takes: the firmware itself, with a counter around each of its steps.
+"""How much heap one poll, and one event, takes: the firmware itself, with a counter around each of its steps.
 
-Counted is from building the request to storing the values, waits excluded; the collector is off meanwhile, so what is
-taken stays taken. The first polls, which fill caches, are left out.
+Counted is from building the request to storing the values, waits excluded; the collector is off in each counted step,
+so what is taken shows. The first polls, which fill caches, are left out.
 """
 
-from pathlib import Path
+from protocols import event_codes
 
-PROGRAM = """
-import asyncio
+_POLLS = """
 import gc
 import sys
 
 sys.path.insert(0, "slot_a")
 
-from node import app
+from node import app, client, poller
 
 LEFT_OUT = %(left_out)d
 COUNTED = %(counted)d
 
 taken = [0, 0]
+inner_ask, inner_step, inner_take = poller.Poller._ask, client.Client.step, poller.Poller._take_result
 
 
-def ask(unit):
+def ask(self, unit):
+    gc.disable()
     before = gc.mem_alloc()
-    wait = inner_ask(unit)
+    wait = inner_ask(self, unit)
     taken[0] += gc.mem_alloc() - before
+    gc.enable()
     return wait
 
 
-def step():
+def step(self):
+    gc.disable()
     before = gc.mem_alloc()
-    wait = inner_step()
+    wait = inner_step(self)
     taken[0] += gc.mem_alloc() - before
+    gc.enable()
     return wait
 
 
-def take(unit):
+def take(self, unit):
+    gc.disable()
     before = gc.mem_alloc()
-    inner_take(unit)
+    inner_take(self, unit)
     taken[0] += gc.mem_alloc() - before
+    gc.enable()
     taken[1] += 1
     if taken[1] == LEFT_OUT:
-        gc.collect()
-        gc.disable()
         taken[0] = 0
     if taken[1] == LEFT_OUT + COUNTED:
-        print("heap", taken[0], poller.good, poller.failed)
-        gc.enable()
+        print("heap", taken[0], self.good, self.failed)
 
 
-async def main():
-    global poller, inner_ask, inner_step, inner_take
-    parts = await app.assemble()
-    poller, bus = parts[1].poller, parts[1].bus
-    inner_ask, inner_step, inner_take = poller._ask, bus.step, poller._take_result
-    poller._ask, bus.step, poller._take_result = ask, step, take
-    await app.run(parts)
+poller.Poller._ask = ask
+client.Client.step = step
+poller.Poller._take_result = take
+app.main()
+"""
+
+_EVENTS = """
+import gc
+import sys
+
+sys.path.insert(0, "slot_a")
+
+from node import app, events
+
+inner = events.Events.add
 
 
-asyncio.run(main())
+def add(self, code, slot=%(no_slot)d, value=0):
+    gc.disable()
+    before = gc.mem_alloc()
+    inner(self, code, slot, value)
+    taken = gc.mem_alloc() - before
+    gc.enable()
+    print("event", taken)
+
+
+events.Events.add = add
+app.main()
 """
 
 
-def install(flash: Path, left_out: int, counted: int) -> None:
-    """Put the probe in the place of main.py; after `left_out + counted` polls it prints one line for `read`."""
-    (flash / "main.py").write_text(PROGRAM % {"left_out": left_out, "counted": counted})
+def polls_program(left_out: int, counted: int) -> str:
+    """A main.py that prints one line for `read_polls` after `left_out + counted` polls."""
+    return _POLLS % {"left_out": left_out, "counted": counted}
 
 
-def read(printed: list[str]) -> tuple[int, int, int]:
+def events_program() -> str:
+    """A main.py that prints a line for `read_events` at each event."""
+    return _EVENTS % {"no_slot": event_codes.NO_SLOT}
+
+
+def read_polls(printed: list[str]) -> tuple[int, int, int]:
     """Bytes that the counted polls took, and how many polls were good and failed until then; ValueError if the probe
     has not printed yet."""  # fmt: skip
     for line in printed:
@@ -75,3 +101,8 @@ def read(printed: list[str]) -> tuple[int, int, int]:
         if words and words[0] == "heap":
             return int(words[1]), int(words[2]), int(words[3])
     raise ValueError("the probe has not come to its end")
+
+
+def read_events(printed: list[str]) -> list[int]:
+    """Bytes that each event took."""
+    return [int(line.split()[1]) for line in printed if line.startswith("event ")]

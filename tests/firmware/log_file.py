@@ -1,11 +1,11 @@
-"""The log of a node, read over the pole bus as file 60003."""
+"""The log of a node, read over the pole bus by the workbench's master."""
 
 import struct
 from dataclasses import dataclass
 
+from protocols import log_file
 from tests.firmware.workbench import Master
 
-FILE = 60003
 _REGISTERS_PER_READ = 100
 
 
@@ -28,9 +28,11 @@ async def read_file(master: Master, file: int, record: int, count: int) -> bytes
 
 async def read_log(master: Master) -> list[Entry]:
     """All entries, oldest first."""
-    _newest, entries, size = struct.unpack(">IHH", await read_file(master, FILE, 0, 4))
+    head = log_file.HEAD_BYTES // 2
+    _newest, entries, size = log_file.head(await read_file(master, log_file.FILE, 0, head))
     registers = entries * size // 2
     content = b""
     for first in range(0, registers, _REGISTERS_PER_READ):
-        content += await read_file(master, FILE, 4 + first, min(_REGISTERS_PER_READ, registers - first))
-    return [Entry(*struct.unpack_from(">HHIHi", content, at)) for at in range(0, len(content), size)]
+        count = min(_REGISTERS_PER_READ, registers - first)
+        content += await read_file(master, log_file.FILE, head + first, count)
+    return [Entry(*entry) for entry in log_file.entries(content)]

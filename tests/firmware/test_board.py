@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from gateway_agent.boards import board_names, load_board
+from hardware.bundle.firmware_files import firmware_files
 from hardware.rig.bus import Bus
 from hardware.rig.clock import RigClock, run_virtual
-from hardware.rig.machine import NodeMachine, build_flash
+from hardware.rig.machine import NodeMachine, build_flash, run_script
 from protocols import node_map
 from tests.firmware.workbench import START_UNIX_S, Device, Master, table_of
 
@@ -69,3 +70,42 @@ def test_the_line_is_released_one_character_after_the_last_bit(tmp_path: Path) -
         over_ms = (end - start) * 1000 - (5 + 2 * registers) * character_ms
         print(f"released {over_ms:.2f} ms after the last bit, a character is {character_ms:.2f} ms")
         assert character_ms <= over_ms <= character_ms + 2
+
+
+LATE = """
+from node import line
+
+class Port:
+    baud = 9600
+    has_parity = False
+    stop_bits = 1
+    heard = None
+    echoes = False
+    level = None
+    answers = [False, False, True, True]
+
+    def write(self, frame):
+        pass
+
+    def txdone(self):
+        return self.answers.pop(0)
+
+    def value(self, level):
+        self.level = level
+
+port = Port()
+port.uart = port.direction = port
+late = line.Line(port)
+print(late.begin_send(bytearray(8), 8), port.level)
+for _ in range(4):
+    print(late.end_send(), port.level)
+port.answers = [True]
+late.begin_send(bytearray(8), 8)
+print(late.end_send(), port.level)
+"""
+
+
+def test_a_transmitter_that_is_late_has_its_character_of_time_after_it_is_done() -> None:
+    said = run_script(dict(firmware_files()), LATE).split("\n")
+    nine_characters, one_character = "10", "2"  # in milliseconds, rounded up
+    assert said[:6] == [f"{nine_characters} 1", *[f"{one_character} 1"] * 3, "0 0", "0 0"], said

@@ -226,7 +226,7 @@ app.main()
         assert (await bench.master.events())[0].value == start_codes.EXCEPTION
         bench.machine.printed.clear()
 
-    on_bench(tmp_path, door_table(), body)
+    on_bench(tmp_path, door_table(), body, programs=[program])
 
 
 def test_a_flash_that_cannot_be_written_does_not_stop_the_node(tmp_path: Path) -> None:

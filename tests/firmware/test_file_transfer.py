@@ -92,4 +92,4 @@ def test_a_file_goes_to_the_node_and_comes_back(tmp_path: Path) -> None:
         await asyncio.gather(task, return_exceptions=True)
         port.close()
 
-    on_bench(tmp_path, table_of((1, 1)), body)
+    on_bench(tmp_path, table_of((1, 1)), body, programs=[PROGRAM])

@@ -139,6 +139,8 @@ def test_a_silent_driver_fails_the_command_and_makes_an_event(tmp_path: Path) ->
         driver.is_mute = False
         await command(bench, 3, 50)
         assert (await outcome(bench, 3))[1] == lamp_codes.CONFIRMED
+        failures = [event.value for event in await bench.master.events() if event.code == event_codes.LAMP_FAILED]
+        assert failures == [lamp_codes.DRIVER_SILENT, lamp_codes.NO_REASON]
 
     on_bench(tmp_path, lamp_table(), body)
 

@@ -17,15 +17,18 @@ from tests.firmware.lamp_bench import (
     told,
     unix_s,
 )
-from tests.firmware.test_lamp_schedule import set_unix, writer_of
+from tests.firmware.test_lamp_schedule import command, set_unix, writer_of
 from tests.firmware.workbench import Workbench, on_bench
 
 EXPECTED = tuple(100 * tenth for tenth in range(11))
 
 
-def on_lamp(folder: Path, hour: int, body: Callable[[Workbench, Driver], Awaitable[None]]) -> None:
+def on_lamp(
+    folder: Path, hour: int, body: Callable[[Workbench, Driver], Awaitable[None]], period_ms: int = 10000
+) -> None:
     """A lamp that has burned (at 23 o'clock, 70 %) or been dark (at 12) long enough to be judged."""
-    writer = writer_of(lamp_table())
+    table = lamp_table(period_ms)
+    writer = writer_of(table)
     writer.set_power(POWER_SLOT, EXPECTED, 50, VOLTAGE_SLOT, 500)
     keep_schedule(folder, writer.schedule())
 
@@ -37,7 +40,7 @@ def on_lamp(folder: Path, hour: int, body: Callable[[Workbench, Driver], Awaitab
         assert (await told(bench.master)).faults == 0
         await body(bench, driver)
 
-    on_bench(folder, lamp_table(), main)
+    on_bench(folder, table, main)
 
 
 async def faults(bench: Workbench) -> list[tuple[int, int]]:
@@ -88,6 +91,33 @@ def test_a_short_dip_is_no_fault(tmp_path: Path) -> None:
         assert await faults(bench) == []
 
     on_lamp(tmp_path, 23, body)
+
+
+def test_a_figure_from_before_the_lamp_was_switched_blames_nobody(tmp_path: Path) -> None:
+    async def body(bench: Workbench, driver: Driver) -> None:
+        for sequence in range(1, 5):  # the meter is read every five minutes, in between the lamp goes on and off
+            await command(bench, sequence, 100 * (sequence % 2), hold_s=3600)
+            await asyncio.sleep(900)
+        assert await faults(bench) == []
+
+    on_lamp(tmp_path, 12, body, period_ms=300_000)
+
+
+def test_one_figure_of_a_slow_meter_is_no_fault_and_two_are(tmp_path: Path) -> None:
+    async def body(bench: Workbench, driver: Driver) -> None:
+        await asyncio.sleep(240)  # a poll is at each full five minutes, one minute has passed before
+        for _ in range(2):
+            driver.broken = True
+            await asyncio.sleep(200)
+            driver.broken = False
+            await asyncio.sleep(400)
+        driver.broken = True
+        await asyncio.sleep(60)
+        assert await faults(bench) == []
+        await asyncio.sleep(600)
+        assert await faults(bench) == [(lamp_codes.LAMP_FAILURE, 1)]
+
+    on_lamp(tmp_path, 23, body, period_ms=300_000)
 
 
 def test_without_supply_the_lamp_is_not_blamed(tmp_path: Path) -> None:

@@ -56,4 +56,4 @@ def test_a_tick_that_changes_nothing_takes_no_heap(tmp_path: Path) -> None:
         bench.machine.printed.clear()
         assert printed == [f"ticks {HEAP_PER_TICK_BYTES}"]
 
-    on_bench(tmp_path, lamp_table(), body)
+    on_bench(tmp_path, lamp_table(), body, programs=[PROGRAM])

@@ -12,6 +12,7 @@ from protocols.lamp_schedule import CLOCK, SUNRISE, SUNSET
 from protocols.lamp_schedule_writer import LampScheduleWriter
 from protocols.node_table_writer import NodeTableWriter
 from tests.firmware.lamp_bench import (
+    FAST_MAIN,
     LUX_SLOT,
     SPEED,
     Driver,
@@ -116,7 +117,7 @@ def test_the_programme_goes_on_for_days_without_a_gateway(tmp_path: Path) -> Non
         assert changes == [change for change in expected if change[0] < "06-23 08:00"]
         assert (await told(bench.master)).faults == 1 << lamp_codes.SUN_TABLE_ENDED
 
-    on_bench(tmp_path, lamp_table(), body)
+    on_bench(tmp_path, lamp_table(), body, programs=[FAST_MAIN])
 
 
 def test_an_override_resumes_to_the_programme(tmp_path: Path) -> None:
@@ -140,8 +141,8 @@ def test_an_override_resumes_to_the_programme(tmp_path: Path) -> None:
         await command(bench, 3, lamp_codes.RESUME)
         assert driver.level_pct == 70
         assert (await bench.master.read(node_map.LAMP_STATE, 2)) == [3, lamp_codes.CONFIRMED]
-        await command(bench, 4, 5, hold_s=3 * 3600)
-        await asyncio.sleep(3 * 3600 + 5)
+        await command(bench, 4, 5, hold_s=3600 + 600)
+        await asyncio.sleep(3600 + 605)
         assert (driver.level_pct, (await told(bench.master)).source) == (50, lamp_codes.SOURCE_SCHEDULE)
 
     on_bench(tmp_path, lamp_table(), body)
@@ -203,6 +204,82 @@ def test_a_driver_that_lost_its_supply_gets_its_level_again(tmp_path: Path) -> N
         assert driver.level_pct == 70
         gear = event_codes.LAMP_FAULT_FIRST + lamp_codes.GEAR_SILENT
         assert [pair for pair in await codes(bench) if pair[0] == gear] == [(gear, 1), (gear, 0)]
+
+    on_bench(tmp_path, lamp_table(), body)
+
+
+def test_a_driver_that_strays_before_it_was_polled_gets_its_level_again(tmp_path: Path) -> None:
+    keep_schedule(tmp_path, writer_of(lamp_table(60000)).schedule())
+
+    async def body(bench: Workbench) -> None:
+        driver = Driver(bench)
+        await bench.power_on()
+        await set_unix(bench, unix_s(2026, 6, 18, 23))
+        await asyncio.sleep(3)
+        assert driver.level_pct == 70
+        driver.registers[1004] = driver.registers[1000] = 254
+        await asyncio.sleep(125)
+        assert driver.level_pct == 70
+
+    on_bench(tmp_path, lamp_table(60000), body)
+
+
+def test_no_level_is_below_what_the_driver_can_give(tmp_path: Path) -> None:
+    keep_schedule(tmp_path, writer_of(lamp_table(), least_level=15, groups=1).schedule())
+
+    async def body(bench: Workbench) -> None:
+        driver = Driver(bench)
+        await bench.power_on()
+        await set_unix(bench, unix_s(2026, 6, 18, 23))
+        await command(bench, 1, 3)
+        state = await bench.master.read(node_map.LAMP_STATE, 5)
+        assert (state, driver.level_pct) == ([1, lamp_codes.CONFIRMED, 0, 15, 15], 15)
+        await bench.master.say(broadcast(1, 1, 8))
+        await asyncio.sleep(3)
+        assert driver.level_pct == 15
+        await command(bench, 2, 0)
+        assert driver.level_pct == 0
+
+    on_bench(tmp_path, lamp_table(), body)
+
+
+def test_an_emergency_ends_by_itself_and_a_late_broadcast_is_refused(tmp_path: Path) -> None:
+    keep_schedule(tmp_path, writer_of(lamp_table(), groups=1).schedule())
+
+    async def body(bench: Workbench) -> None:
+        driver = Driver(bench)
+        await bench.power_on()
+        await set_unix(bench, unix_s(2026, 6, 18, 12))
+        await bench.master.write(node_map.BROADCAST, 2, 0, 90, 0, 120, 0, 0, 0)
+        await asyncio.sleep(3)
+        assert driver.level_pct == 90
+        await asyncio.sleep(120)
+        assert driver.level_pct == 0
+        past = unix_s(2026, 6, 18, 11)
+        for action, level in ((1, 50), (2, 100), (3, 50)):
+            expires = (past >> 16, past & 0xFFFF) if action < 3 else (0, 0)
+            with pytest.raises(RefusedError):
+                await bench.master.write(node_map.BROADCAST, action, 1, level, 0, 0, 0, *expires)
+        await asyncio.sleep(3)
+        assert driver.level_pct == 0
+
+    on_bench(tmp_path, lamp_table(), body)
+
+
+@pytest.mark.parametrize(("boot_level", "wait_s"), [(30, 60), (0, 60)])
+def test_a_boot_level_holds_until_the_time_is_known_or_the_wait_is_over(
+    tmp_path: Path, boot_level: int, wait_s: int
+) -> None:
+    settings = {"boot_level": boot_level, "boot_wait_s": wait_s, "fail_safe_level": 80}
+    keep_schedule(tmp_path, writer_of(lamp_table(), **settings).schedule())
+
+    async def body(bench: Workbench) -> None:
+        driver = Driver(bench, level_pct=55)
+        await bench.power_on()
+        await asyncio.sleep(wait_s - 10)
+        assert (driver.level_pct, (await told(bench.master)).source) == (boot_level, lamp_codes.SOURCE_BOOT)
+        await asyncio.sleep(15)
+        assert (driver.level_pct, (await told(bench.master)).source) == (80, lamp_codes.SOURCE_FAIL_SAFE)
 
     on_bench(tmp_path, lamp_table(), body)
 
@@ -292,6 +369,22 @@ def test_a_lamp_on_pins_is_lit_from_the_start_and_follows(tmp_path: Path) -> Non
         assert (await bench.master.read(node_map.LAMP_STATE, 6)) == [1, 2, 0, 55, 55, 55]
 
     on_bench(tmp_path, table, body)
+
+
+def test_a_relay_alone_is_full_light_or_none(tmp_path: Path) -> None:
+    table_writer = NodeTableWriter(node_unit=NODE)
+    table_writer.set_lamp_pins(relay=33)
+
+    async def body(bench: Workbench) -> None:
+        pins: dict[int, int] = {}
+        bench.machine.on_pin = pins.__setitem__
+        await bench.power_on()
+        for sequence, level, actual, pin in ((1, 40, 100, 0), (2, 0, 0, 1)):
+            await command(bench, sequence, level)
+            assert (await bench.master.read(node_map.LAMP_STATE, 5)) == [sequence, 2, 0, level, actual]
+            assert pins[33] == pin
+
+    on_bench(tmp_path, table_writer.table(), body)
 
 
 def test_a_node_in_safe_mode_lights_its_lamp(tmp_path: Path) -> None:

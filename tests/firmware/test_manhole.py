@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from gateway_agent.collect.manhole import ManholeDialog
 from gateway_agent.provision import node_table, slots
 from hardware.rig.accelerometer import Lis3dh
 from hardware.rig.machine import package_files, run_script
@@ -17,7 +18,8 @@ from protocols import event_codes, manhole_codes, node_map, quality
 from protocols import node_table_layout as layout
 from protocols.node_table_writer import NodeTableWriter
 from tests.firmware.sensor_tables import pole_of
-from tests.firmware.workbench import NODE, START_UNIX_S, Workbench, on_bench
+from tests.firmware.update_bench import linked
+from tests.firmware.workbench import NODE, START_UNIX_S, Device, Workbench, on_bench
 
 ROOT = Path(__file__).parents[2]
 RAISED, CLEARED = event_codes.MANHOLE_ALARM_FIRST, event_codes.MANHOLE_ALARM_CLEARED
@@ -123,6 +125,12 @@ GAS_STEPS: Steps = [
     {"ch4": 0, "o2": 205, "level": -201, "events": [[CLEARED, LEVEL, manhole_codes.LEVEL_ALARM]]},
 ]
 
+WARM_STEPS: Steps = [
+    *hold(1830, ch4=W, level=-500),  # half an hour, and the hold of a fault
+    {"ch4": W, "events": [[RAISED + manhole_codes.SENSOR_FAULT, CH4, quality.WARMING_UP]]},
+    {"ch4": 0, "events": [[CLEARED, event_codes.NO_SLOT, manhole_codes.SENSOR_FAULT]]},
+    *hold(1800, ch4=W),
+]
 COVER = 3
 OPEN, OVER = RAISED + manhole_codes.COVER_OPEN, RAISED + manhole_codes.COVER_TURNED_OVER
 COVER_STEPS: Steps = [
@@ -138,6 +146,9 @@ COVER_STEPS: Steps = [
     {"tilt": 300, "events": [[CLEARED, COVER, manhole_codes.COVER_TURNED_OVER]], "state": manhole_codes.OPEN},
     {"tilt": 20, "events": [[CLEARED, COVER, manhole_codes.COVER_OPEN]], "state": manhole_codes.CLOSED},
     {"tilt": 950, "events": [[OVER, COVER, 950], [OPEN, COVER, 950]], "state": manhole_codes.TURNED_OVER},
+    *hold(3, tilt=880, state=manhole_codes.TURNED_OVER),  # it lies about at the limit: that is told once
+    *hold(3, tilt=910, state=manhole_codes.TURNED_OVER),
+    {"tilt": 840, "events": [[CLEARED, COVER, manhole_codes.COVER_TURNED_OVER]], "state": manhole_codes.OPEN},
 ]
 
 RUNNER = """
@@ -194,7 +205,9 @@ def load_firmware(name: str) -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize(("cover", "steps"), [(layout.NONE, GAS_STEPS), (COVER, COVER_STEPS)])
+@pytest.mark.parametrize(
+    ("cover", "steps"), [(layout.NONE, GAS_STEPS), (layout.NONE, WARM_STEPS), (COVER, COVER_STEPS)]
+)
 def test_the_rules_of_a_manhole(cover: int, steps: Steps) -> None:
     scope: dict[str, Any] = {}
     exec(RUNNER, scope)
@@ -246,12 +259,87 @@ def test_a_cover_that_is_shaken_is_not_turned_and_nothing_is_learned_meanwhile()
         angle = index // 4 * 30
         moving.add(angle, 0, 1000)
     assert not moving.is_learned
+    assert moving.is_lost  # at last its mean is three g: no direction of anything
     kept = load_firmware("cover_angle").CoverAngle(4, cover.background())
     assert kept.is_learned
     upside_down = load_firmware("cover_angle").CoverAngle(4)
     for _ in range(100):
         upside_down.add(0, 0, -1000)
     assert (upside_down.is_learned, upside_down.from_upright) == (False, 1800)
+
+
+def play_gas(kept: bytes | None, values: list[int]) -> tuple[list[list[int]], Any]:
+    """What a manhole that knows `kept` tells of these seconds of CH4, and the manhole."""
+    scope: dict[str, Any] = {}
+    exec(RUNNER, scope)
+    slots, events = scope["Slots"](), scope["Events"]()
+    slots.values[O2], slots.values[LEVEL] = 205, -500
+    watched = load_firmware("manhole").Manhole(gas_table(), slots, events, None, kept)
+    for second, value in enumerate(values):
+        slots.values[CH4] = value
+        watched.tick(second)
+    return events.seen, watched
+
+
+def test_an_alarm_that_had_gone_before_a_restart_is_told_when_it_comes_again() -> None:
+    high = [RAISED + manhole_codes.CH4_HIGH, CH4, 260]
+    low = [RAISED + manhole_codes.CH4_LOW, CH4, 260]
+    seen, watched = play_gas(None, [0, *[260] * 4, 0])
+    assert seen[:2] == [high, low]
+    assert watched.latched
+    assert not watched.standing
+    again, watched = play_gas(watched.keep(), [0, *[260] * 4])
+    assert again == [high, low]
+    still, _watched = play_gas(watched.keep(), [*[260] * 5, 0])
+    assert [event[0] for event in still] == [CLEARED, CLEARED]  # those that stood are not told twice
+
+
+def cut_while_a_cover_opens(folder: Path, cut_at: int) -> tuple[int, int, bool]:
+    """Open a cover's contact, cut the power before the flash operation `cut_at` of that (0: never), start again.
+
+    Gives the operations on the flash, how often the alarm was told, and whether it is latched.
+    """
+    found = []
+
+    async def body(bench: Workbench) -> None:
+        Device(bench.sensors, 1, {CH4: 0, O2: 205, LEVEL: 0xFE0C})
+        bench.machine.set_pin(32, 0)
+        await bench.power_on()
+        await asyncio.sleep(3)
+        before = bench.machine.flash_operations
+        bench.machine.cut_at_operation(cut_at)
+        bench.machine.set_pin(32, 1)
+        await asyncio.sleep(10)
+        operations = bench.machine.flash_operations - before
+        bench.machine.kill()
+        bench.machine.cut_at_operation(0)
+        told: set[tuple[int, int]] = set()
+        for _ in range(2):
+            await bench.power_on()
+            await asyncio.sleep(10)
+            while events := await bench.master.events():
+                (ago,) = await bench.master.read(node_map.EVENTS_EPOCHS_AGO, 1)
+                epoch = await bench.epoch() - ago
+                told |= {(epoch, event.sequence) for event in events if event.code == OPEN}
+                await bench.master.acknowledge(epoch, events[-1].sequence)
+            bench.machine.kill()
+        await bench.power_on()
+        alarms = (await bench.master.read(node_map.MANHOLE_ALARMS, 1))[0]
+        found.append((operations, len(told), bool(alarms >> manhole_codes.COVER_OPEN & 1)))
+
+    folder.mkdir()
+    on_bench(folder, gas_table(COVER), body)
+    return found[0]
+
+
+def test_an_alarm_is_lost_at_no_moment_at_which_the_power_goes(tmp_path: Path) -> None:
+    operations, told, is_latched = cut_while_a_cover_opens(tmp_path / "whole", 0)
+    assert (told, is_latched) == (1, True)
+    assert operations >= 10  # the event's copy and the alarms'
+    for cut_at in range(1, operations + 1):
+        _operations, told, is_latched = cut_while_a_cover_opens(tmp_path / str(cut_at), cut_at)
+        assert 1 <= told <= 2, cut_at  # told twice, where the flash knew the event and not yet the alarm
+        assert is_latched, cut_at
 
 
 MANHOLE = {"cover": "d0/tilt", "hold_s": 10, "level": "d1/level", "pipe_m": 0.8, "depth_m": 2.5, "fault_s": 60}
@@ -300,7 +388,9 @@ def test_a_manhole_node_with_tilt_and_level(tmp_path: Path) -> None:
         closed = await state()
         assert closed[0] == manhole_codes.CLOSED
         assert closed[3] == 1 << manhole_codes.COVER_OPEN | 3 << manhole_codes.LEVEL_WARNING
-        await bench.master.write(node_map.MANHOLE_COMMAND, 0xFFFF, 0)
+        async with linked(bench) as gateway:
+            outcome = await ManholeDialog(gateway.link).acknowledge(0xFFFF, False)
+        assert (outcome.state, outcome.detail) == ("confirmed", "none of these alarms stands")
         assert (await state())[3] == 0
         sensor.turn(170)
         await asyncio.sleep(5)

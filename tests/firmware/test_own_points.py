@@ -97,6 +97,27 @@ def test_a_tilt_is_learned_and_measured(tmp_path: Path) -> None:
     on_bench(tmp_path, table, body)
 
 
+def test_an_accelerometer_that_loses_its_power_for_a_moment_is_set_up_again(tmp_path: Path) -> None:
+    table, slots = table_and_slots(pole_of(("st-lis3dh", {})))
+
+    async def body(bench: Workbench) -> None:
+        sensor = Lis3dh(bench.machine)
+        await bench.power_on()
+        await asyncio.sleep(14)
+        sensor.turn(25)
+        sensor.plug()  # it answers all the time, and shows zeros since
+        assert not sensor.is_set_up
+        await asyncio.sleep(10)
+        assert sensor.is_set_up
+        assert abs((await bench.master.slot(slots["tilt"])).value - 250) <= 2
+        sensor.point(30, -20, 100)  # a broken one: a tenth of gravity is no direction
+        await asyncio.sleep(10)
+        slot = await bench.master.slot(slots["tilt"])
+        assert (slot.value, slot.quality) == (0, quality.NO_ANSWER)
+
+    on_bench(tmp_path, table, body)
+
+
 def test_what_was_learned_outlives_a_power_cut(tmp_path: Path) -> None:
     table, slots = table_and_slots(pole_of(("st-lis3dh", {})))
 

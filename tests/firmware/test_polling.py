@@ -180,7 +180,7 @@ def test_a_dead_unit_does_not_slow_the_others(tmp_path: Path) -> None:
         if not dead:
             devices.pop(4).drop.detach()
         await bench.power_on()
-        await asyncio.sleep(120)
+        await asyncio.sleep(60)
         return sum(len(device.asked) for device in devices if not device.is_mute)
 
     counts = []
@@ -194,7 +194,7 @@ def test_a_dead_unit_does_not_slow_the_others(tmp_path: Path) -> None:
     units = [(unit, 1) for unit in range(1, 11)]
     on_bench(tmp_path / "alone", table_of(*units[:4], *units[5:], period_ms=100), alone)
     on_bench(tmp_path / "together", table_of(*units, period_ms=100), together)
-    print(f"good polls in two minutes: nine units {counts[0]}, with a dead tenth {counts[1]}")
+    print(f"good polls in a minute: nine units {counts[0]}, with a dead tenth {counts[1]}")
     assert counts[1] > 0.9 * counts[0]
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import reduce
+from operator import xor
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -11,7 +13,7 @@ import pytest
 from gateway_agent.profiles import load_profile
 from gateway_agent.profiles.load import profile_directory
 from hardware.rig.serial_sensor import SerialSensor
-from protocols import event_codes, quality
+from protocols import event_codes, node_map, quality
 from tests.firmware.sensor_tables import pole_of, table_and_slots
 from tests.firmware.workbench import Workbench, on_bench
 
@@ -96,6 +98,39 @@ def test_a_level_is_the_height_less_the_distance(tmp_path: Path) -> None:
     with_sensor(tmp_path, "dfrobot-a02yyuw", body, {"mount_height_mm": 2500})
 
 
+@pytest.mark.parametrize("profile", ["dfrobot-a02yyuw", "jsn-sr04t"])
+def test_a_single_false_echo_is_none_and_no_old_figure_outlives_a_gap(tmp_path: Path, profile: str) -> None:
+    async def body(bench: Workbench, sensor: SerialSensor, slots: dict[str, int]) -> None:
+        async def told(distance: int) -> list[int]:
+            """What is told while one poll hears `distance` and the two after it 2000 again."""
+            found = []
+            for heard in (distance, 2000, 2000):
+                sensor.set("distance", heard)
+                await settled(bench, 20)
+                slot = await bench.master.slot(slots["distance"])
+                assert slot.quality == quality.GOOD
+                found.append(slot.value)
+            return found
+
+        sensor.set("distance", 2000)
+        await settled(bench, 70)
+        assert await told(400) == [2000, 2000, 2000]
+        assert await told(2003) == [2000, 2000, 2000]
+        for pause_s in (0, 100):
+            if pause_s:
+                sensor.powered = False
+            else:
+                sensor.set_raw("distance", 0xFFFF)
+            await settled(bench, 20 + pause_s)
+            sensor.powered = True
+            sensor.set("distance", 1000)
+            while (slot := await bench.master.slot(slots["distance"])).quality != quality.GOOD:
+                await settled(bench, 5)
+            assert slot.value == 1000
+
+    with_sensor(tmp_path, profile, body, every_s=20.0)
+
+
 def test_a_sensor_that_falls_silent_is_lost_and_warms_up_again_when_it_is_back(tmp_path: Path) -> None:
     async def body(bench: Workbench, sensor: SerialSensor, slots: dict[str, int]) -> None:
         sensor.set("pm2_5", 35)
@@ -161,6 +196,45 @@ def test_every_talker_counts(tmp_path: Path, talker: str) -> None:
         with_sensor(tmp_path, "nmea-gnss", body)
 
 
+OTHERS = (
+    "GNGGA,055730.000,2638.8200,N,10637.8000,E,1,09,0.9,1071.2,M,0.0,M,,",
+    "GNGLL,2638.8200,N,10637.8000,E,055730.000,A,A",
+    "GNGSA,A,3,05,13,15,18,24,,,,,,,,1.8,0.9,1.5,1",
+    "GNGSA,A,3,07,10,21,26,38,40,,,,,,,1.8,0.9,1.5,4",
+    "GPGSV,3,1,10,05,58,034,34,13,47,104,30,15,60,291,37,18,32,313,29,0",
+    "GPGSV,3,2,10,20,07,042,,23,16,296,22,24,42,174,31,28,11,138,,0",
+    "GPGSV,3,3,10,29,05,252,,50,51,133,,0",
+    "BDGSV,3,1,11,07,61,188,33,10,70,281,35,21,45,085,31,26,38,140,30,0",
+    "GBGSV,3,2,11,38,53,327,36,40,61,024,32,22,12,052,,29,08,311,19,1",
+    "GBGSV,3,3,11,03,58,190,,04,34,119,,06,57,170,28,1",
+    "GNRMC,055730.000,A,2638.8200,N,10637.8000,E,0.00,0.00,201126,,,A,V",
+    "GNVTG,0.00,T,,M,0.00,N,0.00,K,A",
+    "GNZDA,055730.000,20,11,2026,00,00",
+    "GPTXT,01,01,01,ANTENNA OK",
+)
+"""A second of a receiver of GPS and BeiDou as it leaves the factory: some 800 bytes, the RMC near the end."""
+
+
+def test_a_burst_of_many_sentences_is_read(tmp_path: Path) -> None:
+    def burst() -> bytes:
+        checks = [reduce(xor, text.encode("ascii")) for text in OTHERS]
+        return b"".join(f"${text}*{check:02X}\r\n".encode() for text, check in zip(OTHERS, checks, strict=True))
+
+    async def body(bench: Workbench, sensor: SerialSensor, slots: dict[str, int]) -> None:
+        sensor.spoil = lambda _frame: burst()
+        await settled(bench, 20)
+        wanted = {"latitude": 26_647_000, "longitude": 106_630_000, "satellites": 9, "altitude": 10712}
+        for point, value in wanted.items():
+            slot = await bench.master.slot(slots[point])
+            assert (slot.value, slot.quality) == (value, quality.GOOD), point
+        counter = (await bench.master.slot(slots["latitude"])).counter
+        await settled(bench, 40)
+        assert (await bench.master.slot(slots["latitude"])).counter - counter >= 9  # every 4 s, and no poll misses
+        assert await bench.master.health(node_map.HEALTH_POLLS_FAILED) == 0
+
+    with_sensor(tmp_path, "nmea-gnss", body, every_s=4.0)
+
+
 def test_figures_that_never_move_are_stuck(tmp_path: Path) -> None:
     async def body(bench: Workbench, sensor: SerialSensor, slots: dict[str, int]) -> None:
         sensor.set("co2", 544)
@@ -173,6 +247,12 @@ def test_figures_that_never_move_are_stuck(tmp_path: Path) -> None:
         sensor.set("co2", 545)
         await settled(bench, 60)
         assert (await bench.master.slot(slots["co2"])).value == 545
+        sensor.powered = False  # what it shows after a pause is new, though it be the same
+        await settled(bench, 15 * 60)
+        sensor.powered = True
+        await settled(bench, 6 * 60)
+        slot = await bench.master.slot(slots["co2"])
+        assert (slot.value, slot.quality) == (545, quality.GOOD)
 
     text = (profile_directory() / "winsen-mh-z19.toml").read_text()
     (tmp_path / "quick.toml").write_text(text.replace("stuck_min = 1440", "stuck_min = 10"))

@@ -1,17 +1,24 @@
 """A signed update over the pole bus: sent, resumed, verified, tried, kept or left."""
 
 import asyncio
-import itertools
 from pathlib import Path
 
 import pytest
 
-from hardware.bundle.firmware_files import firmware_files
-from protocols import event_codes, update_codes
+from gateway_agent.collect.owner import Urgency
+from gateway_agent.collect.request import Write
+from hardware.bundle.firmware_files import firmware_files, sources
+from hardware.rig.line_faults import BitFlips, LineFaults, LostBytes, Mute, NoiseBefore
+from protocols import event_codes, node_map, quality, update_codes
+from protocols.node_table_writer import NodeTableWriter
+from tests.firmware.boot_files import boot_block, newest_body, write_boot
+from tests.firmware.test_lamp import ACTUAL, CURVE, LEVEL, Driver
 from tests.firmware.update_bench import (
     NEW,
     OLD,
+    SENSOR,
     UpdateBench,
+    ballast_bundle,
     bundle_of,
     changed_bundle,
     lay_bundle,
@@ -22,6 +29,7 @@ from tests.firmware.update_bench import (
     signing_key,
     updated,
 )
+from tests.firmware.workbench import NODE
 
 POLLED_AFTER_S = 3
 
@@ -42,15 +50,69 @@ def test_a_new_version_is_sent_tried_and_kept(tmp_path: Path) -> None:
     on_update_bench(tmp_path, body)
 
 
-def test_the_devices_are_polled_all_through_the_transfer(tmp_path: Path) -> None:
+def lamp_table() -> bytes:
+    """A lamp's driver, read every second, and a sensor beside it."""
+    writer = NodeTableWriter(9600, node_unit=NODE)
+    device = writer.add_device(1000, 1, 200, 5, 1)
+    writer.add_request(1, 3, ACTUAL, 1)
+    slot = writer.add_point("u16", 0, 0, 255)
+    writer.set_lamp(device, 1, 6, LEVEL, slot, 1, 3, ACTUAL, 100, CURVE)
+    writer.add_device(1000, SENSOR, 200, 5, 1)
+    writer.add_request(SENSOR, 3, 0, 1)
+    writer.add_point("u16", 0, 0, 65535)
+    return writer.table()
+
+
+async def lamp_delay_s(bench: UpdateBench, driver: Driver, sequence: int, level_pct: int) -> float:
+    """Command the lamp, as the gateway does in the middle of a transfer; seconds until the driver has the level."""
+    registers = [sequence, level_pct, 0, 0, 0]
+    write = Write(NODE, node_map.LAMP_COMMAND, len(registers), lambda _end_ms: registers)
+    await bench.link.write(write, Urgency.COMMAND)
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    while driver.registers[LEVEL] != CURVE[level_pct] and loop.time() < start + 10:
+        await asyncio.sleep(0.01)
+    return loop.time() - start
+
+
+def test_no_poll_is_missed_and_the_lamp_obeys_all_through_the_transfer(tmp_path: Path) -> None:
     async def body(bench: UpdateBench) -> None:
-        asked = bench.sensor.asked
-        before = len(asked)
-        outcome = await bench.update(bundle_of(NEW)).send()
-        assert outcome.result == "ready"
-        times = [when for when, _ in asked[before:]]
-        assert len(times) > 60
-        assert max(later - earlier for earlier, later in itertools.pairwise(times)) < 1.5
+        driver = Driver(bench.bench.sensors, 1, {LEVEL: 0, ACTUAL: 0})
+        await bench.bench.master.set_time(bench.bench.clock.unix_ms())
+        await asyncio.sleep(12)  # the driver was lost before it was plugged in
+        loop = asyncio.get_running_loop()
+        before, start = len(bench.sensor.asked), loop.time()
+        sending = asyncio.create_task(bench.update(ballast_bundle(NEW)).send())
+        delays = []
+        while not sending.done():
+            delays.append(await lamp_delay_s(bench, driver, len(delays) + 1, 10 + 60 * (len(delays) % 2)))
+            await asyncio.sleep(2)
+        assert (await sending).result == "ready"
+        polls, seconds = len(bench.sensor.asked) - before, loop.time() - start
+        print(f"{polls} polls in {seconds:.1f} s; {len(delays)} lamp commands, the slowest took {max(delays):.2f} s")
+        assert len(delays) > 8
+        assert max(delays) < 1
+        assert polls >= int(seconds)
+        assert (await bench.bench.master.slot(1)).quality == quality.GOOD
+
+    on_update_bench(tmp_path, body, table=lamp_table())
+
+
+def test_a_noisy_bus_costs_time_and_nothing_else(tmp_path: Path) -> None:
+    async def body(bench: UpdateBench) -> None:
+        there = LineFaults(1, BitFlips(1e-4), LostBytes(2e-4), NoiseBefore(None, 2, 0.2))
+        back = LineFaults(2, BitFlips(1e-4), Mute(0.05), NoiseBefore(None, 2, 0.2))
+        bench.port.drop.faults, bench.bench.pole_drop.faults = there, back
+        seen: list[int] = []
+        outcome = await bench.update(ballast_bundle(NEW), silent_limit_s=60).send(
+            lambda done, _total: seen.append(done)
+        )
+        print(f"{there.hits} of {there.frames} requests, {back.hits} of {back.frames} answers")
+        assert outcome.result == "ready", outcome
+        assert sum(there.hits.values()) > 40
+        assert sum(back.hits.values()) > 40
+        assert seen == sorted(seen)
+        bench.port.drop.faults = bench.bench.pole_drop.faults = None
 
     on_update_bench(tmp_path, body)
 
@@ -77,7 +139,7 @@ def test_after_a_lost_gateway_the_transfer_goes_on_at_the_byte_it_had(tmp_path: 
 def test_after_two_silent_minutes_the_node_frees_its_memory_and_keeps_every_byte(tmp_path: Path) -> None:
     async def body(bench: UpdateBench) -> None:
         seen: list[int] = []
-        sending = asyncio.create_task(bench.update(bundle_of(NEW)).send(lambda done, _total: seen.append(done)))
+        sending = asyncio.create_task(bench.update(ballast_bundle(NEW)).send(lambda done, _total: seen.append(done)))
         while not seen or seen[-1] < 31_000:
             await asyncio.sleep(0.1)
         sending.cancel()
@@ -89,7 +151,7 @@ def test_after_two_silent_minutes_the_node_frees_its_memory_and_keeps_every_byte
         bench.bench.machine.kill()
         await bench.bench.power_on()
         again: list[int] = []
-        outcome = await bench.update(bundle_of(NEW)).send(lambda done, _total: again.append(done))
+        outcome = await bench.update(ballast_bundle(NEW)).send(lambda done, _total: again.append(done))
         assert outcome.result == "ready"
         assert again[0] == there
 
@@ -212,6 +274,12 @@ def test_a_bundle_signed_by_the_second_key_is_taken(tmp_path: Path) -> None:
     on_update_bench(tmp_path, body, prepare=prepare)
 
 
+def has_spare(flash: Path) -> bool:
+    """Whether the node would go back to its other slot if the version that runs went on crashing."""
+    body = newest_body(flash, "boot")
+    return body is not None and body[8] == 1
+
+
 def test_the_floor_outlives_the_version_that_raised_it(tmp_path: Path) -> None:
     strict = bundle_of(NEW, minimum=(0, 1, 5))
 
@@ -221,11 +289,70 @@ def test_the_floor_outlives_the_version_that_raised_it(tmp_path: Path) -> None:
 
     async def body(bench: UpdateBench) -> None:
         assert (await updated(bench, strict)).result == "kept"
+        assert not has_spare(tmp_path)
+        assert newest_body(tmp_path, "floor") == bytes([0, 1, 0, 5])
         refused = await updated(bench, bundle_of(OLD))
         assert (refused.result, refused.reason) == ("refused", update_codes.TOO_OLD)
         assert (await updated(bench, bundle_of((0, 1, 9)))).result == "kept"
+        assert has_spare(tmp_path)
         refused = await updated(bench, bundle_of((0, 1, 4)))
         assert (refused.result, refused.reason) == ("refused", update_codes.TOO_OLD)
+
+    on_update_bench(tmp_path, body, prepare=prepare)
+
+
+def replaced(flash: Path, name: str, old: str, new: str) -> None:
+    """Lay the version that runs with one place of one module changed."""
+    source = sources()[name]
+    assert old in source
+    for path, content in firmware_files(OLD, {name: source.replace(old, new)}).items():
+        (flash / "slot_a" / path).write_bytes(content)
+
+
+def test_a_flash_without_room_is_told_before_a_file_is_sent(tmp_path: Path) -> None:
+    async def body(bench: UpdateBench) -> None:
+        outcome = await updated(bench, bundle_of(NEW))
+        assert (outcome.result, outcome.reason) == ("refused", update_codes.FLASH_FULL)
+        assert not list((tmp_path / "slot_b").rglob("*.mpy"))
+        assert await bench.version() == OLD
+        assert (await bench.update(ballast_bundle(NEW)).send()).result == "ready"
+
+    def prepare(flash: Path) -> None:
+        lay_new(flash)
+        full = "(4096, 4096, 512, 60, 60)"
+        replaced(flash, "node/update_slot.py", "os.statvfs(self.folder)", full)
+        for path in (flash / "slot_b/node/app.mpy", flash / "slot_b/manifest.bin"):
+            path.unlink()
+
+    on_update_bench(tmp_path, body, prepare=prepare)
+
+
+def test_too_little_heap_to_begin_is_a_reason_and_no_crash(tmp_path: Path) -> None:
+    async def body(bench: UpdateBench) -> None:
+        outcome = await updated(bench, bundle_of(NEW))
+        assert (outcome.result, outcome.reason) == ("refused", update_codes.NO_MEMORY)
+        assert bench.bench.machine.starts == 1
+
+    def prepare(flash: Path) -> None:
+        lay_key(flash)
+        replaced(flash, "node/update_signature.py", "_PAUSE_MS = const(1)", "bytearray(1 << 28)")
+
+    on_update_bench(tmp_path, body, prepare=prepare)
+
+
+def test_a_node_in_safe_mode_is_mended_by_an_update(tmp_path: Path) -> None:
+    async def body(bench: UpdateBench) -> None:
+        assert boot_block(await bench.bench.master.read(node_map.BOOT, 12)).safe_mode == 1
+        assert (await bench.update(bundle_of(NEW)).run()).result == "kept"
+        await asyncio.sleep(POLLED_AFTER_S)
+        assert (await bench.bench.master.slot(0)).quality == quality.GOOD
+        bench.bench.machine.kill()
+        await bench.bench.power_on()
+        assert boot_block(await bench.bench.master.read(node_map.BOOT, 12)).safe_mode == 0
+
+    def prepare(flash: Path) -> None:
+        lay_new(flash)
+        write_boot(flash, crashes=3, safe_mode=1)
 
     on_update_bench(tmp_path, body, prepare=prepare)
 
@@ -249,11 +376,11 @@ def test_the_modules_of_an_update_leave_the_heap_after_it(tmp_path: Path) -> Non
     async def body(bench: UpdateBench) -> None:
         machine = bench.bench.machine
         await asyncio.sleep(5)
-        first = await bench.update(bundle_of(NEW)).send()
+        first = await bench.update(ballast_bundle(NEW)).send()
         assert first.result == "ready"
         await asyncio.sleep(65)
         after_one = machine.info()["heap_used_bytes"]
-        assert (await bench.update(bundle_of((0, 3, 0))).send()).result == "ready"
+        assert (await bench.update(ballast_bundle((0, 3, 0))).send()).result == "ready"
         await asyncio.sleep(65)
         assert machine.info()["heap_used_bytes"] <= after_one + 256
 

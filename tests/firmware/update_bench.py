@@ -1,6 +1,7 @@
 """A node on the workbench that a gateway updates: bundles of the real firmware, signed with a key of the tests."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import cache
@@ -47,6 +48,14 @@ def bundle_of(version: Version, minimum: Version = (0, 0, 0), board: int = BOARD
     return make_bundle(firmware_files(version), version, minimum, board, signing_key())
 
 
+@cache
+def ballast_bundle(version: Version) -> Bundle:
+    """Sixteen files of noise, which can be sent and verified as `version` but not run; 42 kB."""
+    chance = random.Random(repr(version))
+    files = {f"node/m{number:02}.mpy": chance.randbytes(1900 + 90 * number) for number in range(16)}
+    return make_bundle(files, version, (0, 0, 0), BOARD, signing_key())
+
+
 def changed_bundle(version: Version, changes: dict[str, str]) -> Bundle:
     """The real firmware as `version` with other sources for some modules."""
     return make_bundle(firmware_files(version, changes), version, (0, 0, 0), BOARD, signing_key())
@@ -74,11 +83,12 @@ def lay_new(flash: Path) -> None:
 
 
 class UpdateBench:
-    """The bench, the gateway's link to its node, and the one device on the sensor bus (not plugged in: None)."""
+    """The bench, the gateway's link and port, and the one device on the sensor bus (not plugged in: None)."""
 
-    def __init__(self, bench: Workbench, link: UnitLink) -> None:
+    def __init__(self, bench: Workbench, link: UnitLink, port: SerialPort) -> None:
         self.bench = bench
         self.link = link
+        self.port = port
         self.plugged: Device | None = None
 
     @property
@@ -137,7 +147,7 @@ async def linked(bench: Workbench, seal: WriteSeal | None = None) -> AsyncIterat
     try:
         await asyncio.sleep(0.1)
         link = UnitLink(owner, NODE, config.line, Timing(300, 5, 3), {node_map.UPDATE_REGISTERS}, seal=seal)
-        yield UpdateBench(bench, link)
+        yield UpdateBench(bench, link, port)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -150,8 +160,9 @@ def on_update_bench(
     *,
     prepare: Callable[[Path], None] = lay_key,
     with_sensor: bool = True,
+    table: bytes | None = None,
 ) -> None:
-    """Run `body` with a started node that runs OLD and polls one device each second."""
+    """Run `body` with a started node that runs OLD and polls one device each second, or what `table` says."""
 
     async def linked_body(bench: Workbench) -> None:
         sensor = Device(bench.sensors, SENSOR, {0: 7}) if with_sensor else None
@@ -161,7 +172,7 @@ def on_update_bench(
             update_bench.plugged = sensor
             await body(update_bench)
 
-    on_bench(folder, table_of((SENSOR, 1)), linked_body)
+    on_bench(folder, table or table_of((SENSOR, 1)), linked_body)
 
 
 async def updated(update_bench: UpdateBench, content: Bundle | bytes) -> UpdateOutcome:

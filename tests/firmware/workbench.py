@@ -2,7 +2,7 @@
 
 import asyncio
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 from hardware.rig.bus import Bus
@@ -165,7 +165,7 @@ class Workbench:
         self.pole = Bus("pole", 19200)
         self.master = Master(self.pole)
         machine.connect_uart(SENSOR_UART, self.sensors)
-        machine.connect_uart(POLE_UART, self.pole)
+        self.pole_drop = machine.connect_uart(POLE_UART, self.pole)
 
     async def power_on(self) -> None:
         """Start the node and give it a moment to settle."""
@@ -178,10 +178,19 @@ class Workbench:
 
 
 def on_bench(
-    folder: Path, table: bytes, body: Callable[[Workbench], Awaitable[None]], *, baud: int = 9600, heap: int = 0
+    folder: Path,
+    table: bytes,
+    body: Callable[[Workbench], Awaitable[None]],
+    *,
+    baud: int = 9600,
+    heap: int = 0,
+    programs: Iterable[str] = (),
 ) -> None:
-    """Lay out a flash in `folder` and run `body` in virtual time; a crash of the firmware fails the test."""
-    build_flash(folder, table)
+    """Lay out a flash in `folder` and run `body` in virtual time; a crash of the firmware fails the test.
+
+    `programs` are those that `body` will write over main.py: they find what they name in the firmware.
+    """
+    build_flash(folder, table, beside=programs)
 
     async def main(clock: RigClock) -> None:
         machine = await NodeMachine.start("node", folder, clock=clock, **({"heap_bytes": heap} if heap else {}))

@@ -103,6 +103,29 @@ def test_a_lamp_that_takes_its_level_again_is_no_alarm_any_more(tmp_path: Path) 
     assert [bool(state) for (state,) in rows(tmp_path, "SELECT state FROM alarms ORDER BY time_ms")] == [True, False]
 
 
+def test_an_alarm_that_a_node_has_forgotten_is_cleared_before_it_is_told_anew(tmp_path: Path) -> None:
+    async def body(pole: SmallPole) -> None:
+        pipeline = pole.start().pipeline
+
+        def cover(state: bool, sequence: int) -> Event:
+            return Event("cover/open", "alarm", "input", pole.clock.unix_ms(), state, 1, "node", (2, sequence))
+
+        await pipeline.happened(cover(True, 1))
+        await asyncio.sleep(1)
+        await pipeline.forgotten([("cover/open", "input"), ("lamp", "lamp-failure")], pole.clock.unix_ms())
+        await pipeline.happened(cover(True, 2))
+        await asyncio.sleep(1)
+        await pole.end()
+
+    with_small_pole(tmp_path, body)
+    told = rows(tmp_path, "SELECT point, state FROM alarms ORDER BY sequence")
+    assert [(name, bool(state)) for name, state in told] == [
+        ("cover/open", True),
+        ("cover/open", False),
+        ("cover/open", True),
+    ]
+
+
 def test_a_second_agent_goes_on_where_the_first_ended(tmp_path: Path) -> None:
     async def body(pole: SmallPole) -> None:
         first = pole.start()

@@ -23,6 +23,7 @@ class Lamps:
     def __init__(self, takes_s: float = 1.0) -> None:
         self.takes_s = takes_s
         self.log: list[tuple[str, int, int, int]] = []
+        self.acknowledged: list[tuple[str, int, bool]] = []
         self.outcome: LampOutcome | Exception | None = None
         self.looks_at: Callable[[], None] = lambda: None
 
@@ -35,6 +36,10 @@ class Lamps:
         if isinstance(self.outcome, Exception):
             raise self.outcome
         return self.outcome or LampOutcome("confirmed", level_pct, "")
+
+    async def manhole(self, target: str, alarms: int, learns: bool) -> LampOutcome:
+        self.acknowledged.append((target, alarms, learns))
+        return LampOutcome("confirmed", None, "none of these alarms stands")
 
 
 @asynccontextmanager
@@ -88,6 +93,21 @@ def test_a_command_that_is_repeated_acts_once_and_its_result_is_repeated(tmp_pat
             control.offer([dim()])
             await asyncio.sleep(2)
             assert len(lamps.log) == len(await results(journal)) == 1
+        await journal.close()
+
+    run_virtual(main)
+
+
+def test_the_alarms_of_a_manhole_are_acknowledged(tmp_path: Path) -> None:
+    async def main(clock: RigClock) -> None:
+        journal, poles = Journal.open(tmp_path / "j.sqlite", clock), Lamps()
+        async with running(journal, poles, clock) as control:
+            control.offer([Command("seen-1", "manhole_acknowledge", "manhole_node", {}, 0)])
+            control.offer([Command("seen-2", "manhole_acknowledge", "manhole_node", {"alarms": 5, "learn": 1}, 0)])
+            control.offer([Command("seen-3", "manhole_acknowledge", "manhole_node", {"alarms": 65536}, 0)])
+            await asyncio.sleep(1)
+        assert sorted(poles.acknowledged) == [("manhole_node", 5, True), ("manhole_node", 0xFFFF, False)]
+        assert sorted(result.state for result in await results(journal)) == ["confirmed", "confirmed", "refused"]
         await journal.close()
 
     run_virtual(main)

@@ -36,7 +36,7 @@ asyncio.run(main())
 
 def verdicts_of_the_node(cases: list[tuple[bytes, bytes, bytes]]) -> list[bool]:
     """What the node makes of (digest, signature, modulus)."""
-    files = dict(firmware_files().items())
+    files: dict[str, str | bytes] = {**firmware_files(beside=[VERIFY])}
     said = run_script(files, VERIFY.replace("CASES", repr(cases)))
     return [line == "True" for line in said.split()]
 

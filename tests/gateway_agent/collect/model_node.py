@@ -2,7 +2,7 @@
 
 import asyncio
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from gateway_agent.collect.direction import AutoDirection
 from gateway_agent.collect.latest import LatestValues
@@ -166,6 +166,7 @@ class Sink:
         self.polls: list[str] = []
         self.noticed_events: list[Event] = []
         self.node_events: list[Event] = []
+        self.forgotten_alarms: list[tuple[str, str]] = []
         self.refuse: Exception | None = None
 
     def polled(self, device: str, samples: Sequence[Reading]) -> None:
@@ -182,6 +183,10 @@ class Sink:
         if is_new:
             self.node_events.append(event)
         return is_new
+
+    async def forgotten(self, alarms: Iterable[tuple[str, str]], time_ms: int) -> None:
+        assert self.node_events[-1].time_ms == time_ms
+        self.forgotten_alarms.extend(alarms)
 
 
 class NodeBench:

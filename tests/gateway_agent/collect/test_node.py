@@ -12,7 +12,7 @@ from gateway_agent.collect.node_slots import NodePoint, SlotBook
 from gateway_agent.journal import JournalUnavailable
 from gateway_agent.records import LampOutcome
 from hardware.rig.clock import RigClock, run_virtual
-from protocols import event_codes, lamp_codes, node_map, quality
+from protocols import event_codes, lamp_codes, manhole_codes, node_map, quality
 from tests.gateway_agent.collect.model_node import DIGEST, NodeBench
 
 
@@ -131,6 +131,8 @@ def test_what_a_node_tells_is_named_for_people() -> None:
         (event_codes.DEVICE_BACK, 1): ("air", "event", "device-back", None),
         (event_codes.LAMP_FAILED, 0xFFFF): ("lamp", "alarm", "lamp-failed", True),
         (event_codes.EVENTS_LOST, 0xFFFF): ("lamp_node", "alarm", "events-lost", True),
+        (event_codes.MANHOLE_ALARM_FIRST + manhole_codes.O2_LOW, 1): ("lamp_node", "alarm", "o2-low", True),
+        (event_codes.MANHOLE_ACKNOWLEDGED, 0xFFFF): ("lamp_node", "event", "manhole-acknowledged", None),
         (99, 77): ("lamp_node", "event", "code-99", None),
     }
 
@@ -143,6 +145,31 @@ def test_what_a_node_tells_is_named_for_people() -> None:
         assert {event.value for event in bench.sink.node_events} == {-3}
         (cleared,) = bench.sink.noticed_events
         assert (cleared.name, cleared.code, cleared.state) == ("lamp_node", "events-lost", False)
+
+    on_node_bench(body)
+
+
+def test_a_fault_that_is_over_and_an_alarm_of_a_manhole_that_has_gone_are_cleared_under_their_names() -> None:
+    gear = event_codes.LAMP_FAULT_FIRST + lamp_codes.GEAR_SILENT
+    cover = event_codes.MANHOLE_ALARM_FIRST + manhole_codes.COVER_OPEN
+    events = [
+        (event_codes.LAMP_FAILED, 0xFFFF, lamp_codes.NOT_KEPT),
+        (event_codes.LAMP_FAILED, 0xFFFF, lamp_codes.NO_REASON),
+        (gear, 0xFFFF, 1),
+        (gear, 0xFFFF, 0),
+        (cover, 0, 250),
+        (event_codes.MANHOLE_ALARM_CLEARED, 0, manhole_codes.COVER_OPEN),
+    ]
+
+    async def body(bench: NodeBench) -> None:
+        await asyncio.sleep(3)
+        bench.node.events = [(number, *event) for number, event in enumerate(events, 1)]
+        await asyncio.sleep(2)
+        assert [(event.name, event.code, event.state) for event in bench.sink.node_events] == [
+            (name, code, state)
+            for name, code in (("lamp", "lamp-failed"), ("lamp", "lamp-gear-silent"), ("lamp_node", "cover-open"))
+            for state in (True, False)
+        ]
 
     on_node_bench(body)
 
@@ -161,6 +188,9 @@ def test_a_node_that_starts_again_gets_its_time_first_and_its_samples_are_taken_
         assert (event.code, event.origin) == ("node-started", (6, 1))
         assert restarted_ms - 50 <= event.time_ms <= restarted_ms + 2_000
         assert len(bench.node.written) == 2
+        forgotten = bench.sink.forgotten_alarms
+        assert {("cover/open", "input"), ("lamp", "lamp-failure"), ("lamp", "lamp-failed")} <= set(forgotten)
+        assert not any(code in ("cover-open", "events-lost") for _name, code in forgotten)
 
     on_node_bench(body)
 
@@ -168,7 +198,7 @@ def test_a_node_that_starts_again_gets_its_time_first_and_its_samples_are_taken_
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"digest": DIGEST + 1}, "`gatepost node-settings pole.toml lamp_node`"),
+        ({"digest": DIGEST + 1}, "give the node the table of this pole.toml"),
         ({"magic": 7}, "is no Gatepost node"),
         ({"version": 9}, "version 9 of the register map"),
     ],

@@ -1,12 +1,14 @@
 """What is made from the profiles is fresh, and staleness is told."""
 
+from array import array
 from pathlib import Path
 
 import pytest
 
 from gateway_agent.profiles import load_profile, tables
 from gateway_agent.profiles.load import profile_directory
-from protocols import node_map, node_table_layout
+from protocols import frame, node_map, node_table, node_table_layout, quality
+from tests.firmware.sensor_tables import pole_of, table_and_slots
 
 ROOT = profile_directory().parents[1]
 
@@ -60,3 +62,19 @@ def test_the_node_map_has_the_addresses_of_the_profile() -> None:
     assert node_map.EVENT_REGISTERS == 10
     assert node_map.SLOT == 0x0200
     assert node_map.SLOT_COUNT == node_table_layout.MAX_SLOTS
+
+
+def test_the_worked_example_of_a_serial_sensor_reads_the_frame_that_it_is_made_for(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "devices.md").read_text(encoding="utf-8")
+    profile = tmp_path / "example-d1.toml"
+    profile.write_text(text.split("How to add a serial sensor")[1].split("```toml\n")[1].split("```")[0])
+    table, slots = table_and_slots(pole_of((str(profile), {})))
+    frame_at = frame.frame_at(table, 0)
+    printed = bytes.fromhex("A5 5A 00 23 01 02 26")
+    assert frame.find(table, frame_at, printed, len(printed)) == 0
+    values, qualities = array("i", [0, 0]), bytearray(2)
+    start = table[frame_at + node_table_layout.FRAME_ORIGIN]
+    for slot in slots.values():
+        node_table.decode_point(table, slot, printed, start, values, qualities)
+    assert (values[slots["dust"]], values[slots["temperature"]]) == (35, 258)
+    assert list(qualities) == [quality.GOOD] * 2
