@@ -9,6 +9,6 @@ def forget(names: "tuple[str, ...]") -> None:
     The next import loads them anew. Whoever calls collects afterwards.
     """
     for name in names:
-        if sys.modules.pop(name, None) is not None:
-            package, _, module = name.partition(".")
+        package, _, module = name.partition(".")
+        if sys.modules.pop(name, None) is not None and hasattr(sys.modules[package], module):
             delattr(sys.modules[package], module)
