@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from gateway_agent.boards import board_names, load_board
 from gateway_agent.collect.node_events import u32
 from gateway_agent.collect.owner import Urgency
 from gateway_agent.collect.request import Fault, NoAnswerError, Read, Write, WriteFile
@@ -215,13 +216,28 @@ class NodeUpdate:
 
 
 def read_bundle(path: Path) -> bytes:
-    """The bytes of a bundle. Raises BundleError when the file cannot be read."""
+    """The bytes of a bundle. Raises BundleError when the file cannot be read, or every node would refuse it."""
     try:
-        return path.read_bytes()
+        content = path.read_bytes()
     except OSError as error:
         raise BundleError(
-            f"{path} cannot be read ({error.strerror}); name a bundle that `make bundle` built"
+            f"{path} cannot be read ({error.strerror}); name a bundle that `make bundle` has built"
         ) from error
+    if len(content) < bundle.HEAD_BYTES or content[: len(bundle.MAGIC)] != bundle.MAGIC:
+        raise BundleError(f"{path} is no bundle; name one that `make bundle` has built")
+    reason = bundle.check_head(content, len(content))
+    if reason:
+        raise BundleError(f"{path}: {update_names.REASONS[reason]}")
+    return content
+
+
+def check_board(content: bytes, board: str, node: str) -> None:
+    """Raise BundleError when the bundle is not for `board`, which pole.toml says `node` has."""
+    wanted, found = load_board(board).board.number, bundle.board(content)
+    if found != wanted:
+        known = {load_board(name).board.number: name for name in board_names()}
+        built_for = known.get(found, f"board {found}")
+        raise BundleError(f"the bundle was built for {built_for}, {node} is {board}; build it with --board {board}")
 
 
 def read_state(registers: Sequence[int]) -> NodeUpdateState:

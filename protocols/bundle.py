@@ -62,6 +62,11 @@ def minimum(manifest: bytes | bytearray) -> int:
     return _u32(manifest, _MINIMUM_AT)
 
 
+def board(manifest: bytes | bytearray) -> int:
+    """The number of the board it was built for."""
+    return _u16(manifest, _BOARD_AT)
+
+
 def content_bytes(manifest: bytes | bytearray) -> int:
     """Length of all files together."""
     return _u32(manifest, _CONTENT_AT)
@@ -85,12 +90,12 @@ def check_head(head: bytes | bytearray, total: int) -> int:
     return 0 if total_bytes(head) == total else update_codes.WRONG_LENGTH
 
 
-def check(manifest: bytes | bytearray, board: int, bytecode: int, floor: int) -> int:
+def check(manifest: bytes | bytearray, own_board: int, bytecode: int, floor: int) -> int:
     """Whether a signed manifest whose head was checked may be installed; 0 or a reason of update_codes.
 
-    `board` and `bytecode` are the node's own numbers, `floor` is the lowest version that it may run.
+    `own_board` and `bytecode` are the node's own numbers, `floor` is the lowest version that it may run.
     """
-    if _u16(manifest, _BOARD_AT) != board:
+    if board(manifest) != own_board:
         return update_codes.OTHER_BOARD
     if manifest[_BYTECODE_AT] != bytecode:
         return update_codes.OTHER_BYTECODE

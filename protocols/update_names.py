@@ -20,6 +20,7 @@ REASONS = {
     13: "no block came for a long time; send again, the node goes on where it was",
     14: "the gateway ended the transfer; send again, the node goes on where it was",
     15: "the node had not enough memory for the update; restart it and send again",
+    16: "the node's flash has too little room for the files; leave out what the node does not need",
     20: "nobody read the node over the pole bus while the new version was on trial",
     21: "a device that answered before the update did not answer the new version",
     22: "the node was switched off or restarted while the new version was on trial; it may be tried again",

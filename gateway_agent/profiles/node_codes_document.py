@@ -192,6 +192,7 @@ _GROUPS = (
             "INTERRUPTED": _SEND_AGAIN,
             "ABANDONED": _SEND_AGAIN,
             "NO_MEMORY": "restart the node and send it again",
+            "FLASH_FULL": "leave out what the node does not need, or what else was put on its flash",
             "GATEWAY_SILENT": "look at the pole bus, then try again",
             "DEVICES_SILENT": "the new version does not read a device that the old one read: report it",
             "RESTARTED": "try again when the supply is steady",

@@ -14,6 +14,7 @@ from hardware.bundle.keys import KeyProblemError, load_key, new_key, node_file, 
 from protocols import bundle, update_names
 
 PASSWORD_VARIABLE = "GATEPOST_KEY_PASSWORD"
+_MOST_KEYS = 2
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -26,14 +27,38 @@ def key(
 
     Example: make bundle ARGS="key ~/safe/city.pem update.key"
     """
+    for file in (private, public):
+        if file.exists():
+            raise _failed(f"{file} is there already; an old key is never written over, take another name")
     fresh = new_key()
+    _write(public, node_file(fresh))
     try:
-        save_key(fresh, private, os.environ.get(PASSWORD_VARIABLE))
+        save_key(fresh, private, _password())
     except OSError as error:
-        raise _failed(f"{private} cannot be written ({error.strerror}); an old key is never written over") from error
-    public.write_bytes(node_file(fresh))
-    print(f"{private}: the private key. Whoever has it can change every node.")
+        public.unlink()
+        raise _failed(
+            f"{private} cannot be written ({error.strerror}); name a file in a folder that there is"
+        ) from error
+    print(f"{private}: the private key. Whoever has it can change every node: keep it off line, and a copy of it.")
     print(f"{public}: for the nodes, as /update.key")
+
+
+@app.command()
+def trust(
+    public: Annotated[Path, typer.Argument(help="Where the node's file goes: update.key of every node.")],
+    private: Annotated[list[Path], typer.Argument(help="The private keys whose updates a node takes, one or two.")],
+) -> None:
+    """Write the file by which a node trusts one key, or a second one beside it for the day the first is lost.
+
+    Example: make bundle ARGS="trust update.key ~/safe/city.pem ~/safe/city-2.pem"
+    """
+    if len(private) > _MOST_KEYS:
+        raise typer.BadParameter(f"a node trusts {_MOST_KEYS} keys at most")
+    try:
+        _write(public, node_file(*(load_key(one, _password()) for one in private)))
+    except KeyProblemError as error:
+        raise _failed(str(error)) from error
+    print(f"{public}: for the nodes, as /update.key; bundles of {' and '.join(map(str, private))} are taken")
 
 
 @app.command()
@@ -55,6 +80,10 @@ def build(
         made = make_bundle(files, wanted, _version(minimum), number, load_key(key_file, _password()))
     except (BuildError, KeyProblemError) as error:
         raise _failed(str(error)) from error
+    if wanted < _version(minimum):
+        raise _failed(
+            f"--minimum {minimum} is above the version {'.'.join(map(str, wanted))} itself; no node takes that"
+        )
     reason = bundle.check_head(made.manifest, len(made.content)) or bundle.check(
         made.manifest, number, made.manifest[18], 0
     )
@@ -62,9 +91,16 @@ def build(
         raise _failed(f"a node would refuse this bundle: {update_names.REASONS[reason]}")
     words = ".".join(str(part) for part in wanted)
     target = out or Path("dist") / f"gatepost-node-{words}-{board}.gpb"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(made.content)
+    _write(target, made.content)
     print(f"{target}: version {words}, {len(files)} files, {len(made.content)} bytes, manifest {made.digest:08x}")
+
+
+def _write(file: Path, content: bytes) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    except OSError as error:
+        raise _failed(f"{file} cannot be written ({error.strerror}); name another file") from error
 
 
 def _password() -> str | None:

@@ -9,8 +9,10 @@ from gateway_agent.collect.owner import Urgency
 from gateway_agent.collect.request import Write
 from hardware.bundle.firmware_files import firmware_files, sources
 from hardware.rig.line_faults import BitFlips, LineFaults, LostBytes, Mute, NoiseBefore
+from hardware.rig.machine.node_machine import STOCK_ESP32_HEAP_BYTES
 from protocols import event_codes, node_map, quality, update_codes
 from protocols.node_table_writer import NodeTableWriter
+from tests.firmware import demo_nodes
 from tests.firmware.boot_files import boot_block, newest_body, write_boot
 from tests.firmware.test_lamp import ACTUAL, CURVE, LEVEL, Driver
 from tests.firmware.update_bench import (
@@ -24,14 +26,16 @@ from tests.firmware.update_bench import (
     lay_bundle,
     lay_key,
     lay_new,
+    linked,
     on_update_bench,
     other_key,
     signing_key,
     updated,
 )
-from tests.firmware.workbench import NODE
+from tests.firmware.workbench import NODE, Workbench
 
 POLLED_AFTER_S = 3
+HEAP_LEFT_BYTES = 16_384
 
 
 def test_a_new_version_is_sent_tried_and_kept(tmp_path: Path) -> None:
@@ -96,6 +100,25 @@ def test_no_poll_is_missed_and_the_lamp_obeys_all_through_the_transfer(tmp_path:
         assert (await bench.bench.master.slot(1)).quality == quality.GOOD
 
     on_update_bench(tmp_path, body, table=lamp_table())
+
+
+def test_an_update_of_the_demos_lamp_node_fits_into_a_stock_board(tmp_path: Path) -> None:
+    pole = demo_nodes.demo_pole(tmp_path)
+    node = demo_nodes.CASES["lamp-air"]
+
+    async def body(bench: Workbench) -> None:
+        lay_key(tmp_path / node)
+        bench.machine.watches_heap = True
+        await bench.power_on()
+        await asyncio.sleep(60)
+        bench.machine.heap_peak_bytes = 0
+        async with linked(bench) as gateway:
+            assert (await gateway.update(ballast_bundle(NEW)).send()).result == "ready"
+        print(f"the heap's peak in a transfer is {bench.machine.heap_peak_bytes} bytes")
+        assert bench.machine.heap_peak_bytes < STOCK_ESP32_HEAP_BYTES - HEAP_LEFT_BYTES
+        assert bench.machine.ends == []
+
+    demo_nodes.on_bench_with_devices(tmp_path, pole, node, body)
 
 
 def test_a_noisy_bus_costs_time_and_nothing_else(tmp_path: Path) -> None:
@@ -315,7 +338,6 @@ def test_a_flash_without_room_is_told_before_a_file_is_sent(tmp_path: Path) -> N
         assert (outcome.result, outcome.reason) == ("refused", update_codes.FLASH_FULL)
         assert not list((tmp_path / "slot_b").rglob("*.mpy"))
         assert await bench.version() == OLD
-        assert (await bench.update(ballast_bundle(NEW)).send()).result == "ready"
 
     def prepare(flash: Path) -> None:
         lay_new(flash)

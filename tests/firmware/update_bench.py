@@ -22,7 +22,7 @@ from hardware.bundle.keys import new_key, node_file
 from hardware.bundle.manifest_writer import make_manifest
 from hardware.rig.serial_url import SerialPort
 from protocols import bundle, node_map
-from tests.firmware.workbench import NODE, Device, Workbench, on_bench, table_of
+from tests.firmware.workbench import Device, Workbench, on_bench, table_of
 
 BOARD = 1
 OLD: Version = (0, 1, 0)
@@ -50,9 +50,11 @@ def bundle_of(version: Version, minimum: Version = (0, 0, 0), board: int = BOARD
 
 @cache
 def ballast_bundle(version: Version) -> Bundle:
-    """Sixteen files of noise, which can be sent and verified as `version` but not run; 42 kB."""
+    """As many files as a real version has, of noise: they can be sent and verified as `version`, not run; 42 kB."""
     chance = random.Random(repr(version))
-    files = {f"node/m{number:02}.mpy": chance.randbytes(1900 + 90 * number) for number in range(16)}
+    files = {
+        f"node/module_{number:02}.mpy": chance.randbytes(3300 if number % 10 == 0 else 200) for number in range(84)
+    }
     return make_bundle(files, version, (0, 0, 0), BOARD, signing_key())
 
 
@@ -146,7 +148,9 @@ async def linked(bench: Workbench, seal: WriteSeal | None = None) -> AsyncIterat
     task = asyncio.create_task(owner.run())
     try:
         await asyncio.sleep(0.1)
-        link = UnitLink(owner, NODE, config.line, Timing(300, 5, 3), {node_map.UPDATE_REGISTERS}, seal=seal)
+        link = UnitLink(
+            owner, bench.master.unit, config.line, Timing(300, 5, 3), {node_map.UPDATE_REGISTERS}, seal=seal
+        )
         yield UpdateBench(bench, link, port)
     finally:
         task.cancel()

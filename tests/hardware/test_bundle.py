@@ -108,9 +108,10 @@ def test_the_commands_make_a_key_and_a_bundle(tmp_path: Path) -> None:
     ("words", "said"),
     [
         (["--version", "1.2"], "is no version"),
-        (["--version", "1.2.3", "--minimum", "2.0.0"], "would refuse"),
+        (["--version", "1.2.3", "--minimum", "2.0.0"], "above the version itself"),
         (["--key", "/nowhere/key.pem"], "cannot be read"),
         (["--board", "no-such-board"], "no-such-board"),
+        (["--out", "/dev/null/new.gpb"], "cannot be written"),
     ],
 )
 def test_words_that_are_off_are_told(tmp_path: Path, words: list[str], said: str) -> None:
@@ -119,6 +120,29 @@ def test_words_that_are_off_are_told(tmp_path: Path, words: list[str], said: str
     done = CliRunner().invoke(app, ["build", "--key", str(key), *words])
     assert done.exit_code != 0
     assert said in done.output
+
+
+def test_the_file_of_a_node_that_trusts_two_keys(tmp_path: Path) -> None:
+    first, second, public = tmp_path / "first.pem", tmp_path / "second.pem", tmp_path / "both.key"
+    save_key(KEY, first, None)
+    other = new_key()
+    save_key(other, second, None)
+    runner = CliRunner()
+    assert runner.invoke(app, ["trust", str(public), str(first), str(second)]).exit_code == 0
+    assert public.read_bytes() == node_file(KEY, other)
+    assert runner.invoke(app, ["trust", str(public), *[str(first)] * 3]).exit_code == 2
+    wrong = runner.invoke(app, ["trust", str(public), str(public)])
+    assert wrong.exit_code == 1
+    assert "is no private key" in wrong.output
+
+
+def test_a_key_is_written_wholly_or_not_at_all(tmp_path: Path) -> None:
+    runner = CliRunner()
+    for private, public in (("/dev/null/city.pem", tmp_path / "update.key"), (tmp_path / "city.pem", "/dev/null/k")):
+        done = runner.invoke(app, ["key", str(private), str(public)])
+        assert done.exit_code == 1
+        assert "cannot be written" in done.output
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_key_of_another_kind_is_refused(tmp_path: Path) -> None:

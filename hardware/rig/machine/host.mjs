@@ -366,7 +366,7 @@ function print(line) {
 
 async function start() {
   const { loadMicroPython } = await import(pathToFileURL(options.micropython).href);
-  machine = await loadMicroPython({ heapsize: options.heap_bytes, pystack: options.stack_words ?? 2048, stdout: print, stderr: print, linebuffer: true });
+  machine = await loadMicroPython({ heapsize: options.heap_size ?? options.heap_bytes, pystack: options.stack_words ?? 2048, stdout: print, stderr: print, linebuffer: true });
   printed = null;
   globalThis.rig_ports = ports;
   const FS = machine.FS;
