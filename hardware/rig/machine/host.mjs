@@ -82,6 +82,8 @@ function runDue() {
 const OUT_UART_TX = 1, OUT_UART_SETUP = 2, OUT_PIN = 3, OUT_TEXT = 4, OUT_END = 5, OUT_RTC = 6, OUT_OPERATION = 7, OUT_I2C = 8;
 let outputs = [];
 let ended = false;
+let restarts = false; // ended, and the board starts again: it does so after the time that it has spent
+const RESTARTS = new Set(["reset", "soft_reset", "watchdog"]);
 
 function put(kind, ...parts) {
   outputs.push(Buffer.from([kind]), ...parts);
@@ -112,6 +114,7 @@ function bytes(value) {
 function end(how, detail) {
   if (ended && how !== "watchdog") return;
   ended = true;
+  restarts = RESTARTS.has(how);
   put(OUT_END, text(how), text(detail));
   for (const id of [...timers.keys()]) if (id !== watchdog) timers.delete(id);
 }
@@ -465,7 +468,8 @@ function handle(body) {
   looks = 0;
   const next = nextTimer();
   const heap = heapInUse === null || ended ? 0 : heapInUse();
-  return Buffer.concat([f64(next === null ? Infinity : next.at), u32(heap), ...outputs]);
+  const at = restarts ? now : next === null ? Infinity : next.at;
+  return Buffer.concat([f64(at), u32(heap), ...outputs]);
 }
 
 await start();

@@ -3,9 +3,9 @@
 A frame is a u32 little-endian length and a body. To the host: u8 command (1 step, 2 boot, 3 script, 4 information),
 f64 time in ms, then events (1 UART bytes: u8 uart, u32 length, bytes; 2 pin: u8 pin, u8 level; 3 ADC: u8 pin,
 u32 microvolts; 4 power cut: u32 number of the operation, u8 1 after it; 5 an I2C device: u8 address, u32 length, its
-256 registers, none when it is gone) or the script's text. Back: f64 time of the
-next timer in ms (infinity when there is none), u32 bytes of heap in use at this yield (0 unless `watch_heap` asks for
-it), then outputs, read by `Reply`. The call blocks, for the machine runs only while the rig waits for it.
+256 registers, none when it is gone) or the script's text. Back: f64 time of the next timer in ms (infinity when there
+is none; for a machine that starts again when it ended), u32 bytes of heap in use at this yield (0 unless `watch_heap`
+asks for it), then outputs, read by `Reply`. The call blocks, for the machine runs only while the rig waits for it.
 """
 
 import contextlib

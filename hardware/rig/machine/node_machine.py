@@ -230,7 +230,7 @@ class NodeMachine:
                 self.kill()
                 return
             if reply.ended[0] in _CAUSE_OF:
-                self._restart(_CAUSE_OF[reply.ended[0]])
+                self._restart(_CAUSE_OF[reply.ended[0]], reply.next_ms or 0.0)
                 return
         self._plan(reply.next_ms)
         self._watch_heap()
@@ -254,14 +254,16 @@ class NodeMachine:
             self.ends.append(("crash", f"MemoryError: {total} bytes of heap where a board has {self.heap_bytes}"))
             self.kill()
 
-    def _restart(self, cause: int) -> None:
+    def _restart(self, cause: int, ended_ms: float) -> None:
+        """Start again, a moment after the machine's own time at its end: it may have been busy until then."""
+        busy_s = max(0.0, ended_ms - self._now_ms()) / 1000
         self.kill()
         loop = asyncio.get_running_loop()
 
         def power_on() -> None:
             self._starting = loop.create_task(self.power_on(cause))
 
-        self._timer = loop.call_later(_RESET_TAKES_S, power_on)
+        self._timer = loop.call_later(busy_s + _RESET_TAKES_S, power_on)
 
 
 def run_script(files: dict[str, str | bytes], script: str, *, heap_bytes: int = 1 << 20, hide: bool = True) -> str:
