@@ -50,7 +50,7 @@ SOURCE_DEFAULT = 6
 """No programme is for this date: the default level."""
 
 OVERRIDE_UNKNOWN = 0
-"""Why there is an override, as whoever commands says it."""
+"""Why there is an override, as whoever commands says it: not said."""
 OVERRIDE_OPERATOR = 1
 """A person at the platform."""
 OVERRIDE_MAINTENANCE = 2
@@ -61,7 +61,7 @@ OVERRIDE_EVENT = 4
 """Something in the street: works, a feast, traffic."""
 
 LAMP_FAILURE = 0
-"""Faults, bits of the lamp schedule's `faults`; 2 ** bit. Commanded on, but hardly any power is drawn."""
+"""Faults, bits of the lamp schedule's `faults`: commanded on, but hardly any power is drawn."""
 POWER_LOW = 1
 """Less power than expected for the level."""
 POWER_HIGH = 2

@@ -7,6 +7,7 @@ import pytest
 
 from gateway_agent.profiles import load_profile, tables
 from gateway_agent.profiles.load import profile_directory
+from gateway_agent.profiles.node_codes_document import untold_constants
 from protocols import frame, node_map, node_table, node_table_layout, quality
 from tests.firmware.sensor_tables import pole_of, table_and_slots
 
@@ -62,6 +63,11 @@ def test_the_node_map_has_the_addresses_of_the_profile() -> None:
     assert node_map.EVENT_REGISTERS == 10
     assert node_map.SLOT == 0x0200
     assert node_map.SLOT_COUNT == node_table_layout.MAX_SLOTS
+
+
+def test_every_number_of_a_node_stands_in_the_document_with_its_meaning() -> None:
+    marks = {"NO_SLOT", "LEVEL_UNKNOWN", "RESUME", "FAULT_COUNT", "ALARM_COUNT", "NO_ALARM"}
+    assert {name.partition(".")[2] for name in untold_constants(ROOT / "protocols")} == marks
 
 
 def test_the_worked_example_of_a_serial_sensor_reads_the_frame_that_it_is_made_for(tmp_path: Path) -> None:
