@@ -13,9 +13,10 @@ STATE_NAMES = ("unknown", "closed", "open", "turned-over")
 """Name of each state, by number."""
 
 COVER_OPEN = 0
-"""Alarms, bits of the manhole block's `alarms`: the cover is tilted or off."""
+"""Alarms, bits of the manhole block's `alarms`: the cover has turned by more than `open_deg` for
+`hold_s`, or its contact is open."""
 COVER_TURNED_OVER = 1
-"""The cover lies upside down: the shaft is open."""
+"""The cover has turned by more than `over_deg`: the shaft is open."""
 LEVEL_WARNING = 2
 """The water is above the first limit."""
 LEVEL_ALARM = 3
