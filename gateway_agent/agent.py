@@ -108,9 +108,9 @@ class Agent:
             self.pipeline.clear(target, event_names.NAMES[event_codes.LAMP_FAILED])
         return outcome
 
-    async def manhole(self, target: str, alarms: int, learns: bool) -> LampOutcome:
-        """Acknowledge alarms of a manhole as `Collector.manhole` does."""
-        return await self.collector.manhole(target, alarms, learns)
+    async def manhole(self, target: str, acknowledge: int, learn: int) -> LampOutcome:
+        """Acknowledge alarms of a manhole or let its cover be learned, as `Collector.manhole` does."""
+        return await self.collector.manhole(target, acknowledge, learn)
 
     def _clear_without_rule(self, standing: Iterable[tuple[str, str]], rules: Collection[tuple[str, str]]) -> None:
         """Clear alarms of rules that the configuration no longer has: nobody else ever would."""

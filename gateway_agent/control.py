@@ -3,8 +3,9 @@
 The order is fixed. A command is in the journal as `received` before anything else happens to it, as `acting` before
 it acts, and its result is committed before the platform can hear of it. The platform repeats a command until it has
 the result; a repeated id is never carried out a second time, its result is repeated. After a restart, what was only
-received is carried out unless it has expired. What was acting may or may not have reached the lamp: setting a level
-twice does no harm, so it is set again, or, when it has expired by then, reported as failed with an unknown outcome.
+received is carried out unless it has expired. What was acting may or may not have reached the node: setting a level
+twice does no harm, nor does an acknowledgement, so it is done again, or, when it has expired by then, reported as
+failed with an unknown outcome.
 """
 
 import asyncio
@@ -29,17 +30,18 @@ LAMP_LIMITS = {"level_pct": 100, "fade_s": 3600, "hold_s": 2_592_000, "reason": 
 RESUME = "lamp_resume"
 RESUME_LIMITS = {"fade_s": 3600}
 """Arguments of the action that ends an override: the lamp goes on with its programme."""
-ACKNOWLEDGE = "manhole_acknowledge"
-ACKNOWLEDGE_LIMITS = {"alarms": 0xFFFF, "learn": 1}
-"""Arguments of the action that acknowledges a manhole's alarms, one bit each (all of them if left out)."""
-_KNOWN = {LAMP: LAMP_LIMITS, RESUME: RESUME_LIMITS, ACKNOWLEDGE: ACKNOWLEDGE_LIMITS}
+MANHOLE = "manhole"
+MANHOLE_LIMITS = {"acknowledge": 0xFFFF, "learn": 1}
+"""Arguments of the action `manhole`, whose target is a node: the alarms that somebody has seen, as bits of
+protocols/manhole_codes.py, and 1 to learn the angle of the closed cover."""
+_KNOWN = {LAMP: LAMP_LIMITS, RESUME: RESUME_LIMITS, MANHOLE: MANHOLE_LIMITS}
 
 _RETRY_S = 2.0
 _RECENT = 8
 
 
-class Actuators(Protocol):
-    """Whoever reaches the lamps and nodes: the collector."""
+class Nodes(Protocol):
+    """Whoever reaches lamps and manholes: the collector."""
 
     async def lamp(
         self, target: str, level_pct: int, fade_s: int, expires_ms: int, hold_s: int, reason: int
@@ -51,8 +53,8 @@ class Actuators(Protocol):
         """
         ...
 
-    async def manhole(self, target: str, alarms: int, learns: bool) -> LampOutcome:
-        """Acknowledge alarms of the manhole that node `target` watches. May raise a GatepostError."""
+    async def manhole(self, target: str, acknowledge: int, learn: int) -> LampOutcome:
+        """Acknowledge alarms of the manhole of the node `target`, or let it learn its cover, and tell how it went."""
         ...
 
 
@@ -69,10 +71,10 @@ class CommandView:
 class Control:
     """Carries out commands, those of one target one after another. `recent` are the last few, newest last."""
 
-    def __init__(self, journal: Journal, actuators: Actuators, clock: Clock) -> None:
+    def __init__(self, journal: Journal, nodes: Nodes, clock: Clock) -> None:
         self.recent: deque[CommandView] = deque(maxlen=_RECENT)
         self._journal = journal
-        self._actuators = actuators
+        self._nodes = nodes
         self._clock = clock
         self._in_hand: set[str] = set()
         self._offered: asyncio.Queue[Command] = asyncio.Queue()
@@ -162,18 +164,17 @@ class Control:
                 if self._is_expired(command):
                     return self._result(command, "expired", "the gateway's journal could not be written in time")
         self._show(command, ACTING, "")
-        outcome = await self._carry_to_node(command)
+        outcome = await self._reach(command)
         return self._result(command, outcome.state, outcome.detail, outcome.actual_pct)
 
-    async def _carry_to_node(self, command: Command) -> LampOutcome:
+    async def _reach(self, command: Command) -> LampOutcome:
         given = command.arguments
-        level_pct = lamp_codes.RESUME if command.action == RESUME else given.get("level_pct", 0)
-        fade_s, hold_s, reason = given.get("fade_s", 0), given.get("hold_s", 0), given.get("reason", 0)
         try:
-            if command.action == ACKNOWLEDGE:
-                alarms = given.get("alarms", ACKNOWLEDGE_LIMITS["alarms"])
-                return await self._actuators.manhole(command.target, alarms, given.get("learn", 0) == 1)
-            return await self._actuators.lamp(command.target, level_pct, fade_s, command.expires_ms, hold_s, reason)
+            if command.action == MANHOLE:
+                return await self._nodes.manhole(command.target, given.get("acknowledge", 0), given.get("learn", 0))
+            level_pct = lamp_codes.RESUME if command.action == RESUME else given["level_pct"]
+            fade_s, hold_s, reason = given.get("fade_s", 0), given.get("hold_s", 0), given.get("reason", 0)
+            return await self._nodes.lamp(command.target, level_pct, fade_s, command.expires_ms, hold_s, reason)
         except GatepostError as error:
             return LampOutcome("failed", None, str(error))
         except Exception as error:

@@ -80,7 +80,7 @@ class PointState:
 
 @dataclass(frozen=True, slots=True)
 class LampOutcome:
-    """How a lamp command ended at the node.
+    """How a command ended at the node, one to its lamp or to its manhole.
 
     `state` is confirmed, failed or refused. `actual_pct` is the level that the node read back, None when unknown.
     """

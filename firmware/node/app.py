@@ -6,7 +6,7 @@ import sys
 
 from micropython import const
 
-from node import board
+from node import board, modules
 
 _RESTART_MS = const(5000)
 
@@ -16,8 +16,7 @@ async def _start() -> list:  # type: ignore[type-arg]
     from node import assembly
 
     tasks = await assembly.assemble()
-    del sys.modules["node.assembly"]
-    delattr(sys.modules["node"], "assembly")
+    modules.forget(("node.assembly",))
     return tasks
 
 

@@ -7,11 +7,10 @@ choosing the parts) does not stay in the heap.
 
 import asyncio
 import gc
-import sys
 
 from micropython import const
 
-from node import board
+from node import board, modules
 
 _BREATH_MS = const(1)
 _COLLECT_EVERY_BYTES = const(4096)
@@ -75,10 +74,6 @@ async def _load(names: "tuple[str, ...]") -> None:
 
 
 async def _forget(names: "tuple[str, ...]") -> None:
-    """Let go of modules, as far as they are loaded; what of them is still in use stays by itself."""
-    for name in names:
-        if sys.modules.pop(name, None) is not None:
-            package, _, module = name.partition(".")
-            delattr(sys.modules[package], module)
+    modules.forget(names)
     gc.collect()
     await asyncio.sleep_ms(_BREATH_MS)

@@ -1,6 +1,6 @@
 """Registers that tell how the node came to run what it runs, and which terminal it is."""
 
-from node import boot_state, log, register_map, settings, start, two_copies
+from node import boot_state, log, register_map, start, two_copies
 from node.register_map import put, put_u32
 from protocols import node_map
 
@@ -12,7 +12,7 @@ class BootRegisters:
         from node import factory
 
         self._start = this_start
-        self._settings_sequence = two_copies.sequence(settings.FILE)
+        self._settings_sequence = two_copies.sequence(two_copies.SETTINGS)
         self._terminal_code = factory.terminal_code()
         registers.add(node_map.BOOT, node_map.BOOT_REGISTERS, self._fill_boot)
         registers.add(node_map.TERMINAL, node_map.TERMINAL_REGISTERS, self._fill_terminal)

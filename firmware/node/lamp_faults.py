@@ -19,6 +19,7 @@ _SUPPLY_S = const(30)
 _STEADY_AGAIN_S = const(600)
 _LONGEST_S = const(0xFFFF)
 _ANOTHER_S = const(5)
+_BY_METER = const(0b1000101111)  # failure, low, high, burns by day, supply lost, cycling
 _MOST_POWER = const(8000000)
 
 
@@ -41,14 +42,18 @@ class LampFaults:
         self._dropouts = 0
 
     def use_schedule(self, schedule: "bytes | None") -> None:
-        """Judge power by `schedule`; None, or one that does not watch it, judges driver and schedule alone."""
+        """Judge power by `schedule`; None, or one that does not watch it, judges driver and schedule alone: what the
+        meter told is over then."""  # fmt: skip
         self._schedule = None
-        if schedule is None or not lamp_schedule.has_power(schedule):
-            return
-        self._at = lamp_schedule.power_at(schedule)
-        if schedule[self._at] < self._slots.count:
-            self._schedule = schedule
-            self._power_slot = schedule[self._at]
+        if schedule is not None and lamp_schedule.has_power(schedule):
+            self._at = lamp_schedule.power_at(schedule)
+            if schedule[self._at] < self._slots.count:
+                self._schedule = schedule
+                self._power_slot = schedule[self._at]
+                return
+        for fault in range(lamp_codes.FAULT_COUNT):
+            if _BY_METER >> fault & 1:
+                self.note(fault, False)
 
     def note(self, fault: int, holds: bool, tells: bool = True) -> None:
         """Set or clear a fault at once; an event if that is a change and it `tells`."""

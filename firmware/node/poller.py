@@ -188,10 +188,6 @@ class Poller:
         self._answered[unit] = 1
         if self.units.note_answer(unit):
             self._powered_s[unit] = self._clock.seconds
-            if self._stuck is not None:
-                device = self.units.devices[unit]
-                first = node_table.device_first_slot(self._table, device)
-                self._stuck.forget(first, node_table.device_slot_count(self._table, device))
             self._events.add(event_codes.DEVICE_BACK, self._first_slot(unit))
 
     def _next_request(self, unit: int) -> bool:

@@ -12,7 +12,6 @@ from node import log, two_copies
 from protocols import log_codes, node_settings, node_table
 from protocols.errors import SHORT, WireError
 
-FILE = "settings"
 _TABLE_FILE = "node.tab"
 _SIZE = const(6)
 
@@ -39,7 +38,7 @@ def read_table() -> bytes:
 
 def read_section(kind: int) -> "bytes | None":
     """The body of a section of the settings, None if there is none."""
-    whole = two_copies.newest(FILE)
+    whole = two_copies.newest(two_copies.SETTINGS)
     if whole is None:
         return None
     length = os.stat(whole)[_SIZE] - two_copies.BODY_AT - two_copies.TAIL_BYTES

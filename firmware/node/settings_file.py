@@ -7,12 +7,10 @@ old settings or the new. The node starts again with them.
 
 import asyncio
 import os
-import sys
 
 from micropython import const
 
-import node
-from node import board, log, register_map, settings, supervisor, two_copies
+from node import board, log, modules, register_map, supervisor, two_copies
 from node.register_map import put, put_u32
 from protocols import log_codes, modbus, node_map, rtu, settings_codes
 
@@ -20,6 +18,13 @@ FIRST_FILE = const(60001)
 _NEW_FILE = "settings.new"
 _PIECE_BYTES = const(256)
 _SETTLE_MS = const(2000)
+_TO_TAKE = (
+    "node.settings_take",
+    "node.factory",
+    "protocols.factory_record",
+    "protocols.node_settings",
+    "protocols.node_table_check",
+)
 _SIZE = const(6)
 
 
@@ -33,7 +38,7 @@ class SettingsFile:
         self._received = 0
         self._file = None
         self._commanded = asyncio.Event()
-        self._kept = two_copies.sequence(settings.FILE)
+        self._kept = two_copies.sequence(two_copies.SETTINGS)
         registers.add(
             node_map.SETTINGS,
             node_map.SETTINGS_REGISTERS,
@@ -46,7 +51,7 @@ class SettingsFile:
 
     def read(self, _file: int, record: int, count: int, buffer: bytearray, at: int) -> int:
         """The reader of file 60001: the settings in force."""
-        whole = two_copies.newest(settings.FILE)
+        whole = two_copies.newest(two_copies.SETTINGS)
         if whole is None:
             return modbus.ILLEGAL_DATA_ADDRESS
         length = os.stat(whole)[_SIZE] - two_copies.BODY_AT - two_copies.TAIL_BYTES
@@ -110,7 +115,7 @@ class SettingsFile:
                 continue
             self._received = 0
             self._result = settings_codes.TAKEN
-            self._kept = two_copies.sequence(settings.FILE)
+            self._kept = two_copies.sequence(two_copies.SETTINGS)
             log.note(log_codes.SETTINGS_TAKEN, self._kept)
             log.keep(True)
             await asyncio.sleep_ms(_SETTLE_MS)  # the gateway learns it still under the unit id from before
@@ -153,9 +158,7 @@ class SettingsFile:
         except MemoryError:
             return settings_codes.MEMORY
         finally:
-            sys.modules.pop("node.settings_take", None)
-            if hasattr(node, "settings_take"):
-                del node.settings_take
+            modules.forget(_TO_TAKE)
 
     def _fill_command(self, image: bytearray) -> None:
         put(image, 0, self._sequence)

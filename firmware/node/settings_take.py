@@ -9,7 +9,7 @@ import os
 
 from micropython import const
 
-from node import factory, log, settings, supervisor, two_copies
+from node import factory, log, supervisor, two_copies
 from protocols import log_codes, node_settings, node_table, settings_codes
 from protocols.errors import WireError
 
@@ -25,7 +25,7 @@ async def take(name: str, received: int, seat: supervisor.Seat) -> int:
             seat.check_in()
             if reason:
                 return reason
-            writing = two_copies.Writing(settings.FILE)
+            writing = two_copies.Writing(two_copies.SETTINGS)
             file.seek(0)
             left = length
             while left > 0:

@@ -13,6 +13,9 @@ import os
 
 from micropython import const
 
+SETTINGS = "settings"
+"""The settings' name, which the start and their receiver share."""
+
 BODY_AT = const(4)
 TAIL_BYTES = const(4)
 _PIECE_BYTES = const(128)

@@ -9,7 +9,7 @@ import sys
 
 from micropython import const
 
-from node import events, identity, register_map, slots, start, supervisor
+from node import events, identity, modules, register_map, slots, start, supervisor
 from node.register_map import put, put_u32, u32
 from protocols import modbus, node_map, rtu, update_codes
 
@@ -159,8 +159,5 @@ async def _load(names: "tuple[str, ...]") -> None:
 def _drop() -> None:
     """Forget the modules that only an update needs."""
     for names in (_TO_RECEIVE, _TO_TRY, _LOADED_ONCE):
-        for name in names:
-            if sys.modules.pop(name, None) is not None:
-                package, module = name.split(".")
-                delattr(sys.modules[package], module)
+        modules.forget(names)
     gc.collect()

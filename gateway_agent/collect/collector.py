@@ -90,11 +90,11 @@ class Collector:
         known = ", ".join(reader.lamp_name for reader in self.nodes if reader.lamp_name) or "none"
         return LampOutcome("refused", None, f"this pole has no lamp named {target}; its lamps: {known}")
 
-    async def manhole(self, target: str, alarms: int, learns: bool) -> LampOutcome:
-        """Acknowledge alarms of the manhole of node `target`: see `ManholeDialog.acknowledge`."""
+    async def manhole(self, target: str, acknowledge: int, learn: int) -> LampOutcome:
+        """Tell the node `target` of its manhole: see `command_manhole`."""
         for reader in self.nodes:
             if reader.config.name == target:
-                return await reader.manhole.acknowledge(alarms, learns)
+                return await reader.manhole(acknowledge, learn)
         known = ", ".join(reader.config.name for reader in self.nodes) or "none"
         return LampOutcome("refused", None, f"this pole has no node named {target}; its nodes: {known}")
 

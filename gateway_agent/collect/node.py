@@ -15,7 +15,7 @@ from gateway_agent.collect.attendance import Attendance, Change
 from gateway_agent.collect.complaints import Complaints
 from gateway_agent.collect.lamp import LampDialog
 from gateway_agent.collect.latest import LatestValues
-from gateway_agent.collect.manhole import ManholeDialog
+from gateway_agent.collect.manhole import command_manhole
 from gateway_agent.collect.node_events import NodeEvent, as_record, read_events, read_head, told_anew, u32
 from gateway_agent.collect.node_log import NodeLog
 from gateway_agent.collect.node_service import (
@@ -36,7 +36,7 @@ from gateway_agent.config import NodeConfig
 from gateway_agent.errors import GatepostError
 from gateway_agent.lighting.sender import ScheduleSender
 from gateway_agent.node_keys import WriteSeal
-from gateway_agent.records import Event, Reading
+from gateway_agent.records import Event, LampOutcome, Reading
 from protocols import event_codes, event_names, modbus, node_map, quality
 
 _LOG = logging.getLogger(__name__)
@@ -91,13 +91,16 @@ class NodeReader:
         line = owner.bus.line
         self._link = UnitLink(owner, node.unit, line, timing, planned, seal=seal, broadcast_seal=broadcast_seal)
         self.lamp = LampDialog(self._link)
-        self.manhole = ManholeDialog(self._link)
         self.schedule: ScheduleSender | None = None
         self._node_log = NodeLog(self._link, node.name, clock)
 
     def keep_schedule(self, make: Callable[[int], bytes]) -> None:
         """Let the node's lamp follow the schedule that `make` gives for a unix time in milliseconds."""
         self.schedule = ScheduleSender(self._link, self.config.name, make, self._clock)
+
+    async def manhole(self, acknowledge: int, learn: int) -> LampOutcome:
+        """Acknowledge alarms of the node's manhole, or let it learn its cover: see `command_manhole`."""
+        return await command_manhole(self._link, acknowledge, learn)
 
     async def run(self) -> None:
         """Read until cancelled."""

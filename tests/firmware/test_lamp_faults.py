@@ -14,6 +14,7 @@ from tests.firmware.lamp_bench import (
     Driver,
     keep_schedule,
     lamp_table,
+    send_schedule,
     told,
     unix_s,
 )
@@ -140,6 +141,19 @@ def test_a_lamp_that_goes_out_and_comes_again_is_cycling(tmp_path: Path) -> None
             driver.broken = False
             await asyncio.sleep(120)
         assert await faults(bench) == [(lamp_codes.CYCLING, 1)]
+
+    on_lamp(tmp_path, 23, body)
+
+
+def test_faults_that_nobody_judges_any_more_are_over(tmp_path: Path) -> None:
+    async def body(bench: Workbench, driver: Driver) -> None:
+        driver.broken = True
+        await asyncio.sleep(100)
+        assert await faults(bench) == [(lamp_codes.LAMP_FAILURE, 1)]
+        await send_schedule(bench.master, writer_of(lamp_table()).schedule())
+        await asyncio.sleep(3)
+        assert await faults(bench) == [(lamp_codes.LAMP_FAILURE, 1), (lamp_codes.LAMP_FAILURE, 0)]
+        assert (await told(bench.master)).faults == 0
 
     on_lamp(tmp_path, 23, body)
 

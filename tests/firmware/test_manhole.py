@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gateway_agent.collect.manhole import ManholeDialog
+from gateway_agent.collect.manhole import command_manhole
 from gateway_agent.provision import node_table, slots
 from hardware.rig.accelerometer import Lis3dh
 from hardware.rig.machine import package_files, run_script
@@ -342,6 +342,44 @@ def test_an_alarm_is_lost_at_no_moment_at_which_the_power_goes(tmp_path: Path) -
         assert is_latched, cut_at
 
 
+def test_gas_alarms_of_a_node_have_their_time_and_outlive_its_silence(tmp_path: Path) -> None:
+    async def body(bench: Workbench) -> None:
+        gases = Device(bench.sensors, 1, {CH4: 0, O2: 205, LEVEL: 0xFE0C})
+
+        async def raised() -> list[int]:
+            return [event.code - RAISED for event in await bench.master.events() if RAISED <= event.code < CLEARED]
+
+        async def latched() -> int:
+            return (await bench.master.read(node_map.MANHOLE_ALARMS, 1))[0]
+
+        await bench.power_on()
+        await asyncio.sleep(10)
+        assert await raised() == []
+        gases.registers[O2] = 190
+        await asyncio.sleep(10)
+        (event,) = [one for one in await bench.master.events() if one.code == RAISED + manhole_codes.O2_LOW]
+        assert (event.time_state, event.slot, event.value) == (0, O2, 190)
+        assert 10 <= event.unix_s <= 20  # seconds of this start, before anyone has told the time
+        now_s = bench.clock.unix_ms() // 1000
+        await bench.master.set_time(bench.clock.unix_ms())
+        (event,) = [one for one in await bench.master.events() if one.code == RAISED + manhole_codes.O2_LOW]
+        assert event.time_state == 1
+        assert 4 <= now_s - event.unix_s <= 10
+        gases.is_mute = True
+        await asyncio.sleep(60)
+        assert await latched() == 1 << manhole_codes.O2_LOW | 1 << manhole_codes.SENSOR_FAULT
+        gases.is_mute = False
+        gases.registers[O2] = 240
+        await asyncio.sleep(130)
+        assert await raised() == [manhole_codes.O2_LOW, manhole_codes.SENSOR_FAULT, manhole_codes.O2_HIGH]
+        gases.registers[O2] = 209
+        await bench.master.write(node_map.MANHOLE_COMMAND, 1 << manhole_codes.O2_LOW)
+        await asyncio.sleep(5)
+        assert await latched() == 1 << manhole_codes.O2_HIGH | 1 << manhole_codes.SENSOR_FAULT
+
+    on_bench(tmp_path, gas_table(), body)
+
+
 MANHOLE = {"cover": "d0/tilt", "hold_s": 10, "level": "d1/level", "pipe_m": 0.8, "depth_m": 2.5, "fault_s": 60}
 
 
@@ -389,8 +427,8 @@ def test_a_manhole_node_with_tilt_and_level(tmp_path: Path) -> None:
         assert closed[0] == manhole_codes.CLOSED
         assert closed[3] == 1 << manhole_codes.COVER_OPEN | 3 << manhole_codes.LEVEL_WARNING
         async with linked(bench) as gateway:
-            outcome = await ManholeDialog(gateway.link).acknowledge(0xFFFF, False)
-        assert (outcome.state, outcome.detail) == ("confirmed", "none of these alarms stands")
+            outcome = await command_manhole(gateway.link, 0xFFFF, 0)
+        assert outcome.state == "confirmed"
         assert (await state())[3] == 0
         sensor.turn(170)
         await asyncio.sleep(5)

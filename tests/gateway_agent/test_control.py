@@ -23,7 +23,6 @@ class Lamps:
     def __init__(self, takes_s: float = 1.0) -> None:
         self.takes_s = takes_s
         self.log: list[tuple[str, int, int, int]] = []
-        self.acknowledged: list[tuple[str, int, bool]] = []
         self.outcome: LampOutcome | Exception | None = None
         self.looks_at: Callable[[], None] = lambda: None
 
@@ -37,9 +36,9 @@ class Lamps:
             raise self.outcome
         return self.outcome or LampOutcome("confirmed", level_pct, "")
 
-    async def manhole(self, target: str, alarms: int, learns: bool) -> LampOutcome:
-        self.acknowledged.append((target, alarms, learns))
-        return LampOutcome("confirmed", None, "none of these alarms stands")
+    async def manhole(self, target: str, acknowledge: int, learn: int) -> LampOutcome:
+        self.log.append((target, acknowledge, learn, 0))
+        return LampOutcome("confirmed", None, "")
 
 
 @asynccontextmanager
@@ -93,21 +92,6 @@ def test_a_command_that_is_repeated_acts_once_and_its_result_is_repeated(tmp_pat
             control.offer([dim()])
             await asyncio.sleep(2)
             assert len(lamps.log) == len(await results(journal)) == 1
-        await journal.close()
-
-    run_virtual(main)
-
-
-def test_the_alarms_of_a_manhole_are_acknowledged(tmp_path: Path) -> None:
-    async def main(clock: RigClock) -> None:
-        journal, poles = Journal.open(tmp_path / "j.sqlite", clock), Lamps()
-        async with running(journal, poles, clock) as control:
-            control.offer([Command("seen-1", "manhole_acknowledge", "manhole_node", {}, 0)])
-            control.offer([Command("seen-2", "manhole_acknowledge", "manhole_node", {"alarms": 5, "learn": 1}, 0)])
-            control.offer([Command("seen-3", "manhole_acknowledge", "manhole_node", {"alarms": 65536}, 0)])
-            await asyncio.sleep(1)
-        assert sorted(poles.acknowledged) == [("manhole_node", 5, True), ("manhole_node", 0xFFFF, False)]
-        assert sorted(result.state for result in await results(journal)) == ["confirmed", "confirmed", "refused"]
         await journal.close()
 
     run_virtual(main)
@@ -224,6 +208,24 @@ def test_what_a_restart_leaves_behind_is_finished_honestly(tmp_path: Path) -> No
         await journal.close()
 
     run_virtual(main)
+
+
+def test_a_manhole_is_acknowledged_and_its_cover_learned(tmp_path: Path) -> None:
+    async def body(clock: RigClock) -> None:
+        journal = Journal.open(tmp_path / "journal.sqlite", clock)
+        nodes = Lamps()
+        async with running(journal, nodes, clock) as control:
+            given = [{"acknowledge": 3}, {"learn": 1}, {"learn": 2}, {"level_pct": 5}]
+            control.offer(
+                [Command(f"m-{number}", "manhole", "well", one) for number, one in enumerate(given)]  # type: ignore[arg-type]
+            )
+            await asyncio.sleep(5)
+        assert nodes.log == [("well", 3, 0, 0), ("well", 0, 1, 0)]
+        states = {result.command_id: result.state for result in await results(journal)}
+        assert states == {"m-0": "confirmed", "m-1": "confirmed", "m-2": "refused", "m-3": "refused"}
+        await journal.close()
+
+    run_virtual(body)
 
 
 def test_without_a_durable_state_nothing_acts(tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ class ModelNode:
         self.log_reads = 0
         self.acknowledged: list[tuple[int, int]] = []
         self.commands: list[tuple[int, ...]] = []
+        self.manhole_commands: list[tuple[int, ...]] = []
         self.lamp_state = [0, lamp_codes.NONE, 0, 100, 100, 254]
         self.on_command: Callable[[tuple[int, ...]], None] = self._confirm
         self.written: list[int] = []
@@ -110,6 +111,9 @@ class ModelNode:
             self.epochs_ago = 0
             self.acknowledged.append((epoch, sequence))
             self.events = [event for event in self.events if event[0] > sequence]
+            return True
+        if address == node_map.MANHOLE_COMMAND and len(values) == 2 and values[1] == 0:
+            self.manhole_commands.append(tuple(values))
             return True
         if address == node_map.LAMP_COMMAND and len(values) == 8:
             self.commands.append(tuple(values))

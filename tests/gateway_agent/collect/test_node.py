@@ -258,6 +258,19 @@ def test_a_lamp_command_is_written_once_and_confirmed_by_what_the_driver_reads_b
     on_node_bench(body)
 
 
+def test_a_manhole_command_is_written_and_a_refusal_or_silence_is_told() -> None:
+    async def body(bench: NodeBench) -> None:
+        await asyncio.sleep(3)
+        assert (await bench.reader.manhole(0x8001, 0)).state == "confirmed"
+        assert bench.node.manhole_commands == [(0x8001, 0)]
+        refused = await bench.reader.manhole(0, 1)
+        assert (refused.state, "no accelerometer" in refused.detail) == ("refused", True)
+        bench.node.is_mute = True
+        assert (await bench.reader.manhole(1, 0)).state == "failed"
+
+    on_node_bench(body)
+
+
 def test_a_lamp_that_takes_its_time_is_waited_for_and_one_command_follows_the_other() -> None:
     async def body(bench: NodeBench) -> None:
         def work(command: tuple[int, ...]) -> None:
