@@ -281,7 +281,7 @@ _GROUPS = (
 
 def untold_constants(protocols: Path) -> list[str]:
     """The numbers of `protocols/*_codes.py` that are in no table, or in one without a meaning."""
-    told = set()
+    told: set[tuple[str, str]] = set()
     for group in _GROUPS:
         told.update((group.module, name) for name, _, meaning in _chosen(group, protocols) if meaning)
     return [
