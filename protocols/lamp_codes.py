@@ -50,7 +50,7 @@ SOURCE_DEFAULT = 6
 """No programme is for this date: the default level."""
 
 OVERRIDE_UNKNOWN = 0
-"""Why there is an override, as whoever commands says it."""
+"""Why there is an override, as whoever commands says it: not said."""
 OVERRIDE_OPERATOR = 1
 """A person at the platform."""
 OVERRIDE_MAINTENANCE = 2
@@ -61,17 +61,18 @@ OVERRIDE_EVENT = 4
 """Something in the street: works, a feast, traffic."""
 
 LAMP_FAILURE = 0
-"""Faults, bits of the lamp schedule's `faults`; 2 ** bit. Commanded on, but hardly any power is drawn."""
+"""Faults, bits of the lamp schedule's `faults`: commanded on, but hardly any power is drawn: 15 % of what
+is expected, for 60 s, unless pole.toml says otherwise."""
 POWER_LOW = 1
-"""Less power than expected for the level."""
+"""Less power than expected for the level: below 75 % for five minutes."""
 POWER_HIGH = 2
-"""More power than expected for the level."""
+"""More power than expected for the level: above 125 % for five minutes."""
 BURNS_BY_DAY = 3
-"""Commanded off, but more power than standby is drawn."""
+"""Commanded off, but more power than standby is drawn for five minutes."""
 GEAR_SILENT = 4
-"""The lamp's driver does not answer."""
+"""The lamp's driver does not answer for 60 s."""
 SUPPLY_LOST = 5
-"""The meter shows no supply voltage; the faults of power are not judged meanwhile."""
+"""The meter shows no supply voltage for 30 s; the faults of power are not judged meanwhile."""
 SUN_TABLE_ENDED = 6
 """The sun days have run out: the last day's values are used on."""
 NO_SCHEDULE = 7

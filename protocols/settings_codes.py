@@ -12,6 +12,7 @@ REFUSED = 4
 """They were not taken, for the reason beside; the old ones stand."""
 
 NO_REASON = 0
+"""None."""
 NOT_WHOLE = 1
 """Bytes are missing, or the CRC does not fit."""
 VERSION = 2

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from gateway_agent.boards import Board, UnknownBoardError, load_board
+from gateway_agent.boards.rules import INPUT_ONLY
 from gateway_agent.config.crosscheck import Loc, resolved_devices
 from gateway_agent.config.devices import ProfileShelf
 from gateway_agent.config.schema import NodeConfig, PoleConfig
@@ -30,6 +31,20 @@ def check_boards(pole: PoleConfig, shelf: ProfileShelf) -> Iterable[Finding]:
                 if gpio not in free:
                     mend = f"its free ones are {', '.join(map(str, free)) or 'none'}"
                     yield Finding(loc, f"{device.name} needs GPIO{gpio} as {what}, not free on a {owner.board}", mend)
+            for pin in (point.pin, point.pulses):
+                if pin is not None and pin.pull != "none" and pin.number in INPUT_ONLY:
+                    what = f"{device.name} wants GPIO{pin.number} pulled {pin.pull}, which has no resistor for that"
+                    yield Finding(loc, what, 'solder one to the input and write pull = "none", or take a pin below 34')
+
+
+def advise_boards(pole: PoleConfig) -> Iterator[Finding]:
+    """Sensor buses on a board whose one transceiver is the pole bus."""
+    for index, node in enumerate(pole.nodes):
+        port = load_board(node.board).sensor_port
+        if node.sensor_bus is not None and port.transceiver == "none":
+            what = f"{node.name}: the one transceiver of a {node.board} is the pole bus, its sensor bus has none"
+            mend = f"hang one that turns round by itself on GPIO{port.tx} and GPIO{port.rx}, or read a serial sensor"
+            yield Finding(("nodes", index, "sensor_bus"), what, mend)
 
 
 def _needs(point: Point, board: Board) -> Iterator[tuple[int, str, Sequence[int]]]:
@@ -49,7 +64,8 @@ def _needs(point: Point, board: Board) -> Iterator[tuple[int, str, Sequence[int]
 
 def _lines(pole: PoleConfig, loc: Loc, node: NodeConfig, board: Board) -> Iterator[Finding]:
     bus = next((bus for bus in pole.buses if bus.name == node.bus), None)
-    highest = board.pole_bus.max_baud
-    if bus is not None and highest is not None and bus.baud > highest:
-        what = f"bus {bus.name} runs at {bus.baud} baud, the transceiver of a {node.board} carries {highest}"
-        yield Finding((*loc, "board"), what, "slow the bus down, or take another board")
+    lines = [("pole bus", board.pole_bus, bus), ("sensor bus", board.sensor_port, node.sensor_bus)]
+    for name, port, line in lines:
+        if line is not None and port.max_baud is not None and line.baud > port.max_baud:
+            what = f"its {name} runs at {line.baud} baud, the transceiver of a {node.board} carries {port.max_baud}"
+            yield Finding((*loc, "board"), what, "slow the bus down, or take another board")

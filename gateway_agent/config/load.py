@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gateway_agent.config.boardcheck import check_boards
+from gateway_agent.config.boardcheck import advise_boards, check_boards
 from gateway_agent.config.crosscheck import (
     check_buses,
     check_lamps,
@@ -95,6 +95,7 @@ def _unwise(pole: PoleConfig) -> Iterator[Finding]:
         if one.load > _HIGH_LOAD:
             what = f"bus {one.name} will be busy {one.load:.0%} of the time, without waiting and repeating"
             yield Finding(("buses", index, "baud"), what, _LESS_LOAD)
+    yield from advise_boards(pole)
     for loc, key_file in key_files(pole):
         if is_open_to_others(key_file):
             yield Finding(loc, f"other users of this computer may read the key in {key_file}", "chmod 600 it")

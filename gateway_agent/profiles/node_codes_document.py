@@ -13,7 +13,8 @@ _HEAD = """# The numbers of a node
 Made by `make gen` from `protocols/*_codes.py` and `gateway_agent/profiles/node_codes_document.py`; do not edit.
 
 A node speaks in numbers; the agent's log, alarms and commands have them as sentences. Where each stands among the
-registers is told in [node-map.md](node-map.md), what a node does in [node.md](node.md).
+registers is told in [node-map.md](node-map.md), what a node does in [node.md](node.md). Where nothing stands under
+"what to do", nothing is to be done.
 """
 
 
@@ -21,7 +22,7 @@ registers is told in [node-map.md](node-map.md), what a node does in [node.md](n
 class Group:
     """One table: the constants of a module of `protocols` from `first` to `last` in its order, and what to do by name.
 
-    `is_bit`: the numbers are bits of a register.
+    `is_bit`: the numbers are bits of a register. `names` has the names that are not those of the constants.
     """
 
     title: str
@@ -31,8 +32,10 @@ class Group:
     mends: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
     is_bit: bool = False
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
+_FLASH = "the flash is full or worn: change the board"
 _SEND_AGAIN = "send it again; the node goes on at the block it had"
 _BUILD_AGAIN = "build the bundle again with `make bundle`"
 _SENSOR = "look at the sensor, its cable and its air path"
@@ -57,7 +60,7 @@ _GROUPS = (
         "SAFE_WITHOUT_TABLE",
         {
             "SAFE_AFTER_CRASHES": "it ends by itself after a good hour; send an update if the crashes come again",
-            "SAFE_WITHOUT_TABLE": "unit 247 at 19200 8N1: send settings, or write `node.tab` over USB",
+            "SAFE_WITHOUT_TABLE": "`gatepost node-settings --no-table`, or write `node.tab` over USB",
         },
         "Register `safe_mode`. In safe mode pole bus, events, log, settings and update are served; the lamp is lit.",
     ),
@@ -80,14 +83,40 @@ _GROUPS = (
         "NODE_STARTED",
         "UPDATE_WENT_BACK",
         {
+            "NODE_STARTED": "see why the node has started, above",
+            "INPUT_RAISED": "send somebody, as the input's meaning demands",
             "DEVICE_LOST": "look at the device's supply, its A/B wires and unit id",
             "LAMP_FAILED": "see the lamp's reasons below",
             "EVENTS_LOST": "the gateway was away for too long, or an input chatters",
-            "FLASH_FAILED": "the flash is full or worn: change the board",
+            "FLASH_FAILED": _FLASH,
             "SAFE_MODE": "see what the node serves, above",
             "UPDATE_WENT_BACK": "see the update's reasons below",
+            "LAMP_FAULT_FIRST": "see the faults of the lamp below",
+            "MANHOLE_ALARM_FIRST": "see the alarms of a manhole below",
         },
-        "Numbers from 20 are faults of the lamp, from 40 alarms of the manhole, by the bit of the tables below.",
+        "Numbers 20 to 29 are faults of the lamp, 40 to 53 alarms of the manhole, by the bit of the tables below.",
+        names={"LAMP_FAULT_FIRST": "lamp-failure to lamp-cycling", "MANHOLE_ALARM_FIRST": "cover-open to sensor-fault"},
+    ),
+    Group(
+        "Qualities",
+        "quality",
+        "GOOD",
+        "SHORT_CIRCUIT",
+        {
+            "NEVER": "wait one period; then as for no-answer",
+            "NO_ANSWER": "look at the device's supply, its A/B wires and unit id",
+            "BAD_ANSWER": "look for noise, a missing terminator, a second device with the same unit id",
+            "INVALID": "the device has no value: see its manual",
+            "RANGE": "compare model and options in pole.toml with the device; a level probe may lack supply",
+            "WARMING_UP": "wait for the profile's `warm_up_s`; in a manhole half an hour of it is a fault",
+            "STALE": "the sensor stopped to send: look at its cable",
+            "FAULT": "change the device, or see its manual",
+            "NO_ECHO": "look for foam, a cobweb, water above the sensor",
+            "STUCK": "the sensor talks but does not measure: clean or change it",
+            "WIRE_BREAK": "below 3.6 mA: look for a broken wire or a probe without supply",
+            "SHORT_CIRCUIT": "above 21 mA: look for a short in the loop or the sensor",
+        },
+        "The upper half of a slot's third register; only good makes a reading.",
     ),
     Group("Results of a lamp command", "lamp_codes", "NONE", "REFUSED"),
     Group(
@@ -162,8 +191,8 @@ _GROUPS = (
             "NOT_WHOLE": "send them again",
             "VERSION": "bring gateway and firmware to the same release",
             "SECTION": "bring gateway and firmware to the same release",
-            "TABLE": "bring gateway and firmware to the same release",
-            "FLASH": "the flash is full or worn: change the board",
+            "TABLE": "`gatepost check` the pole.toml; bring gateway and firmware to the same release",
+            "FLASH": _FLASH,
             "MEMORY": "restart the node and send them again",
             "OTHER_TERMINAL": "the unit ids of two nodes are mixed up, or the board was changed: compare the label",
             "NOTHING_SENT": "send the file before putting it into force",
@@ -188,13 +217,13 @@ _GROUPS = (
             "TOO_MANY_FILES": _BUILD_AGAIN,
             "WRONG_LENGTH": "the file was cut off on its way to the gateway: copy it again",
             "BAD_FILE": "send the bundle again",
-            "FLASH_FAILED": "the flash is full or worn: change the board",
+            "FLASH_FAILED": _FLASH,
             "INTERRUPTED": _SEND_AGAIN,
             "ABANDONED": _SEND_AGAIN,
             "NO_MEMORY": "restart the node and send it again",
             "FLASH_FULL": "leave out what the node does not need, or what else was put on its flash",
             "GATEWAY_SILENT": "look at the pole bus, then try again",
-            "DEVICES_SILENT": "the new version does not read a device that the old one read: report it",
+            "DEVICES_SILENT": "does the old version still read it? then report it; else mend the device and try again",
             "RESTARTED": "try again when the supply is steady",
             "CRASHED": "the log tells the error; report it",
             "CANNOT_START": _BUILD_AGAIN,
@@ -210,35 +239,72 @@ _GROUPS = (
             "OLD_COUNTER": "the gateway learns the counter by itself; if it goes on, somebody repeats recorded writes",
             "NOT_WHOLE": "write the whole block",
             "NO_KEY": "provision the node with the broadcast key of its pole",
-            "FLASH_FAILED": "the flash is full or worn: change the board",
+            "FLASH_FAILED": _FLASH,
         },
     ),
     Group(
         "The log",
         "log_codes",
         "STARTED",
-        "MEMORY_SHORT",
+        "IDENTITY_BROKEN",
         {
+            "IDENTITY_BROKEN": "write `factory.bin` again over USB",
+            "STARTED": "see why the node has started, above",
+            "SAFE_MODE": "see what the node serves, above",
+            "SETTINGS_REFUSED": "see why settings were refused, above",
+            "SLOT_LEFT": "see why a slot was left, above",
+            "EVENTS_LOST": "the gateway was away for too long, or an input chatters",
             "TASK_MISSING": "if it comes again, give the node another version",
             "EXCEPTION": "report it with the console's text",
-            "FLASH_FAILED": "the flash is full or worn: change the board",
-            "TABLE_BROKEN": "send settings, or write `node.tab` over USB",
+            "FLASH_FAILED": "error 28: it is full, remove what is not the node's; else it is worn: change the board",
+            "TABLE_BROKEN": "`gatepost node-settings`, with `--no-table` where it listens as unit 247",
             "MEMORY_SHORT": "give the node fewer devices, or report it",
         },
         "File 60003; the agent reads it and puts each entry into its own log.",
     ),
+    Group(
+        "What is wrong with a node table",
+        "errors",
+        "SHORT",
+        "VERSION",
+        {
+            "SHORT": "send settings again, or write `node.tab` again over USB",
+            "CRC": "send settings again, or write `node.tab` again over USB",
+            "LENGTH": "send settings again, or write `node.tab` again over USB",
+            "VALUE": "bring gateway and firmware to the same release",
+            "VERSION": "bring gateway and firmware to the same release",
+        },
+        "The value of the log's entry 9, where no table is found whole; the others are told by the agent of answers.",
+    ),
 )
+
+
+def untold_constants(protocols: Path) -> list[str]:
+    """The numbers of `protocols/*_codes.py` that are in no table, or in one without a meaning."""
+    told: set[tuple[str, str]] = set()
+    for group in _GROUPS:
+        told.update((group.module, name) for name, _, meaning in _chosen(group, protocols) if meaning)
+    return [
+        f"{file.stem}.{name}"
+        for file in sorted(protocols.glob("*_codes.py"))
+        for name, _, _ in _constants(file)
+        if (file.stem, name) not in told
+    ]
 
 
 def node_codes_document(protocols: Path) -> str:
     """The whole document; `protocols` is the folder of the modules."""
-    modules = {group.module: list(_constants(protocols / f"{group.module}.py")) for group in _GROUPS}
-    return "\n".join([_HEAD, *(_table(group, modules[group.module]) for group in _GROUPS)])
+    return "\n".join([_HEAD, *(_table(group, _chosen(group, protocols)) for group in _GROUPS)])
 
 
-def _table(group: Group, constants: list[tuple[str, int, str]]) -> str:
+def _chosen(group: Group, protocols: Path) -> list[tuple[str, int, str]]:
+    """The constants of a group."""
+    constants = list(_constants(protocols / f"{group.module}.py"))
     names = [name for name, _, _ in constants]
-    chosen = constants[names.index(group.first) : names.index(group.last) + 1]
+    return constants[names.index(group.first) : names.index(group.last) + 1]
+
+
+def _table(group: Group, chosen: list[tuple[str, int, str]]) -> str:
     unknown = group.mends.keys() - {name for name, _, _ in chosen}
     if unknown:
         raise LookupError(f"protocols/{group.module}.py has no {', '.join(sorted(unknown))} among {group.title}")
@@ -249,8 +315,9 @@ def _table(group: Group, constants: list[tuple[str, int, str]]) -> str:
     lines += [f"| {head} | name | meaning | what to do |", "|--:|---|---|---|"]
     for place, (name, number, meaning) in enumerate(chosen):
         # The first of a group begins with what the whole group is.
-        told = meaning.partition(": ")[2].capitalize() if place == 0 and ": " in meaning else meaning
-        lines.append(f"| {number} | {name.lower().replace('_', '-')} | {told} | {group.mends.get(name, '')} |")
+        told = meaning.partition(": ")[2] if place == 0 and ": " in meaning else meaning
+        called = group.names.get(name, name.lower().replace("_", "-"))
+        lines.append(f"| {number} | {called} | {told[:1].upper()}{told[1:]} | {group.mends.get(name, '')} |")
     lines.append("")
     return "\n".join(lines)
 

@@ -108,7 +108,7 @@ def test_the_commands_make_a_key_and_a_bundle(tmp_path: Path) -> None:
     ("words", "said"),
     [
         (["--version", "1.2"], "is no version"),
-        (["--version", "1.2.3", "--minimum", "2.0.0"], "above the version itself"),
+        (["--version", "1.2.3", "--minimum", "2.0.0"], "no node takes that"),
         (["--key", "/nowhere/key.pem"], "cannot be read"),
         (["--board", "no-such-board"], "no-such-board"),
         (["--out", "/dev/null/new.gpb"], "cannot be written"),

@@ -61,10 +61,12 @@ def test_a_node_is_updated_over_the_port_of_its_pole(tmp_path: Path, has_table: 
             lay_key(tmp_path)
             (tmp_path / "node.tab").write_bytes(b"")
         await bench.power_on()
-        pole = pole_at(tmp_path, SerialPort("command", bench.pole).path)
+        port = SerialPort("command", bench.pole)
+        pole = pole_at(tmp_path, port.path)
         content = bundle_of(NEW, board=1 if has_table else 2).content
         outcome = await update_node.send(pole, pole.nodes[0], content, bench.clock, has_table=has_table, quiet=True)
         expected = ("kept", 0) if has_table else ("refused", update_codes.OTHER_BOARD)
         assert (outcome.result, outcome.reason) == expected, outcome
+        port.close()
 
     on_bench(tmp_path, table_of(), body)

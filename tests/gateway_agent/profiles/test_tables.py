@@ -1,5 +1,6 @@
 """What is made from the profiles is fresh, and staleness is told."""
 
+import re
 from array import array
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from gateway_agent.profiles import load_profile, tables
 from gateway_agent.profiles.load import profile_directory
+from gateway_agent.profiles.node_codes_document import untold_constants
 from protocols import frame, node_map, node_table, node_table_layout, quality
 from tests.firmware.sensor_tables import pole_of, table_and_slots
 
@@ -62,6 +64,30 @@ def test_the_node_map_has_the_addresses_of_the_profile() -> None:
     assert node_map.EVENT_REGISTERS == 10
     assert node_map.SLOT == 0x0200
     assert node_map.SLOT_COUNT == node_table_layout.MAX_SLOTS
+
+
+def test_every_number_of_a_node_stands_in_the_document_with_its_meaning() -> None:
+    marks = {"NO_SLOT", "LEVEL_UNKNOWN", "RESUME", "FAULT_COUNT", "ALARM_COUNT", "NO_ALARM"}
+    assert {name.partition(".")[2] for name in untold_constants(ROOT / "protocols")} == marks
+
+
+def test_what_the_nodes_page_points_at_is_there() -> None:
+    text = (ROOT / "docs" / "node.md").read_text(encoding="utf-8")
+    codes = (ROOT / "docs" / "node-codes.md").read_text(encoding="utf-8")
+    headings = {head.lower().replace(" ", "-").replace("'", "") for head in re.findall(r"(?m)^## (.+)$", codes)}
+    links = re.findall(r"\]\(([^)#]+)(?:#([^)]+))?\)", text)
+    assert len(links) > 20
+    for file, anchor in links:
+        assert (ROOT / "docs" / file).exists(), file
+        assert not anchor or (file == "node-codes.md" and anchor in headings), anchor
+    for name in set(re.findall(r'_(?:FILE|NAME) = "([a-z]+)"', _node_sources())):
+        assert f"`{name}.a\\|b`" in text, name
+
+
+def _node_sources() -> str:
+    """The sources of the modules that keep two copies of something."""
+    texts = [file.read_text(encoding="utf-8") for file in (ROOT / "firmware" / "node").glob("*.py")]
+    return "\n".join(text for text in texts if "two_copies" in text)
 
 
 def test_the_worked_example_of_a_serial_sensor_reads_the_frame_that_it_is_made_for(tmp_path: Path) -> None:
