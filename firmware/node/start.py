@@ -128,11 +128,11 @@ def _reason(cause: int, stamp: int) -> int:
         return start_codes.DEEP_SLEEP
     if stamp == board.STAMP_EXCEPTION:
         return start_codes.EXCEPTION
-    if stamp != board.STAMP_OWN_RESET:
-        if cause == board.WATCHDOG_RESET:
-            return start_codes.POWER if stamp == board.STAMP_NONE else start_codes.WATCHDOG
-        if cause == board.HARD_RESET:
-            return start_codes.POWER if stamp == board.STAMP_NONE else start_codes.PANIC
+    if cause == board.WATCHDOG_RESET:
+        # With the stamp of an own reset: what was started then hung before it had stamped anything itself.
+        return start_codes.POWER if stamp == board.STAMP_NONE else start_codes.WATCHDOG
+    if cause == board.HARD_RESET and stamp != board.STAMP_OWN_RESET:
+        return start_codes.POWER if stamp == board.STAMP_NONE else start_codes.PANIC
     return start_codes.OWN_RESET
 
 

@@ -106,6 +106,6 @@ print(late.end_send(), port.level)
 
 
 def test_a_transmitter_that_is_late_has_its_character_of_time_after_it_is_done() -> None:
-    said = run_script(dict(firmware_files()), LATE).split("\n")
+    said = run_script(dict(firmware_files(beside=[LATE])), LATE).split("\n")
     nine_characters, one_character = "10", "2"  # in milliseconds, rounded up
     assert said[:6] == [f"{nine_characters} 1", *[f"{one_character} 1"] * 3, "0 0", "0 0"], said

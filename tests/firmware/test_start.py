@@ -296,7 +296,7 @@ def test_a_start_folder_that_cannot_be_loaded_is_tried_again_and_again(tmp_path:
         choice.write_bytes(b"no bytecode at all")
         await bench.power_on()
         await asyncio.sleep(17)
-        assert bench.machine.starts == 4
+        assert bench.machine.starts > 3
         assert bench.machine.printed
         bench.machine.printed.clear()
         choice.write_bytes(whole)
