@@ -53,5 +53,5 @@ def main() -> None:
     try:
         asyncio.run(_live())
     except KeyboardInterrupt:
-        board.stamp(board.STAMP_OWN_RESET)
+        board.stamp(board.STAMP_CONSOLE)
         raise

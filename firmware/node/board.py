@@ -200,6 +200,7 @@ STAMP_OWN_RESET = const(1)
 STAMP_EXCEPTION = const(2)
 STAMP_MISSING_TASK = const(3)
 STAMP_RUNNING = const(4)
+STAMP_CONSOLE = const(5)
 
 _STAMP_MARK = b"GPs"
 _STAMP_BYTES = const(7)

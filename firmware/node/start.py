@@ -128,6 +128,8 @@ def _reason(cause: int, stamp: int) -> int:
         return start_codes.DEEP_SLEEP
     if stamp == board.STAMP_EXCEPTION:
         return start_codes.EXCEPTION
+    if stamp == board.STAMP_CONSOLE:
+        return start_codes.OWN_RESET
     if cause == board.WATCHDOG_RESET:
         # With the stamp of an own reset: what was started then hung before it had stamped anything itself.
         return start_codes.POWER if stamp == board.STAMP_NONE else start_codes.WATCHDOG

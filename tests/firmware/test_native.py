@@ -179,7 +179,7 @@ inputs.Inputs.run = run
 try:
     app.main()
 except KeyboardInterrupt:
-    print(board.take_stamp()[0], board.STAMP_OWN_RESET)
+    print(board.take_stamp()[0], board.STAMP_CONSOLE)
 """
 
 
@@ -196,8 +196,8 @@ def run_native(flash: Path, program: str) -> str:
 
 
 def test_ctrl_c_at_the_console_is_no_crash(tmp_path: Path) -> None:
-    stamp, own_reset = run_native(tmp_path, INTERRUPTED).split()
-    assert stamp == own_reset
+    stamp, console = run_native(tmp_path, INTERRUPTED).split()
+    assert stamp == console
 
 
 def test_the_firmware_runs_under_a_native_micropython(tmp_path: Path) -> None:

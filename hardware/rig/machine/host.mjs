@@ -7,11 +7,9 @@
 // Frames on the file descriptor that the options name: u32 little-endian length, then a body that `lockstep.py` describes.
 
 import fs from "node:fs";
-import net from "node:net";
 import path from "node:path";
-import process from "node:process";
-import { pathToFileURL } from "node:url";
 
+const { process } = globalThis; // to import it would load the standard streams, which takes longer than a short test
 const options = JSON.parse(process.argv[2]);
 
 // ---- time: the machine sees only the rig's clock ------------------------------------------------------------------
@@ -37,7 +35,7 @@ function look() {
 
 function addTimer(callback, delay, args, every) {
   const id = nextTimerId++;
-  timers.set(id, { at: now + spun + Math.max(0, Number(delay) || 0), callback, args, every });
+  timers.set(id, { id, at: now + spun + Math.max(0, Number(delay) || 0), callback, args, every });
   return id;
 }
 
@@ -49,7 +47,7 @@ performance.now = look;
 // ---- chance: MicroPython seeds `random` from here; the rig's seed makes it the same again (xorshift32) -------------
 
 let chance = (options.random_seed >>> 0) || 1;
-globalThis.crypto.getRandomValues = (array) => {
+function getRandomValues(array) {
   for (let index = 0; index < array.length; index++) {
     chance ^= chance << 13;
     chance ^= chance >>> 17;
@@ -57,21 +55,22 @@ globalThis.crypto.getRandomValues = (array) => {
     array[index] = chance;
   }
   return array;
-};
+}
+Object.defineProperty(globalThis, "crypto", { value: { getRandomValues } });
 
+// The one that is due first; of two at the same time the older one.
 function nextTimer() {
   let best = null;
-  for (const [id, timer] of timers) if (best === null || timer.at < best.at) best = { id, at: timer.at };
+  for (const timer of timers.values()) if (best === null || timer.at < best.at) best = timer;
   return best;
 }
 
 function runDue() {
   for (let n = 0; n < CALLBACKS_PER_STEP; n++) {
-    const due = nextTimer();
-    if (due === null || due.at > now) return;
-    const timer = timers.get(due.id);
+    const timer = nextTimer();
+    if (timer === null || timer.at > now) return;
     if (timer.every > 0) timer.at += timer.every;
-    else timers.delete(due.id);
+    else timers.delete(timer.id);
     guarded(() => timer.callback(...timer.args));
   }
   crash("the machine keeps itself busy without letting time pass");
@@ -261,6 +260,19 @@ function hostPath(name) {
   return path.join(options.flash, name.slice(FLASH.length));
 }
 
+// An import looks for most files in vain: Emscripten's own error would ask the machine for its text each time.
+class FileError {
+  name = "ErrnoError";
+
+  constructor(errno) {
+    this.errno = errno;
+  }
+
+  toString() {
+    return `file error ${this.errno}`;
+  }
+}
+
 function loadFlash(FS, folder, inside) {
   FS.mkdir(inside);
   for (const entry of fs.readdirSync(folder, { withFileTypes: true })) {
@@ -361,6 +373,7 @@ function keepFlash(FS) {
 
 let machine = null;
 let printed = [];
+let showHeap = null;
 
 function print(line) {
   if (printed !== null) printed.push(line);
@@ -368,11 +381,12 @@ function print(line) {
 }
 
 async function start() {
-  const { loadMicroPython } = await import(pathToFileURL(options.micropython).href);
+  const { loadMicroPython } = await import(options.micropython);
   machine = await loadMicroPython({ heapsize: options.heap_size ?? options.heap_bytes, pystack: options.stack_words ?? 2048, stdout: print, stderr: print, linebuffer: true });
   printed = null;
   globalThis.rig_ports = ports;
   const FS = machine.FS;
+  FS.ErrnoError = FileError;
   loadFlash(FS, options.shims, "/rig");
   if (options.flash) {
     loadFlash(FS, options.flash, FLASH);
@@ -380,6 +394,7 @@ async function start() {
   } else FS.mkdir(FLASH);
   FS.chdir(FLASH);
   guarded(() => machine.runPython(`import sys\nsys.path.append("/rig")\nimport rig_boot\nrig_boot.prepare(${options.hide ? "True" : "False"})`));
+  showHeap = machine.pyimport("rig_boot").show_heap;
   guarded(() => machine.runPython("import rig_boot\nrig_boot.measure()"));
 }
 
@@ -406,19 +421,29 @@ function runScript(script) {
   guarded(() => machine.runPython(`import rig_boot\nrig_boot.run("/rig_script.py")`));
 }
 
-function information() {
+function printedBy(work) {
   const lines = [];
   printed = lines;
   const kept = outputs;
   outputs = [];
-  guarded(() => machine.runPython("import gc\ngc.collect()")); // the port collects when this call has ended
-  guarded(() => machine.runPython("import rig_boot\nrig_boot.report()"));
+  guarded(work);
   outputs = kept;
   printed = null;
+  return lines;
+}
+
+function information() {
+  guarded(() => machine.runPython("import gc\ngc.collect()")); // the port collects when this call has ended
+  const lines = printedBy(() => machine.runPython("import rig_boot\nrig_boot.report()"));
   return { lines, wasm_bytes: memory.buffer.byteLength };
 }
 
-const IN_STEP = 1, IN_BOOT = 2, IN_SCRIPT = 3, IN_INFO = 4;
+// The heap as it is: to collect here would do the program's work for it.
+function glance() {
+  return { lines: printedBy(showHeap) };
+}
+
+const IN_STEP = 1, IN_BOOT = 2, IN_SCRIPT = 3, IN_INFO = 4, IN_GLANCE = 5;
 const EVENT_UART_RX = 1, EVENT_PIN = 2, EVENT_ADC = 3, EVENT_CUT = 4, EVENT_I2C = 5;
 
 function applyEvents(body, offset) {
@@ -459,6 +484,7 @@ function handle(body) {
   const command = body[0];
   now = Math.max(now, body.readDoubleLE(1));
   if (command === IN_INFO) return text(JSON.stringify(information()));
+  if (command === IN_GLANCE) return text(JSON.stringify(glance()));
   if (command === IN_BOOT) boot();
   else if (command === IN_SCRIPT) runScript(body.subarray(9).toString("utf8"));
   else applyEvents(body, 9);
@@ -472,20 +498,42 @@ function handle(body) {
   return Buffer.concat([f64(at), u32(heap), ...outputs]);
 }
 
-await start();
-const socket = new net.Socket({ fd: options.descriptor });
-let waiting = Buffer.alloc(0);
-const send = (body) => socket.write(Buffer.concat([u32(body.length), body]));
-send(Buffer.concat([f64(Infinity), u32(0), ...outputs]));
-socket.on("data", (chunk) => {
-  waiting = waiting.length ? Buffer.concat([waiting, chunk]) : chunk;
-  while (waiting.length >= 4) {
-    const length = waiting.readUInt32LE(0);
-    if (waiting.length < 4 + length) return;
-    const body = waiting.subarray(4, 4 + length);
-    waiting = waiting.subarray(4 + length);
-    send(handle(body));
+// ---- the wire: one frame is read, worked off and answered before the next one is looked at ---------------------------
+
+// Node.js itself gets a turn now and then: there it frees what the machine's proxies have let go.
+const FRAMES_PER_TURN = 64;
+let incoming = Buffer.alloc(1 << 16);
+let filled = 0;
+
+// The next frame's body, or null when the rig has hung up. Blocks: there is nothing else to do meanwhile.
+function receive() {
+  for (;;) {
+    const length = filled < 4 ? 0 : 4 + incoming.readUInt32LE(0);
+    if (length && filled >= length) {
+      const body = Buffer.from(incoming.subarray(4, length));
+      incoming.copyWithin(0, length, filled);
+      filled -= length;
+      return body;
+    }
+    if (length > incoming.length) incoming = Buffer.concat([incoming], length);
+    const count = fs.readSync(options.descriptor, incoming, filled, incoming.length - filled, null);
+    if (count === 0) return null;
+    filled += count;
   }
-});
-socket.on("end", () => process.exit(0));
-socket.on("error", () => process.exit(0));
+}
+
+function send(body) {
+  const frame = Buffer.concat([u32(body.length), body]);
+  for (let sent = 0; sent < frame.length; ) sent += fs.writeSync(options.descriptor, frame, sent);
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+await start();
+send(Buffer.concat([f64(Infinity), u32(0), ...outputs]));
+for (let frames = 1; ; frames++) {
+  const body = receive();
+  if (body === null) process.exit(0);
+  send(handle(body));
+  await (frames % FRAMES_PER_TURN ? null : turn());
+}

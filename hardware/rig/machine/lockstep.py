@@ -1,14 +1,16 @@
 """The wire between the rig and one Node.js host (`host.mjs`): one frame there, one frame back, nothing in between.
 
-A frame is a u32 little-endian length and a body. To the host: u8 command (1 step, 2 boot, 3 script, 4 information),
-f64 time in ms, then events (1 UART bytes: u8 uart, u32 length, bytes; 2 pin: u8 pin, u8 level; 3 ADC: u8 pin,
-u32 microvolts; 4 power cut: u32 number of the operation, u8 1 after it; 5 an I2C device: u8 address, u32 length, its
-256 registers, none when it is gone) or the script's text. Back: f64 time of the next timer in ms (infinity when there
-is none; for a machine that starts again when it ended), u32 bytes of heap in use at this yield (0 unless `watch_heap`
-asks for it), then outputs, read by `Reply`. The call blocks, for the machine runs only while the rig waits for it.
+A frame is a u32 little-endian length and a body. To the host: u8 command (1 step, 2 boot, 3 script, 4 information,
+5 a glance at the heap), f64 time in ms, then events (1 UART bytes: u8 uart, u32 length, bytes; 2 pin: u8 pin, u8 level;
+3 ADC: u8 pin, u32 microvolts; 4 power cut: u32 number of the operation, u8 1 after it; 5 an I2C device: u8 address, u32
+length, its 256 registers, none when it is gone) or the script's text. Back: f64 time of the next timer in ms (infinity
+when there is none; for a machine that starts again when it ended), u32 bytes of heap in use at this yield (0 unless
+`watch_heap` asks for it), then outputs, read by `Reply`. The call blocks, for the machine runs only while the rig waits
+for it.
 """
 
 import contextlib
+import functools
 import json
 import socket
 import struct
@@ -22,10 +24,11 @@ from hardware.rig.machine.node_js import find_node
 HERE = Path(__file__).parent
 MICROPYTHON = HERE / "node_modules/@micropython/micropython-webassembly-pyscript/micropython.mjs"
 
-_STEP, _BOOT, _SCRIPT, _INFORMATION = 1, 2, 3, 4
+_STEP, _BOOT, _SCRIPT, _INFORMATION, _GLANCE = 1, 2, 3, 4, 5
 _EVENT_UART, _EVENT_PIN, _EVENT_ADC, _EVENT_CUT, _EVENT_I2C = 1, 2, 3, 4, 5
 _OUT_UART, _OUT_SETUP, _OUT_PIN, _OUT_TEXT, _OUT_END, _OUT_RTC, _OUT_OPERATION, _OUT_I2C = 1, 2, 3, 4, 5, 6, 7, 8
 _ANSWER_WITHIN_S = 120.0
+_node = functools.cache(find_node)  # to ask a Node.js for its version takes as long as a short test
 
 
 class MachineError(Exception):
@@ -97,14 +100,14 @@ class Host:
         near.settimeout(_ANSWER_WITHIN_S)
         self._socket = near
         everything = {
-            "micropython": str(MICROPYTHON),
+            "micropython": MICROPYTHON.as_uri(),
             "shims": str(HERE / "shims"),
             "descriptor": far.fileno(),
             **options,
         }
         with far:
             self._process = subprocess.Popen(
-                [str(find_node()), str(HERE / "host.mjs"), json.dumps(everything)],
+                [str(_node()), str(HERE / "host.mjs"), json.dumps(everything)],
                 pass_fds=(far.fileno(),),
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C at a terminal is for the rig, which then ends its machines in order
@@ -129,8 +132,16 @@ class Host:
         return self._exchange(struct.pack("<Bd", _SCRIPT, 0.0) + text.encode())
 
     def information(self) -> dict[str, Any]:
-        """`lines` that the machine prints of itself (implementation, version, heap) and `wasm_bytes`."""
-        self._send(struct.pack("<Bd", _INFORMATION, 0.0))
+        """`lines` that the machine prints of itself (implementation, version, heap) after a collection, and
+        `wasm_bytes`."""  # fmt: skip
+        return self._ask(_INFORMATION)
+
+    def glance(self) -> dict[str, Any]:
+        """`lines` that the machine prints of its heap as it is, without a collection."""
+        return self._ask(_GLANCE)
+
+    def _ask(self, command: int) -> dict[str, Any]:
+        self._send(struct.pack("<Bd", command, 0.0))
         body = self._receive_body()
         found: dict[str, Any] = json.loads(body[4:])
         return found

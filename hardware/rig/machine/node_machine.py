@@ -244,11 +244,16 @@ class NodeMachine:
             self._timer = asyncio.get_running_loop().call_at(self._origin_s + next_ms / 1000, self._due)
 
     def _watch_heap(self) -> None:
-        """The WebAssembly machine grows its heap rather than fail; a real board would have died here."""
+        """The WebAssembly machine grows its heap rather than fail; a real board would have died here.
+
+        It also grows where a board would have collected, so that only what a collection leaves is held against it.
+        """
         now = asyncio.get_running_loop().time()
         if now < self._heap_check_s or self._host is None:
             return
         self._heap_check_s = now + _HEAP_CHECK_EVERY_S
+        if _heap_total(self._host.glance()) <= self.heap_bytes:
+            return
         total = _heap_total(self._host.information())
         if total > self._heap_size:
             self.ends.append(("crash", f"MemoryError: {total} bytes of heap where a board has {self.heap_bytes}"))

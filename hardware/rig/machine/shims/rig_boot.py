@@ -111,8 +111,9 @@ _inside_frozen = [0]
 
 def _looks_like_esp32(name, *rest):
     # A frozen module may import what it likes: on the ESP32 it is C, or frozen with other insides.
-    top = name.split(".")[0]
-    if _inside_frozen[0] or _is_file(top):
+    dot = name.find(".")
+    top = name if dot < 0 else name[:dot]
+    if _inside_frozen[0] or (name in sys.modules and top in _ON_ESP32) or _is_file(top):
         return _own_import(name, *rest)
     if top not in _ON_ESP32 and not top.startswith("rig_"):
         raise ImportError("no module named '" + name + "'")
@@ -166,4 +167,8 @@ def report():
     print(sys.implementation)
     print(sys.version)
     print(gc.mem_alloc())
+    show_heap()
+
+
+def show_heap():
     micropython.mem_info()
