@@ -1,10 +1,11 @@
-"""The operations of a real update, done again on a real littlefs that loses its power at every program and erase.
+"""The operations of a real change, done again on a real littlefs that loses its power at every program and erase.
 
-The node's operations on its flash are recorded in one update from "begin" to "kept" and repeated on littlefs, set up as
-MicroPython sets it up on the ESP32. At each program and each erase the power is cut: nothing of it is done, or its
-first half. Then the file system is mounted again and read wholly: it must hold what the machine's own flash would hold
-before, within or after that operation (so this also shows that the rig's flash behaves as littlefs does), and it must
-take a new file. The control writes files through to the flash before they are closed: half of them must be found.
+The node's operations on its flash are recorded in one update, from "begin" to "kept", in one change of settings, and in
+one run of events, each with the starts before and after it. They are repeated on littlefs, set up as MicroPython sets
+it up on the ESP32. At each program and each erase the power is cut: nothing of it is done, or its first half. Then the
+file system is mounted again and read wholly: it must hold what the machine's own flash would hold before, within or
+after that operation (so this also shows that the rig's flash behaves as littlefs does), and it must take a new file.
+The controls write files through to the flash before they are closed: half of them must be found.
 """
 
 import contextlib
@@ -16,10 +17,13 @@ from pathlib import Path
 from littlefs import LFSFileFlag, LittleFS, LittleFSError, UserContext, lfs
 
 from hardware.rig.clock import RigClock, run_virtual
-from hardware.rig.machine import NodeMachine
+from hardware.rig.machine import NodeMachine, build_flash
 from hardware.rig.machine.lockstep import Operation
+from tests.faults import node_event, node_settings
+from tests.faults._cuts import Change, play
+from tests.faults._progress import OnProgress, silent
 from tests.faults.node import Row
-from tests.faults.node_update_cut import Scene, make_scene
+from tests.faults.node_update_cut import make_scene
 from tests.firmware.update_bench import SENSOR, linked
 from tests.firmware.workbench import START_UNIX_S, Device, Workbench
 
@@ -95,15 +99,24 @@ class Step:
         return b"".join(one.content for one in self.operations if one.kind == "write")
 
 
-def record_update(scene: Scene) -> list[Operation]:
-    """What a node does to its flash in an update that is kept."""
+@dataclass(frozen=True)
+class Recording:
+    """A littlefs as it was at first, what it held, and what the node then did to its flash."""
+
+    image: bytes
+    tree: Tree
+    operations: list[Operation]
+
+
+def record_update() -> Recording:
+    """An update that is kept."""
     found: list[Operation] = []
 
     async def main(clock: RigClock) -> None:
         machine = await NodeMachine.start("node", scene.template, clock=clock)
         machine.records_flash = True
         bench = Workbench(clock, machine, 9600)
-        Device(bench.sensors, SENSOR, {0: 7})
+        Device(bench.sensors, SENSOR, {0: 7, 1: 7})
         await bench.power_on()
         async with linked(bench) as gateway:
             outcome = await gateway.update(scene.content).run()
@@ -112,8 +125,22 @@ def record_update(scene: Scene) -> list[Operation]:
             raise RuntimeError(outcome.sentence)
         found.extend(machine.operations)
 
-    run_virtual(main, start_unix_ms=START_UNIX_S * 1000)
-    return found
+    with tempfile.TemporaryDirectory() as folder:
+        scene = make_scene(Path(folder))
+        image, tree = first_image(scene.template)
+        run_virtual(main, start_unix_ms=START_UNIX_S * 1000)
+    return Recording(image, tree, found)
+
+
+def record_change(change: Change) -> Recording:
+    """A change of settings, or events, that goes through without a cut."""
+    with tempfile.TemporaryDirectory() as folder:
+        flash = build_flash(Path(folder), change.table)
+        image, tree = first_image(flash)
+        outcome = play(change, flash=flash)
+    if not outcome.verdict.survived:
+        raise RuntimeError(f"the change fails without any cut: {outcome.verdict}")
+    return Recording(image, tree, outcome.recorded)
 
 
 def steps_of(operations: Sequence[Operation]) -> Iterator[Step]:
@@ -168,10 +195,11 @@ def _do(files: LittleFS, step: Step, through: bool) -> None:
     if first.kind == "open":
         # The library's own file objects close once more when they go away, which littlefs takes amiss after an error.
         file = lfs.file_open(files.fs, name, _FLAGS[first.other])
-        for piece in _pieces(step.content, _SYNC_BYTES if through else len(step.content) or 1):
-            lfs.file_write(files.fs, file, piece)
-            if through:
-                lfs.file_sync(files.fs, file)
+        for one in step.operations:
+            for piece in _pieces(one.content, _SYNC_BYTES if through else len(one.content) or 1):
+                lfs.file_write(files.fs, file, piece)
+                if through:
+                    lfs.file_sync(files.fs, file)
         lfs.file_close(files.fs, file)
     elif first.kind == "mkdir":
         files.mkdir(name)
@@ -240,11 +268,9 @@ def is_right_after_cut(image: bytes, step: Step, states: list[Tree], cut_at: int
         return bool(file.read() == b"new")
 
 
-def _run(case: str, through: bool, every: int) -> Row:
-    with tempfile.TemporaryDirectory() as folder:
-        scene = make_scene(Path(folder))
-        image, tree = first_image(scene.template)
-        steps = list(steps_of(record_update(scene)))
+def _run(case: str, made: Recording, through: bool, every: int, on_progress: OnProgress) -> Row:
+    steps = list(steps_of(made.operations))
+    image, tree = made.image, made.tree
     tried = right = 0
     for number, step in enumerate(steps):
         states = states_of(tree, step)
@@ -255,6 +281,7 @@ def _run(case: str, through: bool, every: int) -> Row:
                     tried += 1
                     right += is_right_after_cut(image, step, states, cut_at, torn, through)
         image, tree = after, states[-1]
+        on_progress(number + 1, len(steps))
     return {
         "case": case,
         "tried": tried,
@@ -262,18 +289,46 @@ def _run(case: str, through: bool, every: int) -> Row:
         "lost": 0,
         "duplicated": 0,
         "wrong": tried - right,
+        "operations": len(made.operations),
         "steps": len(steps),
     }
 
 
-def littlefs_cut(every: int = 1) -> Row:
-    """Every program and erase of every step, or of each `every`-th."""
-    return _run("node/update-cut-littlefs", False, every)
+def update_on_littlefs(on_progress: OnProgress = silent, every: int = 1) -> Row:
+    """Every program and erase of every step of an update, or of each `every`-th step."""
+    return _run("node/update-cut-littlefs", record_update(), False, every, on_progress)
 
 
-def littlefs_cut_control(every: int = 20) -> Row:
+def update_on_littlefs_control(on_progress: OnProgress = silent, every: int = 20) -> Row:
     """The same with files that are written through."""
-    return _run("node/update-cut-littlefs-control", True, every)
+    return _run("node/update-cut-littlefs-control", record_update(), True, every, on_progress)
 
 
-CASES = {"node/update-cut-littlefs": littlefs_cut, "node/update-cut-littlefs-control": littlefs_cut_control}
+def settings_on_littlefs(on_progress: OnProgress = silent, every: int = 1) -> Row:
+    """The same for a change of settings."""
+    return _run("node/settings-cut-littlefs", record_change(node_settings.CHANGE), False, every, on_progress)
+
+
+def settings_on_littlefs_control(on_progress: OnProgress = silent, every: int = 1) -> Row:
+    """The same with files that are written through."""
+    return _run("node/settings-cut-littlefs-control", record_change(node_settings.CHANGE), True, every, on_progress)
+
+
+def events_on_littlefs(on_progress: OnProgress = silent, every: int = 1) -> Row:
+    """The same for events."""
+    return _run("node/event-cut-littlefs", record_change(node_event.CHANGE), False, every, on_progress)
+
+
+def events_on_littlefs_control(on_progress: OnProgress = silent, every: int = 1) -> Row:
+    """The same with files that are written through."""
+    return _run("node/event-cut-littlefs-control", record_change(node_event.CHANGE), True, every, on_progress)
+
+
+CASES = {
+    "node/update-cut-littlefs": update_on_littlefs,
+    "node/update-cut-littlefs-control": update_on_littlefs_control,
+    "node/settings-cut-littlefs": settings_on_littlefs,
+    "node/settings-cut-littlefs-control": settings_on_littlefs_control,
+    "node/event-cut-littlefs": events_on_littlefs,
+    "node/event-cut-littlefs-control": events_on_littlefs_control,
+}
