@@ -92,6 +92,8 @@ class Update:
     async def run(self) -> None:
         """Receive and check until the slot can be tried. Raises RefusedError, StoppedError, OSError or MemoryError."""
         gate = self._gate
+        if gate.total < bundle.HEAD_BYTES:
+            raise RefusedError(update_codes.WRONG_LENGTH)
         await self._go_on_with_what_is_there()
         gate.state = update_codes.RECEIVING
         patience = _PATIENCE_LOOKS

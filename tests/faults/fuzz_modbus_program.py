@@ -178,6 +178,8 @@ async def many(times):
                 sys.print_exception(error)
         if number %% 100 == 99:
             await asyncio.sleep_ms(20)
+        if counts[TRIED] %% 5000 == 0:
+            print("done", counts[TRIED])
 
 
 async def look(when):

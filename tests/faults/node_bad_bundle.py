@@ -1,32 +1,45 @@
 """Bundles that a node must not take: truncated, flipped bits, wrong key, older, foreign, oversized, hostile paths.
 
-Each is sent by the gateway's own sender to a running node, which must refuse it with the right reason, go on running
-its version, leave the files of the slot that runs untouched, and never start the bundle. `wrong` counts bundles that
-were taken, or refused for another reason. The control is a node that skips the verification.
+Each is sent to a running node as the gateway sends a bundle, also what the gateway itself would see to be none. The
+node must refuse it with the right reason, go on running its version, leave the files of the slot that runs untouched,
+and never start the bundle; after all of them its power is cut, and it must come back as it was. `wrong` counts bundles
+that were taken, or refused for another reason. The control is a node that skips the verification.
 """
 
-import asyncio
 import hashlib
 import random
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from gateway_agent.update_node import BundleError, UpdateOutcome
+from gateway_agent.collect.unit import UnitLink
+from gateway_agent.update_node import NodeUpdate, UpdateOutcome
 from hardware.bundle.bundle_writer import make_bundle, sign
 from hardware.bundle.firmware_files import Version, firmware_files, sources
 from hardware.bundle.manifest_writer import make_manifest
 from hardware.rig.clock import RigClock, run_virtual
 from hardware.rig.machine import NodeMachine, build_flash
 from protocols import bundle, update_codes
+from tests.faults._cores import on_all_cores
+from tests.faults._progress import OnProgress, silent
 from tests.faults.node import Row
-from tests.firmware.update_bench import BOARD, NEW, OLD, SENSOR, UpdateBench, lay_key, linked, other_key, signing_key
+from tests.firmware.update_bench import BOARD, NEW, OLD, SENSOR, lay_key, linked, other_key, signing_key
 from tests.firmware.workbench import START_UNIX_S, Device, Workbench, table_of
 
+SEED = 1
 _MINIMUM: Version = (0, 1, 0)
+_FEW_BYTES = 64
+_SHARES = 4
+_SILENT_LIMIT_S = 20.0
+_REASONS = (
+    "NONE", "TOO_LARGE", "BAD_MANIFEST", "BAD_SIGNATURE", "NO_KEY", "OTHER_BOARD", "OTHER_BYTECODE", "TOO_OLD",
+    "BAD_PATH", "TOO_MANY_FILES", "WRONG_LENGTH", "BAD_FILE", "FLASH_FAILED", "INTERRUPTED", "ABANDONED", "NO_MEMORY",
+)  # fmt: skip
+_NAMES = {getattr(update_codes, name): name.lower().replace("_", "-") for name in _REASONS}
 _VERIFICATION = (
     "return update_codes.BAD_SIGNATURE",
     "return 0",
@@ -49,9 +62,11 @@ def _signed(manifest: bytes, content: bytes, key: RSAPrivateKey | None = None) -
     return manifest + sign(manifest, key or signing_key()) + content
 
 
-def _small(names: dict[str, bytes] | None = None, version: Version = NEW, board: int = BOARD) -> bytes:
-    files = names or _SMALL
-    return _signed(make_manifest(files, version, (0, 0, 0), board), b"".join(files[name] for name in sorted(files)))
+def _signed_files(
+    files: dict[str, bytes], version: Version = NEW, minimum: Version = (0, 0, 0), board: int = BOARD
+) -> bytes:
+    content = b"".join(files[name] for name in sorted(files))
+    return _signed(make_manifest(files, version, minimum, board), content)
 
 
 def _whole() -> bytes:
@@ -59,40 +74,64 @@ def _whole() -> bytes:
 
 
 def bad_bundles(flips: int) -> Iterator[Bad]:
-    """One of each kind; a bit flipped in each file, in the signature and at `flips` places of the manifest."""
+    """One of each kind; a bit flipped in each file, and at `flips` places of manifest and signature."""
     whole = _whole()
+    named = _signed_files({name: content[:_FEW_BYTES] for name, content in firmware_files(NEW).items()})
+    chance = random.Random(SEED)
+    yield from _wrong_lengths(whole)
     head = bundle.manifest_bytes(whole)
-    chance = random.Random(1)
-    for place in (head + 10, len(whole) - 1, len(whole) - 20_000):
-        yield Bad(f"cut off after {place} bytes", whole[:place], (update_codes.WRONG_LENGTH,))
-    yield Bad("with something appended", whole + b"more", (update_codes.WRONG_LENGTH,))
-    yield Bad("another key", _signed(whole[:head], whole[head + 384 :], other_key()), (update_codes.BAD_SIGNATURE,))
-    yield Bad("an older version", _small(version=(0, 0, 9)), (update_codes.TOO_OLD,))
-    yield Bad("another board", _small(board=BOARD + 1), (update_codes.OTHER_BOARD,))
+    signed_by_other = _signed(whole[:head], whole[head + bundle.SIGNATURE_BYTES :], other_key())
+    yield Bad("another key", signed_by_other, (update_codes.BAD_SIGNATURE,))
+    yield Bad("no signature", whole[:head] + bytes(bundle.SIGNATURE_BYTES) + whole[head + 384 :], _FORGED)
+    yield Bad("an older version", _signed_files(_SMALL, version=(0, 0, 9)), (update_codes.TOO_OLD,))
+    yield Bad("a version below its own minimum", _signed_files(_SMALL, minimum=(0, 3, 0)), (update_codes.TOO_OLD,))
+    yield Bad("another board", _signed_files(_SMALL, board=BOARD + 1), (update_codes.OTHER_BOARD,))
+    manifest = bytearray(make_manifest(_SMALL, NEW, (0, 0, 0), BOARD))
+    manifest[18] += 1
+    yield Bad("another bytecode", _signed(bytes(manifest), b"".join(_SMALL.values())), (update_codes.OTHER_BYTECODE,))
     yield from _too_big()
     yield from _hostile_paths()
-    at = bundle.HEAD_BYTES
-    offset = head + bundle.SIGNATURE_BYTES
-    while at < head:
-        length = bundle.length_at(whole, at)
-        name = bundle.name_at(whole, at).decode()
-        if length:
-            place = offset + chance.randrange(length)
-            yield Bad(f"a bit of {name}", _flipped(whole, place, chance), (update_codes.BAD_FILE,))
-        offset += length
-        at = bundle.next_at(whole, at)
-    small = _small()
-    head = bundle.manifest_bytes(small)
+    yield from _flipped_files(named, chance)
+    places = list(_places(whole))
+    for name, place in (places[0], places[len(places) // 2], places[-1]):
+        yield Bad(f"a bit of {name}, in full", _flipped(whole, place, chance), (update_codes.BAD_FILE,))
+    small = _signed_files(_SMALL)
     for number in range(flips):
-        place = chance.randrange(head + bundle.SIGNATURE_BYTES)
+        place = chance.randrange(bundle.manifest_bytes(small) + bundle.SIGNATURE_BYTES)
         yield Bad(f"bit {number} of the manifest, byte {place}", _flipped(small, place, chance), ())
+
+
+def _wrong_lengths(whole: bytes) -> Iterator[Bad]:
+    head = bundle.manifest_bytes(whole)
+    ends = (1, bundle.HEAD_BYTES - 1, bundle.HEAD_BYTES, head // 2, head, head + 10, head + bundle.SIGNATURE_BYTES)
+    for place in (*ends, *(place for _, place in _places(whole)), len(whole) - 1):
+        yield Bad(f"cut off after {place} bytes", whole[:place], (update_codes.WRONG_LENGTH,))
+    yield Bad("with something appended", whole + b"more", (update_codes.WRONG_LENGTH,))
+
+
+def _flipped_files(named: bytes, chance: random.Random) -> Iterator[Bad]:
+    ends = [place for _, place in _places(named)][1:] + [len(named)]
+    for (name, place), end in zip(_places(named), ends, strict=True):
+        if end > place:
+            changed = _flipped(named, chance.randrange(place, end), chance)
+            yield Bad(f"a bit of {name}", changed, (update_codes.BAD_FILE,))
+
+
+def _places(whole: bytes) -> Iterator[tuple[str, int]]:
+    """Name of each file, and where its content begins."""
+    at = bundle.HEAD_BYTES
+    offset = bundle.manifest_bytes(whole) + bundle.SIGNATURE_BYTES
+    while at < bundle.manifest_bytes(whole):
+        yield bundle.name_at(whole, at).decode(), offset
+        offset += bundle.length_at(whole, at)
+        at = bundle.next_at(whole, at)
 
 
 def _too_big() -> Iterator[Bad]:
     many = {f"node/m{number:03}.mpy": b"x" for number in range(bundle.MAX_FILES + 1)}
-    yield Bad("too many files", _small(many), (update_codes.TOO_MANY_FILES,))
+    yield Bad("too many files", _signed_files(many), (update_codes.TOO_MANY_FILES,))
     large = {"node/app.mpy": bytes(bundle.MAX_CONTENT_BYTES + 1)}
-    yield Bad("too large a file", _small(large), (update_codes.TOO_LARGE,))
+    yield Bad("too large a file", _signed_files(large), (update_codes.TOO_LARGE,))
     manifest = bytearray(make_manifest(_SMALL, NEW, (0, 0, 0), BOARD))
     manifest[6:8] = (bundle.MAX_MANIFEST_BYTES + 2).to_bytes(2, "big")
     padded = bytes(manifest) + bytes(bundle.MAX_MANIFEST_BYTES + 2 - len(manifest))
@@ -116,6 +155,7 @@ def _hostile_paths() -> Iterator[Bad]:
 
 
 _PATH = (update_codes.BAD_PATH,)
+_FORGED = (update_codes.BAD_SIGNATURE,)
 
 
 def _with_entries(entries: list[bytes], content: bytes) -> bytes:
@@ -142,17 +182,21 @@ def _control_source() -> dict[str, str]:
     return {"node/update.py": source}
 
 
-async def _offer(gateway: UpdateBench, bad: Bad) -> UpdateOutcome | None:
-    """What the node makes of it; None where the sender itself saw that it is no bundle."""
-    try:
-        return await gateway.update(bad.content).send()
-    except BundleError:
-        return None
+class Careless(NodeUpdate):
+    """The gateway's sender without its own look at the bundle, so that the node sees all of them."""
+
+    def __init__(self, link: UnitLink, content: bytes) -> None:
+        self.version = 0
+        head = content[: bundle.manifest_bytes(content)] if len(content) >= bundle.HEAD_BYTES else content
+        self.digest = int.from_bytes(hashlib.sha256(head).digest()[:4], "big")
+        self._link = link
+        self._name = "node"
+        self._content = content
+        self._silent_limit_s = _SILENT_LIMIT_S
+        self._progressed_s = 0.0
 
 
-def _is_refused(bad: Bad, outcome: UpdateOutcome | None) -> bool:
-    if outcome is None:
-        return True
+def _is_refused(bad: Bad, outcome: UpdateOutcome) -> bool:
     return outcome.result == "refused" and (outcome.reason in bad.reasons if bad.reasons else outcome.reason > 0)
 
 
@@ -160,8 +204,17 @@ def _running_files(flash: Path) -> dict[str, bytes]:
     return {str(file): file.read_bytes() for file in sorted((flash / "slot_a").rglob("*")) if file.is_file()}
 
 
-def _run(case: str, bundles: list[Bad], changes: dict[str, str] | None) -> Row:
-    problems: list[str] = []
+@dataclass
+class Found:
+    """What a node made of some bundles: how often it gave each reason, and what was not as it should be."""
+
+    reasons: Counter[int]
+    problems: list[str]
+
+
+def _offer(bundles: list[Bad], changes: dict[str, str]) -> Found:
+    """Offer the bundles to one node, one after the other."""
+    found = Found(Counter(), [])
 
     async def main(clock: RigClock, flash: Path) -> None:
         machine = await NodeMachine.start("node", flash, clock=clock)
@@ -171,12 +224,16 @@ def _run(case: str, bundles: list[Bad], changes: dict[str, str] | None) -> Row:
         before = _running_files(flash)
         async with linked(bench) as gateway:
             for bad in bundles:
-                outcome = await _offer(gateway, bad)
+                outcome = await Careless(gateway.link, bad.content).send()
+                found.reasons[outcome.reason] += 1
                 if not _is_refused(bad, outcome):
-                    problems.append(f"{bad.name}: {outcome}")
+                    found.problems.append(f"{bad.name}: {outcome}")
                 elif await gateway.version() != OLD or machine.starts != 1 or _running_files(flash) != before:
-                    problems.append(f"{bad.name}: the version that runs was touched")
-                await asyncio.sleep(1)
+                    found.problems.append(f"{bad.name}: the version that runs was touched")
+            machine.kill()
+            await bench.power_on()
+            if await gateway.version() != OLD or _running_files(flash) != before:
+                found.problems.append("after the power was cut another version runs")
         await machine.stop()
 
     with tempfile.TemporaryDirectory() as folder:
@@ -186,6 +243,14 @@ def _run(case: str, bundles: list[Bad], changes: dict[str, str] | None) -> Row:
             (flash / "slot_a" / name).write_bytes(content)
         lay_key(flash, minimum=_MINIMUM)
         run_virtual(lambda clock: main(clock, flash), start_unix_ms=START_UNIX_S * 1000)
+    return found
+
+
+def _row(case: str, bundles: list[Bad], changes: dict[str, str], on_progress: OnProgress) -> Row:
+    shares = [bundles[first::_SHARES] for first in range(_SHARES)]
+    found = on_all_cores(_offer, [(share, changes) for share in shares if share], on_progress)
+    problems = [problem for one in found for problem in one.problems]
+    reasons = sum((one.reasons for one in found), Counter[int]())
     return {
         "case": case,
         "tried": len(bundles),
@@ -193,18 +258,20 @@ def _run(case: str, bundles: list[Bad], changes: dict[str, str] | None) -> Row:
         "lost": 0,
         "duplicated": 0,
         "wrong": len(problems),
+        "seed": SEED,
+        "reasons": ", ".join(f"{_NAMES.get(code, code)} {count}" for code, count in sorted(reasons.items())),
         "first_problem": problems[0] if problems else "",
     }
 
 
-def bad_bundle(flips: int = 300, every: int = 1) -> Row:
+def bad_bundle(on_progress: OnProgress = silent, flips: int = 300, every: int = 1) -> Row:
     """Every kind, or each `every`-th bundle."""
-    return _run("node/bad-bundle", list(bad_bundles(flips))[::every], None)
+    return _row("node/bad-bundle", list(bad_bundles(flips))[::every], {}, on_progress)
 
 
-def bad_bundle_control(every: int = 8) -> Row:
+def bad_bundle_control(on_progress: OnProgress = silent, every: int = 8) -> Row:
     """The same for a node that does not verify."""
-    return _run("node/bad-bundle-control", list(bad_bundles(0))[::every], _control_source())
+    return _row("node/bad-bundle-control", list(bad_bundles(0))[::every], _control_source(), on_progress)
 
 
 CASES = {"node/bad-bundle": bad_bundle, "node/bad-bundle-control": bad_bundle_control}

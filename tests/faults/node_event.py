@@ -5,7 +5,8 @@ from pathlib import Path
 
 from protocols import event_codes, node_map
 from protocols.node_table_writer import NodeTableWriter
-from tests.faults._cuts import Row, Trial, Verdict, cut_everywhere
+from tests.faults._cuts import Change, Row, Trial, Verdict, cut_everywhere, running_version
+from tests.faults._progress import OnProgress, silent
 from tests.firmware.workbench import NODE, Event, Master
 
 _COVER = 33
@@ -17,10 +18,10 @@ _KEEPER = Path(__file__).parents[2] / "firmware/node/event_keeper.py"
 
 Name = tuple[int, int]
 Content = tuple[int, int]
+Told = dict[Name, Content]
 
 
-def table() -> bytes:
-    """A node whose only device is a cover switch."""
+def _table() -> bytes:
     writer = NodeTableWriter(node_unit=NODE)
     writer.add_device(2000)
     writer.add_pin(_COVER, True, "down", 50, True)
@@ -32,23 +33,28 @@ class Gateway:
     contents."""  # fmt: skip
 
     def __init__(self, master: Master) -> None:
-        self.told: dict[Name, Content] = {}
+        self.told: Told = {}
         self.clashes = 0
         self._master = master
 
     async def take(self) -> None:
         """Read and acknowledge the window until there is nothing more. Raises TimeoutError for a node without power."""
         while True:
-            epoch = await self._master.health(node_map.IDENTITY_NODE_EPOCH)
-            block = await self._master.read(node_map.EVENTS, node_map.EVENTS_REGISTERS)
-            epoch -= block[node_map.EVENTS_EPOCHS_AGO - node_map.EVENTS]
-            events = [Event(block[8 + 10 * index : 18 + 10 * index]) for index in range(block[6])]
-            for event in events:
-                content = (event.code, event.value)
-                self.clashes += int(self.told.setdefault((epoch, event.sequence), content) != content)
-            if not events:
+            last = await self.look()
+            if last is None:
                 return
-            await self._master.acknowledge(epoch, events[-1].sequence)
+            await self._master.acknowledge(*last)
+
+    async def look(self) -> Name | None:
+        """Read the window once and acknowledge nothing; the name of the last event in it. Raises TimeoutError."""
+        epoch = await self._master.health(node_map.IDENTITY_NODE_EPOCH)
+        block = await self._master.read(node_map.EVENTS, node_map.EVENTS_REGISTERS)
+        epoch -= block[node_map.EVENTS_EPOCHS_AGO - node_map.EVENTS]
+        events = [Event(block[8 + 10 * index : 18 + 10 * index]) for index in range(block[6])]
+        for event in events:
+            content = (event.code, event.value)
+            self.clashes += int(self.told.setdefault((epoch, event.sequence), content) != content)
+        return (epoch, events[-1].sequence) if events else None
 
     def edges(self) -> int:
         """Edges of the cover that it knows of."""
@@ -87,10 +93,13 @@ async def happen(trial: Trial) -> Verdict:
         await bench.power_on()
     try:
         await gateway.take()
+        version = await running_version(bench.master)
     except TimeoutError:
-        return Verdict(survived=False, lost=happened)
+        return Verdict(survived=False, lost=happened, found={"silent": 1})
     known = gateway.edges()
-    return Verdict(True, lost=max(0, happened - known), duplicated=max(0, known - began), wrong=gateway.clashes)
+    lost, doubled = max(0, happened - known), max(0, known - began)
+    found = {f"ran_{version}": 1, "events": happened, "events_lost": lost}
+    return Verdict(lost + doubled + gateway.clashes == 0, lost, doubled, gateway.clashes, found)
 
 
 def forgetful() -> dict[str, str]:
@@ -101,14 +110,15 @@ def forgetful() -> dict[str, str]:
     return {"node/event_keeper.py": source[:start] + source[end:]}
 
 
-def event_cut() -> Row:
-    """Every operation that events and acknowledgements cause."""
-    return cut_everywhere("node/event-cut", table(), happen)
+def event_cut(on_progress: OnProgress = silent, every: int = 1) -> Row:
+    """Every operation that events and acknowledgements cause, or each `every`-th."""
+    return cut_everywhere("node/event-cut", CHANGE, on_progress, every)
 
 
-def event_cut_control() -> Row:
+def event_cut_control(on_progress: OnProgress = silent, every: int = 1) -> Row:
     """The same without the flash: it must fail."""
-    return cut_everywhere("node/event-cut-control", table(), happen, forgetful())
+    return cut_everywhere("node/event-cut-control", Change(_table(), happen, forgetful()), on_progress, every)
 
 
+CHANGE = Change(_table(), happen)
 CASES = {"node/event-cut": event_cut, "node/event-cut-control": event_cut_control}

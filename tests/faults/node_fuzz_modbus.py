@@ -18,6 +18,7 @@ from hardware.rig.machine import NodeMachine, build_flash
 from hardware.rig.modbus_side import pack, unpack
 from protocols import factory_record, node_map
 from protocols.node_table_writer import NodeTableWriter
+from tests.faults._progress import OnProgress, silent
 from tests.faults.fuzz_modbus_program import CHECKED_BLOCKS, program
 from tests.faults.node import Row
 from tests.firmware.workbench import NODE, START_UNIX_S, Device, Workbench
@@ -30,24 +31,24 @@ CONTROL_FRAMES = 5_000
 _CODES = {1, 2, 3, 4, 6}
 
 
-def fuzz() -> Row:
+def fuzz(on_progress: OnProgress = silent, frames: int = FRAMES) -> Row:
     """The case: frames inside the machine, then through the UART, then the heap once more."""
-    return _run("node/fuzz-modbus", FRAMES, UART_FRAMES)
+    return _run("node/fuzz-modbus", frames, frames * UART_FRAMES // FRAMES, on_progress)
 
 
-def fuzz_control() -> Row:
+def fuzz_control(on_progress: OnProgress = silent, frames: int = CONTROL_FRAMES) -> Row:
     """The same against a server that takes any bytes of its unit for a request."""
-    return _run("node/fuzz-modbus-control", CONTROL_FRAMES, 0, trusting=True)
+    return _run("node/fuzz-modbus-control", frames, 0, on_progress, trusting=True)
 
 
-def forge() -> Row:
+def forge(on_progress: OnProgress = silent, frames: int = FORGED_FRAMES) -> Row:
     """Writes without the key at a node that has one; `wrong` are those that it took."""
-    return _run("node/forged-writes", FORGED_FRAMES, 0, expects_key=True, has_key=True)
+    return _run("node/forged-writes", frames, 0, on_progress, expects_key=True, has_key=True)
 
 
-def forge_control() -> Row:
+def forge_control(on_progress: OnProgress = silent, frames: int = CONTROL_FRAMES) -> Row:
     """The same writes at a node that was given no key."""
-    return _run("node/forged-writes-control", CONTROL_FRAMES, 0, expects_key=True)
+    return _run("node/forged-writes-control", frames, 0, on_progress, expects_key=True)
 
 
 CASES = {
@@ -73,6 +74,7 @@ def _run(
     case: str,
     inside: int,
     through_uart: int,
+    on_progress: OnProgress,
     *,
     trusting: bool = False,
     expects_key: bool = False,
@@ -94,7 +96,7 @@ def _run(
             Device(bench.sensors, 1, dict.fromkeys(range(8), 7))
             try:
                 await bench.power_on()
-                counts.update(await _inside(machine))
+                counts.update(await _inside(machine, inside, on_progress))
                 if through_uart:
                     counts.update(await _through_uart(bench, through_uart))
                 counts["restarts"] = machine.starts - 1 + len(machine.ends)
@@ -117,13 +119,15 @@ def _run(
     }
 
 
-async def _inside(machine: NodeMachine) -> dict[str, int]:
+async def _inside(machine: NodeMachine, frames: int, on_progress: OnProgress) -> dict[str, int]:
     """Wait until the program in the machine is through; its counts, and the heap before and after in one state."""
     used: dict[str, int] = {}
     for _ in range(100_000):
         await asyncio.sleep(1)
         for line in machine.printed:
             words = line.split()
+            if words[:1] == ["done"]:
+                on_progress(int(words[1]), frames)
             if words[:1] == ["heap"] and words[1] not in used:
                 used[words[1]] = int(machine.info()["heap_used_bytes"])
             if words[:1] == ["counts"]:

@@ -18,6 +18,7 @@ from gateway_agent.provision import node_table
 from hardware.rig.machine import package_files, run_script
 from hardware.rig.serial_sensor import SerialSensor
 from protocols import quality
+from tests.faults._progress import OnProgress, silent
 from tests.faults.fuzz_serial_program import PROGRAM
 from tests.faults.node import Row
 from tests.firmware.sensor_tables import pole_of
@@ -31,6 +32,7 @@ _AT_ONCE = 2
 
 SENSORS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("plantower-pms5003", {}),
+    ("plantower-pms7003", {}),
     ("nova-sds011", {}),
     ("winsen-mh-z19", {}),
     ("winsen-ze07-co", {}),
@@ -39,29 +41,37 @@ SENSORS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("jsn-sr04t", {"checksum_first": 1}),
     ("nmea-gnss", {}),
 )
-"""Every kind of frame once; a PMS7003 sends what a PMS5003 does, a JSN-SR04T what an A02YYUW does."""
+"""Every profile of hardware/devices that has a frame, with its options."""
 
 
-def fuzz() -> Row:
+def fuzz(on_progress: OnProgress = silent) -> Row:
     """The case."""
-    return run("node/fuzz-serial", SENSORS, POLLS)
+    return run("node/fuzz-serial", SENSORS, POLLS, on_progress)
 
 
-def fuzz_control() -> Row:
+def fuzz_control(on_progress: OnProgress = silent) -> Row:
     """The same with a reader that believes any checksum."""
-    return run("node/fuzz-serial-control", SENSORS, CONTROL_POLLS, trusting=True)
+    return run("node/fuzz-serial-control", SENSORS, CONTROL_POLLS, on_progress, trusting=True)
 
 
 CASES = {"node/fuzz-serial": fuzz, "node/fuzz-serial-control": fuzz_control}
 
 
 def run(
-    case: str, sensors: Sequence[tuple[str, dict[str, Any]]], polls: int, *, trusting: bool = False, seed: int = SEED
+    case: str,
+    sensors: Sequence[tuple[str, dict[str, Any]]],
+    polls: int,
+    on_progress: OnProgress = silent,
+    *,
+    trusting: bool = False,
+    seed: int = SEED,
 ) -> Row:
     """Fuzz these sensors, `polls` polls each, and add up what each machine counted."""
     totals = dict.fromkeys(("tried", "answered", "whole", "crashed", "lost", "wrong", "heap_growth_bytes"), 0)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for counts in pool.map(lambda sensor: _fuzz_one(*sensor, polls, trusting, seed), sensors):
+        jobs = pool.map(lambda sensor: _fuzz_one(*sensor, polls, trusting, seed), sensors)
+        for number, counts in enumerate(jobs, 1):
+            on_progress(number, len(sensors))
             for name, count in counts.items():
                 totals[name] += count
     bad = totals["crashed"] + totals["lost"] + totals["wrong"]
@@ -72,6 +82,7 @@ def run(
         "lost": totals.pop("lost"),
         "duplicated": 0,
         "wrong": totals.pop("wrong"),
+        "readers": len(sensors),
         "seed": seed,
         **totals,
     }

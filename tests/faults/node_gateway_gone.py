@@ -15,6 +15,7 @@ from gateway_agent.lighting.sun import SunDay, day_number, sun_day
 from protocols import lamp_names, node_map
 from protocols.lamp_schedule import CLOCK, SUNRISE, SUNSET
 from protocols.lamp_schedule_writer import LampScheduleWriter
+from tests.faults._progress import OnProgress, silent
 from tests.firmware.lamp_bench import FAST_MAIN, SPEED, Driver, hasten, lamp_table, send_schedule, told
 from tests.firmware.workbench import START_UNIX_S, Workbench, on_bench
 
@@ -101,11 +102,11 @@ def _schedule() -> bytes:
     return writer.schedule()
 
 
-def _case() -> dict[str, str | int]:
+def _case(on_progress: OnProgress = silent) -> dict[str, str | int]:
     return {"case": "node/gateway-gone", **gateway_gone()}
 
 
-def _control() -> dict[str, str | int]:
+def _control(on_progress: OnProgress = silent) -> dict[str, str | int]:
     return {"case": "node/gateway-gone-control", **gateway_gone(has_schedule=False, days=3)}
 
 

@@ -1,11 +1,11 @@
-"""What a node does to its flash, done again on a real littlefs that loses its power at every program and erase.
+"""The operations of a real change, done again on a real littlefs that loses its power at every program and erase.
 
-The node's operations are recorded in one update from "begin" to "kept", in a change of settings, and with events and
-their acknowledgement, and repeated on littlefs, set up as MicroPython sets it up on the ESP32. At each program and each
-erase the power is cut: nothing of it is done, or its first half. Then the file system is mounted again and read wholly:
-it must hold what the machine's own flash would hold before, within or after that operation (so this also shows that the
-rig's flash behaves as littlefs does), and it must take a new file. The controls write files through to the flash before
-they are closed: half of them must be found.
+The node's operations on its flash are recorded in one update, from "begin" to "kept", in one change of settings, and in
+one run of events, each with the starts before and after it. They are repeated on littlefs, set up as MicroPython sets
+it up on the ESP32. At each program and each erase the power is cut: nothing of it is done, or its first half. Then the
+file system is mounted again and read wholly: it must hold what the machine's own flash would hold before, within or
+after that operation (so this also shows that the rig's flash behaves as littlefs does), and it must take a new file.
+The controls write files through to the flash before they are closed: half of them must be found.
 """
 
 import contextlib
@@ -17,14 +17,15 @@ from pathlib import Path
 from littlefs import LFSFileFlag, LittleFS, LittleFSError, UserContext, lfs
 
 from hardware.rig.clock import RigClock, run_virtual
-from hardware.rig.machine import NodeMachine
+from hardware.rig.machine import NodeMachine, build_flash
 from hardware.rig.machine.lockstep import Operation
 from tests.faults import node_event, node_settings
-from tests.faults._cuts import Body, Trial
+from tests.faults._cuts import Change, play
+from tests.faults._progress import OnProgress, silent
 from tests.faults.node import Row
 from tests.faults.node_update_cut import make_scene
 from tests.firmware.update_bench import SENSOR, linked
-from tests.firmware.workbench import START_UNIX_S, Device, Workbench, on_bench
+from tests.firmware.workbench import START_UNIX_S, Device, Workbench
 
 _BLOCK_BYTES, _BLOCKS = 4096, 512
 _SETTINGS = {
@@ -38,7 +39,6 @@ _SETTINGS = {
 }
 _IO_ERROR = -5
 _SYNC_BYTES = 512
-_SHORT_SYNC_BYTES = 16
 _PROBE = "probe"
 _FLAGS = {
     "wb": LFSFileFlag.wronly | LFSFileFlag.creat | LFSFileFlag.trunc,
@@ -101,7 +101,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Recording:
-    """What a node's flash held at first, as a littlefs and as a tree, and what the node then did to it."""
+    """A littlefs as it was at first, what it held, and what the node then did to its flash."""
 
     image: bytes
     tree: Tree
@@ -116,7 +116,7 @@ def record_update() -> Recording:
         machine = await NodeMachine.start("node", scene.template, clock=clock)
         machine.records_flash = True
         bench = Workbench(clock, machine, 9600)
-        Device(bench.sensors, SENSOR, {0: 7})
+        Device(bench.sensors, SENSOR, {0: 7, 1: 7})
         await bench.power_on()
         async with linked(bench) as gateway:
             outcome = await gateway.update(scene.content).run()
@@ -132,19 +132,15 @@ def record_update() -> Recording:
     return Recording(image, tree, found)
 
 
-def record(table: bytes, body: Body) -> Recording:
-    """What `body` of another case does when nothing is cut."""
-    found: list[Recording] = []
-
-    async def main(bench: Workbench) -> None:
-        image, tree = first_image(Path(folder))
-        bench.machine.records_flash = True
-        await body(Trial(bench, Path(folder)))
-        found.append(Recording(image, tree, bench.machine.operations))
-
+def record_change(change: Change) -> Recording:
+    """A change of settings, or events, that goes through without a cut."""
     with tempfile.TemporaryDirectory() as folder:
-        on_bench(Path(folder), table, main)
-    return found[0]
+        flash = build_flash(Path(folder), change.table)
+        image, tree = first_image(flash)
+        outcome = play(change, flash=flash)
+    if not outcome.verdict.survived:
+        raise RuntimeError(f"the change fails without any cut: {outcome.verdict}")
+    return Recording(image, tree, outcome.recorded)
 
 
 def steps_of(operations: Sequence[Operation]) -> Iterator[Step]:
@@ -192,17 +188,18 @@ def _for_reading(flash: CutFlash) -> LittleFS:
     return LittleFS(context=flash, mount=True, **{**_SETTINGS, "read_size": _BLOCK_BYTES, "cache_size": _BLOCK_BYTES})
 
 
-def _do(files: LittleFS, step: Step, through: int) -> None:
-    """Carry out a step; `through` is the control's way: so many bytes at a time reach the flash before the close."""
+def _do(files: LittleFS, step: Step, through: bool) -> None:
+    """Carry out a step; `through` is the control's way: what is written reaches the flash before the file is closed."""
     first = step.operations[0]
     name = _path(first.name)
     if first.kind == "open":
         # The library's own file objects close once more when they go away, which littlefs takes amiss after an error.
         file = lfs.file_open(files.fs, name, _FLAGS[first.other])
-        for piece in _pieces(step.content, through or len(step.content) or 1):
-            lfs.file_write(files.fs, file, piece)
-            if through:
-                lfs.file_sync(files.fs, file)
+        for one in step.operations:
+            for piece in _pieces(one.content, _SYNC_BYTES if through else len(one.content) or 1):
+                lfs.file_write(files.fs, file, piece)
+                if through:
+                    lfs.file_sync(files.fs, file)
         lfs.file_close(files.fs, file)
     elif first.kind == "mkdir":
         files.mkdir(name)
@@ -249,14 +246,14 @@ def first_image(folder: Path) -> tuple[bytes, Tree]:
     return bytes(flash.buffer), tree
 
 
-def _changes(image: bytes, step: Step, through: int) -> tuple[int, bytes]:
+def _changes(image: bytes, step: Step, through: bool) -> tuple[int, bytes]:
     """How many programs and erases a step takes, and the image after it."""
     flash = CutFlash(image)
     _do(_file_system(flash), step, through)
     return flash.changes, bytes(flash.buffer)
 
 
-def is_right_after_cut(image: bytes, step: Step, states: list[Tree], cut_at: int, torn: bool, through: int) -> bool:
+def is_right_after_cut(image: bytes, step: Step, states: list[Tree], cut_at: int, torn: bool, through: bool) -> bool:
     """Cut one step at its `cut_at`-th change, mount again, compare, and write a new file."""
     flash = CutFlash(image, cut_at, torn)
     with contextlib.suppress(LittleFSError):  # which is how the power goes
@@ -271,9 +268,9 @@ def is_right_after_cut(image: bytes, step: Step, states: list[Tree], cut_at: int
         return bool(file.read() == b"new")
 
 
-def _run(case: str, recording: Recording, through: int = 0, every: int = 1) -> Row:
-    image, tree = recording.image, recording.tree
-    steps = list(steps_of(recording.operations))
+def _run(case: str, made: Recording, through: bool, every: int, on_progress: OnProgress) -> Row:
+    steps = list(steps_of(made.operations))
+    image, tree = made.image, made.tree
     tried = right = 0
     for number, step in enumerate(steps):
         states = states_of(tree, step)
@@ -284,6 +281,7 @@ def _run(case: str, recording: Recording, through: int = 0, every: int = 1) -> R
                     tried += 1
                     right += is_right_after_cut(image, step, states, cut_at, torn, through)
         image, tree = after, states[-1]
+        on_progress(number + 1, len(steps))
     return {
         "case": case,
         "tried": tried,
@@ -291,47 +289,46 @@ def _run(case: str, recording: Recording, through: int = 0, every: int = 1) -> R
         "lost": 0,
         "duplicated": 0,
         "wrong": tried - right,
+        "operations": len(made.operations),
         "steps": len(steps),
     }
 
 
-def update_cut(every: int = 1) -> Row:
-    """Every program and erase of every step of an update, or of each `every`-th."""
-    return _run("node/update-cut-littlefs", record_update(), every=every)
+def update_on_littlefs(on_progress: OnProgress = silent, every: int = 1) -> Row:
+    """Every program and erase of every step of an update, or of each `every`-th step."""
+    return _run("node/update-cut-littlefs", record_update(), False, every, on_progress)
 
 
-def settings_cut(every: int = 1) -> Row:
-    """The same for two changes of the settings."""
-    return _run("node/settings-cut-littlefs", record(node_settings.PROVISIONED, node_settings.change), every=every)
+def update_on_littlefs_control(on_progress: OnProgress = silent, every: int = 20) -> Row:
+    """The same with files that are written through."""
+    return _run("node/update-cut-littlefs-control", record_update(), True, every, on_progress)
 
 
-def event_cut(every: int = 1) -> Row:
-    """The same for events and their acknowledgement."""
-    return _run("node/event-cut-littlefs", record(node_event.table(), node_event.happen), every=every)
+def settings_on_littlefs(on_progress: OnProgress = silent, every: int = 1) -> Row:
+    """The same for a change of settings."""
+    return _run("node/settings-cut-littlefs", record_change(node_settings.CHANGE), False, every, on_progress)
 
 
-def update_cut_control(every: int = 20) -> Row:
-    """The update with files that are written through."""
-    return _run("node/update-cut-littlefs-control", record_update(), through=_SYNC_BYTES, every=every)
+def settings_on_littlefs_control(on_progress: OnProgress = silent, every: int = 1) -> Row:
+    """The same with files that are written through."""
+    return _run("node/settings-cut-littlefs-control", record_change(node_settings.CHANGE), True, every, on_progress)
 
 
-def settings_cut_control(every: int = 1) -> Row:
-    """The settings with files that are written through."""
-    recording = record(node_settings.PROVISIONED, node_settings.change)
-    return _run("node/settings-cut-littlefs-control", recording, through=_SHORT_SYNC_BYTES, every=every)
+def events_on_littlefs(on_progress: OnProgress = silent, every: int = 1) -> Row:
+    """The same for events."""
+    return _run("node/event-cut-littlefs", record_change(node_event.CHANGE), False, every, on_progress)
 
 
-def event_cut_control(every: int = 1) -> Row:
-    """The events with files that are written through."""
-    recording = record(node_event.table(), node_event.happen)
-    return _run("node/event-cut-littlefs-control", recording, through=_SHORT_SYNC_BYTES, every=every)
+def events_on_littlefs_control(on_progress: OnProgress = silent, every: int = 1) -> Row:
+    """The same with files that are written through."""
+    return _run("node/event-cut-littlefs-control", record_change(node_event.CHANGE), True, every, on_progress)
 
 
 CASES = {
-    "node/update-cut-littlefs": update_cut,
-    "node/update-cut-littlefs-control": update_cut_control,
-    "node/settings-cut-littlefs": settings_cut,
-    "node/settings-cut-littlefs-control": settings_cut_control,
-    "node/event-cut-littlefs": event_cut,
-    "node/event-cut-littlefs-control": event_cut_control,
+    "node/update-cut-littlefs": update_on_littlefs,
+    "node/update-cut-littlefs-control": update_on_littlefs_control,
+    "node/settings-cut-littlefs": settings_on_littlefs,
+    "node/settings-cut-littlefs-control": settings_on_littlefs_control,
+    "node/event-cut-littlefs": events_on_littlefs,
+    "node/event-cut-littlefs-control": events_on_littlefs_control,
 }

@@ -4,13 +4,15 @@ import asyncio
 from pathlib import Path
 
 from protocols import node_map, settings_codes
-from tests.faults._cuts import Row, Trial, Verdict, cut_everywhere
+from tests.faults._cuts import Change, Row, Trial, Verdict, cut_everywhere, running_version
+from tests.faults._progress import OnProgress, silent
 from tests.firmware.settings_bench import put_into_force, settings_state, settings_with, write_blocks
 from tests.firmware.workbench import Master, RefusedError, table_of
 
 PROVISIONED, OLD, NEW = table_of((1, 1)), table_of((2, 3)), table_of((2, 5))
-_SLOTS_OLD, _SLOTS_NEW = 3, 5
-_RESTART_S = 4.0
+_SLOTS_NEW = 5
+_SETTINGS = {3: "settings_old", _SLOTS_NEW: "settings_new"}
+_RESTART_S = 3.0
 _EVERY_OF_CONTROL = 7
 
 _ONE_COPY = Path(__file__).parents[2] / "firmware/node/two_copies.py"
@@ -48,10 +50,14 @@ async def change(trial: Trial) -> Verdict:
         await asyncio.sleep(1.0)
     try:
         slots = (await bench.master.read(node_map.IDENTITY_SLOT_COUNT, 1))[0]
+        version = await running_version(bench.master)
     except TimeoutError:
-        return Verdict(survived=False, wrong=1)
-    is_whole = slots in (_SLOTS_OLD, _SLOTS_NEW)
-    return Verdict(is_whole, lost=int(was_told_safe and slots != _SLOTS_NEW), wrong=int(not is_whole))
+        return Verdict(survived=False, wrong=1, found={"silent": 1})
+    is_lost = was_told_safe and slots != _SLOTS_NEW
+    found = {f"ran_{version}": 1, _SETTINGS.get(slots, "settings_neither"): 1}
+    return Verdict(
+        slots in _SETTINGS and not is_lost, lost=int(is_lost), wrong=int(slots not in _SETTINGS), found=found
+    )
 
 
 def one_copy() -> dict[str, str]:
@@ -73,7 +79,7 @@ def one_copy() -> dict[str, str]:
             "            if left < -len(head):\n",
         ),
         (
-            "                if not piece:\n                    return 0\n",
+            "                if not piece:\n                    return -1\n",
             "                if not piece:\n                    break\n",
         ),
     ):
@@ -83,14 +89,15 @@ def one_copy() -> dict[str, str]:
     return {"node/two_copies.py": source}
 
 
-def settings_cut() -> Row:
-    """Every operation of a change of settings."""
-    return cut_everywhere("node/settings-cut", PROVISIONED, change)
+def settings_cut(on_progress: OnProgress = silent, every: int = 1) -> Row:
+    """Every operation of a change of settings, or each `every`-th."""
+    return cut_everywhere("node/settings-cut", CHANGE, on_progress, every)
 
 
-def settings_cut_control() -> Row:
+def settings_cut_control(on_progress: OnProgress = silent, every: int = _EVERY_OF_CONTROL) -> Row:
     """The same without two copies: it must fail."""
-    return cut_everywhere("node/settings-cut-control", PROVISIONED, change, one_copy(), _EVERY_OF_CONTROL)
+    return cut_everywhere("node/settings-cut-control", Change(PROVISIONED, change, one_copy()), on_progress, every)
 
 
+CHANGE = Change(PROVISIONED, change)
 CASES = {"node/settings-cut": settings_cut, "node/settings-cut-control": settings_cut_control}

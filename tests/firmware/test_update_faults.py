@@ -1,18 +1,21 @@
 """A small dose of each fault of an update; `make faults ARGS=node` runs them wholly."""
 
-from tests.faults import node_littlefs, node_update_cut
+from pathlib import Path
+
 from tests.faults.node_bad_bundle import bad_bundle, bad_bundle_control
+from tests.faults.node_littlefs import update_on_littlefs, update_on_littlefs_control
+from tests.faults.node_update_cut import kill_at, make_scene, record, start_after
 
 
-def test_a_cut_anywhere_in_an_update_leaves_one_whole_version() -> None:
-    row = node_update_cut.update_cut(step=97, kills=1)
-    print(row)
-    assert row["survived"] == row["tried"], row
-    assert row["wrong"] == 0, row
-
-
-def test_a_node_that_receives_into_the_slot_it_runs_from_is_caught() -> None:
-    assert int(node_update_cut.update_cut_control(step=200)["wrong"]) > 0
+def test_a_cut_anywhere_in_an_update_leaves_one_whole_version(tmp_path: Path) -> None:
+    scene = make_scene(tmp_path)
+    made = record(scene, tmp_path)
+    last = made.operations
+    for number in (0, 1, last // 2, last - 40, last - 12, last):
+        cut = start_after(scene, made, number, False)
+        assert cut.is_good, cut
+    cut = kill_at(scene, made, 10, True)
+    assert cut.is_good, cut
 
 
 def test_bad_bundles_are_refused() -> None:
@@ -25,9 +28,9 @@ def test_a_node_that_does_not_verify_is_caught() -> None:
 
 
 def test_an_update_on_a_real_littlefs_stays_whole() -> None:
-    row = node_littlefs.update_cut(every=45)
+    row = update_on_littlefs(every=45)
     assert row["survived"] == row["tried"], row
 
 
 def test_files_that_are_written_through_are_caught() -> None:
-    assert int(node_littlefs.update_cut_control(every=90)["wrong"]) > 0
+    assert int(update_on_littlefs_control(every=90)["wrong"]) > 0

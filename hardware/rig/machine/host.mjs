@@ -291,6 +291,17 @@ let cutAfter = options.cut_after ?? false;
 
 class PowerCut extends Error {}
 
+// With `keep_states` the flash stands below that folder as it was after each operation, under the operation's number:
+// what a cut there would leave. Links are enough, for no file of the flash is ever changed in place.
+function linkTree(from, to) {
+  fs.mkdirSync(to, { recursive: true });
+  for (const entry of fs.readdirSync(from, { withFileTypes: true })) {
+    const [source, target] = [path.join(from, entry.name), path.join(to, entry.name)];
+    if (entry.isDirectory()) linkTree(source, target);
+    else fs.linkSync(source, target);
+  }
+}
+
 function cut(what) {
   end("cut", what);
   throw new PowerCut(what);
@@ -303,6 +314,7 @@ function operate(kind, name, other, content, change) {
   if (last && !cutAfter) cut("before " + what);
   const result = change();
   put(OUT_OPERATION, text(kind), text(name), text(other), bytes(options.record_content ? content() : NOTHING));
+  if (options.keep_states) linkTree(options.flash, path.join(options.keep_states, String(operations)));
   if (last) cut("after " + what);
   return result;
 }

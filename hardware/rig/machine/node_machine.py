@@ -35,7 +35,9 @@ class NodeMachine:
     """One node. `start`, then `connect_uart` and `set_pin`, then `power_on`; time is the running loop's.
 
     `flash_operations` counts what the machine does to its flash; while `records_flash` is set (before `power_on`),
-    `operations` lists it with the bytes that are written.
+    `operations` lists it with the bytes that are written. With `states` (before `power_on`) that folder gets the flash
+    as it is after each operation, under the operation's number; it must be on the file system of `flash`, for its files
+    are links.
     """
 
     def __init__(self, name: str, flash: Path, clock: RigClock, heap_bytes: int, seed: int) -> None:
@@ -50,6 +52,7 @@ class NodeMachine:
         self.steps = 0
         self.flash_operations = 0
         self.records_flash = False
+        self.states: Path | None = None
         self.watches_heap = False
         self.heap_peak_bytes = 0
         self.operations: list[Operation] = []
@@ -136,6 +139,7 @@ class NodeMachine:
             "rtc_memory": self._rtc_hex,
             "operations": self.flash_operations,
             "record_content": self.records_flash,
+            "keep_states": None if self.states is None else str(self.states),
             "watch_heap": self.watches_heap,
             "cut_at_operation": self._cut[0],
             "cut_after": self._cut[1],
