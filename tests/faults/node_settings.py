@@ -55,9 +55,8 @@ async def change(trial: Trial) -> Verdict:
         return Verdict(survived=False, wrong=1, found={"silent": 1})
     is_lost = was_told_safe and slots != _SLOTS_NEW
     found = {f"ran_{version}": 1, _SETTINGS.get(slots, "settings_neither"): 1}
-    return Verdict(
-        slots in _SETTINGS and not is_lost, lost=int(is_lost), wrong=int(slots not in _SETTINGS), found=found
-    )
+    is_whole = slots in _SETTINGS
+    return Verdict(is_whole and not is_lost, lost=int(is_lost), wrong=int(not is_whole), found=found)
 
 
 def one_copy() -> dict[str, str]:

@@ -52,8 +52,10 @@ class Scene:
 
 @dataclass(frozen=True)
 class Recording:
-    """An update that was run wholly: below `states` stands the flash after operation `first`, which was the last one
-    before the update, and after each up to `last`; `told` are the events that the gateway knew of before."""  # fmt: skip
+    """An update that was run wholly: below `states` stands the flash after each operation, from `first` to `last`.
+
+    `first` was the last one before the update; `told` are the events that the gateway knew of before.
+    """
 
     states: Path
     first: int
@@ -86,7 +88,7 @@ class Cut:
 
 
 def make_scene(folder: Path, in_place: bool = False) -> Scene:
-    """A provisioned node that runs OLD with settings of its own, and NEW as a bundle; `in_place` is the control's OLD."""
+    """A provisioned node that runs OLD with its own settings, and NEW as a bundle; `in_place` is the control's OLD."""
     template = folder / "template"
     build_flash(template, table_of((SENSOR, 1)))
     old = firmware_files(OLD)
