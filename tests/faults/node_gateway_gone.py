@@ -16,11 +16,13 @@ from protocols import lamp_names, node_map
 from protocols.lamp_schedule import CLOCK, SUNRISE, SUNSET
 from protocols.lamp_schedule_writer import LampScheduleWriter
 from tests.faults._progress import OnProgress, silent
-from tests.firmware.lamp_bench import FAST_MAIN, SPEED, Driver, hasten, lamp_table, send_schedule, told
+from tests.firmware.lamp_bench import FAST_MAIN, SPEED, Driver, hasten, keep_schedule, lamp_table, send_schedule, told
 from tests.firmware.workbench import START_UNIX_S, Workbench, on_bench
 
 DAYS = 30
 _AHEAD = 14
+_LIT_WITHIN_S = 30
+_NOON_UTC_S = 4 * 3600  # by China's clock
 _LATE_S = 120
 _FIRST = date(2026, 6, 18)
 _ZONE = ZoneInfo("Asia/Shanghai")
@@ -43,7 +45,9 @@ def expected_changes(days: int = DAYS) -> list[Change]:
     return found
 
 
-def gateway_gone(*, has_schedule: bool = True, days: int = DAYS) -> dict[str, str | int]:
+def gateway_gone(
+    on_progress: OnProgress = silent, *, has_schedule: bool = True, days: int = DAYS
+) -> dict[str, str | int]:
     """One row: each change that was due is tried; it survives when the lamp made it within two minutes."""
     history: list[Change] = []
     sources: list[int] = []
@@ -59,7 +63,9 @@ def gateway_gone(*, has_schedule: bool = True, days: int = DAYS) -> dict[str, st
             await send_schedule(bench.master, _schedule())
         else:
             await bench.master.write(node_map.LAMP_COMMAND, 1, 0, 0, 0, 0, 0, 0, 1)
-        await asyncio.sleep(days * 86400 / SPEED)
+        for day in range(days):
+            on_progress(day, days)
+            await asyncio.sleep(86400 / SPEED)
         history.extend(driver.history)
         sources.append((await told(bench.master)).source)
 
@@ -67,6 +73,30 @@ def gateway_gone(*, has_schedule: bool = True, days: int = DAYS) -> dict[str, st
         on_bench(Path(folder), table, body, programs=[FAST_MAIN])
     due = [change for change in expected_changes(days) if change[0] < START_UNIX_S + days * 86400]
     return {**_compare(history, due), "days": days, "source": lamp_names.SOURCE_NAMES[sources[0]]}
+
+
+def no_clock(levels: tuple[int, ...] = (0, 30, 100), *, has_time: bool = False) -> dict[str, str | int]:
+    """One row: starts without gateway and clock, with and without a schedule, the driver at one of `levels` before.
+
+    A start survives when the lamp is at full light half a minute later. `has_time` sets the clock to noon first.
+    """
+    lit = []
+    for level in levels:
+        for has_schedule in (True, False):
+
+            async def body(bench: Workbench, level: int = level) -> None:
+                driver = Driver(bench, level)
+                await bench.power_on()
+                if has_time:
+                    await bench.master.set_time((START_UNIX_S // 86400 * 86400 + _NOON_UTC_S) * 1000)
+                await asyncio.sleep(_LIT_WITHIN_S)
+                lit.append(driver.level_pct == 100)
+
+            with tempfile.TemporaryDirectory() as folder:
+                if has_schedule:
+                    keep_schedule(Path(folder), _schedule())
+                on_bench(Path(folder), lamp_table(), body)
+    return {"tried": len(lit), "survived": sum(lit), "lost": lit.count(False), "duplicated": 0, "wrong": 0}
 
 
 def _compare(history: list[Change], expected: list[Change]) -> dict[str, str | int]:
@@ -103,11 +133,25 @@ def _schedule() -> bytes:
 
 
 def _case(on_progress: OnProgress = silent) -> dict[str, str | int]:
-    return {"case": "node/gateway-gone", **gateway_gone()}
+    return {"case": "node/gateway-gone", **gateway_gone(on_progress)}
 
 
 def _control(on_progress: OnProgress = silent) -> dict[str, str | int]:
-    return {"case": "node/gateway-gone-control", **gateway_gone(has_schedule=False, days=3)}
+    return {"case": "node/gateway-gone-control", **gateway_gone(on_progress, has_schedule=False, days=3)}
 
 
-CASES = {"node/gateway-gone": _case, "node/gateway-gone-control": _control}
+def _no_clock(_on_progress: OnProgress = silent) -> dict[str, str | int]:
+    return {"case": "node/no-clock-at-night", **no_clock()}
+
+
+def _no_clock_control(_on_progress: OnProgress = silent) -> dict[str, str | int]:
+    """The same by day and with a clock: whoever has a schedule goes dark."""
+    return {"case": "node/no-clock-at-night-control", **no_clock((100,), has_time=True)}
+
+
+CASES = {
+    "node/gateway-gone": _case,
+    "node/gateway-gone-control": _control,
+    "node/no-clock-at-night": _no_clock,
+    "node/no-clock-at-night-control": _no_clock_control,
+}

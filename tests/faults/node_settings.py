@@ -78,7 +78,7 @@ def one_copy() -> dict[str, str]:
             "            if left < -len(head):\n",
         ),
         (
-            "                if not piece:\n                    return -1\n",
+            "                if not piece:\n                    return 0\n",
             "                if not piece:\n                    break\n",
         ),
     ):
