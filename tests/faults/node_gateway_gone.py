@@ -2,7 +2,8 @@
 
 The whole firmware runs in the machine; its clock alone runs sixty times as fast, so that it looks at the lamp once a
 minute. What the lamp did is compared with what an independent reckoning says. The control is a node that was given no
-schedule and is only commanded, evening by evening, until the gateway is gone.
+schedule and is only commanded, evening by evening, until the gateway is gone. A second case starts a node that knows no
+time: it must light.
 """
 
 import asyncio
