@@ -11,6 +11,7 @@ from protocols import modbus, node_map, quality
 SLOTS_PER_READ = modbus.MAX_READ_REGISTERS // node_map.SLOT_REGISTERS
 _AGE_OLD = 0xFFFE
 _AGE_UNIT_MS = 10
+_SAME_MS = 5 * _AGE_UNIT_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +31,16 @@ class SlotBook:
     def __init__(self, points: Sequence[NodePoint], latest: LatestValues) -> None:
         self.points = points
         self._latest = latest
-        self._seen: dict[int, tuple[int, int]] = {}
+        self._seen: dict[int, tuple[int | None, int]] = {}
         for point in points:
             latest.announce(point.name, point.exponent, point.unit)
 
     def forget(self) -> None:
-        """Forget all counters: the node has started again."""
-        self._seen.clear()
+        """Forget all counters: the node has started again.
+
+        When is still known, for what it has measured since may have been taken before its new start was noticed.
+        """
+        self._seen = {slot: (None, time_ms) for slot, (_, time_ms) in self._seen.items()}
 
     def reads(self) -> list[tuple[int, int]]:
         """The fewest reads that cover all slots: (address, registers)."""
@@ -80,8 +84,14 @@ class SlotBook:
     def _is_new(self, slot: int, counter: int, time_ms: int) -> bool:
         """Whether the sample differs from the last one: by its counter, or by its time when a counter came round."""
         seen = self._seen.get(slot)
-        half_ms = self.points[slot].every_ms // 2
-        if seen is not None and seen[0] == counter and abs(time_ms - seen[1]) < max(half_ms, 2 * _AGE_UNIT_MS):
-            return False
         self._seen[slot] = (counter, time_ms)
+        if seen is None:
+            return True
+        last_counter, last_ms = seen
+        if last_counter is None:
+            return abs(time_ms - last_ms) >= _SAME_MS
+        half_ms = self.points[slot].every_ms // 2
+        if last_counter == counter and abs(time_ms - last_ms) < max(half_ms, 2 * _AGE_UNIT_MS):
+            self._seen[slot] = seen
+            return False
         return True

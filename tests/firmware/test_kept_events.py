@@ -135,7 +135,7 @@ def test_a_contact_that_chatters_for_twenty_minutes_costs_a_bounded_number_of_wr
                     _epoch, events = await window(bench)
         operations = bench.machine.flash_operations - before
         print(f"{edges} edges in twenty minutes, {operations} operations on the flash")
-        assert operations < (20 + 20 + 3) * (_ROWS_OF_A_WRITE + 22)
+        assert operations < (60 + 20 + 3) * (_ROWS_OF_A_WRITE + 22)
         assert (await bench.master.read(node_map.EVENTS_OVERFLOW, 2)) == [0, 0]
 
     on_bench(tmp_path, door_table(), body)

@@ -347,3 +347,20 @@ def test_many_slots_are_read_in_few_requests_of_whole_slots_and_fail_apart() -> 
     book.no_value(0x0200 + 124, 124, quality.BAD_ANSWER)
     bad = [number for number, state in enumerate(latest.states()) if state.quality == quality.BAD_ANSWER]
     assert bad == list(range(31, 62))
+
+
+def test_a_sample_that_was_taken_before_the_start_was_noticed_is_not_taken_again() -> None:
+    point = NodePoint("air/temperature", "air", -1, "Cel", 2_000)
+    book = SlotBook([point], LatestValues())
+
+    def taken(counter: int, age_10ms: int, answered_ms: int) -> int:
+        registers = [0, 215, quality.GOOD << 8 | counter, age_10ms]
+        return len(book.take(node_map.SLOTS, registers, answered_ms))
+
+    assert taken(1, 0, 100_000) == 1
+    book.forget()
+    assert taken(1, 50, 100_507) == 0
+    assert taken(1, 150, 101_503) == 0
+    assert taken(2, 0, 102_000) == 1
+    book.forget()
+    assert taken(2, 0, 102_700) == 1
