@@ -66,11 +66,15 @@ def test_a_zero_byte_before_every_answer_loses_no_reading(tmp_path):
         for seed, drop in enumerate(answering_ends(run)):
             drop.faults = LineFaults(seed, NoiseBefore(0x00))
 
-    _, without = run_pole(tmp_path / quiet, SECONDS)
+    def unanswered(run: DemoRun) -> list[tuple[int, int]]:
+        return [(bus["silent"], bus["damaged"]) for bus in run.agent.finished[-1]["buses"]]
+
+    calm, without = run_pole(tmp_path / quiet, SECONDS)
     run, figures = run_pole(tmp_path / noisy, SECONDS, prepare=make_noise)
     assert without_fault(figures)
     assert abs(figures["readings"]["measured"] - without["readings"]["measured"]) <= 2  # a report at the very end
-    assert [(bus["silent"], bus["damaged"]) for bus in run.agent.finished[-1]["buses"]] == [(0, 0), (0, 0)]
+    assert unanswered(run) == unanswered(calm)
+    assert unanswered(calm) in ([(0, 0), (0, 0)], [(1, 0), (0, 0)])  # the first may come while a node still loads
     assert run.box.drops["lamp_node/pole"].faults.hits["NoiseBefore"] > 50
 
 
