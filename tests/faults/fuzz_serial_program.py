@@ -242,16 +242,16 @@ async def collected():
 
 
 async def main():
-    # What is dead may look alive, for a word on the stack may look like its address: the least of some looks counts.
+    # What is dead may look alive, for a word on the stack may look like its address: the least of all looks in the
+    # second half is held against the least in the first. What grows with the polls shows all the same.
     rounds = POLLS // ROUND
-    looks = min(10, rounds // 2)
     first = last = 1 << 29
     for number in range(rounds):
         many(ROUND)
         heap = await collected()
-        if number < looks:
+        if number < rounds // 2:
             first = min(first, heap)
-        elif number >= rounds - looks:
+        else:
             last = min(last, heap)
     print("tried", counts[TRIED], "answered", counts[ANSWERED], "whole", counts[WHOLE], "crashed", counts[CRASHED],
           "lost", counts[LOST], "wrong", counts[WRONG], "heap_growth_bytes", last - first)

@@ -20,7 +20,7 @@ def demo(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_an_agent_that_is_killed_in_the_middle_loses_and_doubles_nothing(tmp_path):
-    ended = demo("--seconds", "24", "--json", "--seed", "7", "--kill-agent-at", "11", "--keep", str(tmp_path / "kept"))
+    ended = demo("--seconds", "34", "--json", "--seed", "7", "--kill-agent-at", "11", "--keep", str(tmp_path / "kept"))
     assert ended.returncode == 0, ended.stderr
     figures = json.loads(ended.stdout.splitlines()[-1])
     readings = figures["readings"]
