@@ -242,17 +242,18 @@ async def collected():
 
 
 async def main():
-    # What is dead may look alive, for a word on the stack may look like its address: the least of all looks in the
-    # second half is held against the least in the first. What grows with the polls shows all the same.
+    # The first quarter fills what is made once. What is dead may look alive, for a word on the stack may look like its
+    # address: the least of all looks in the second half is held against the least in the quarter before it. What grows
+    # with the polls shows all the same.
     rounds = POLLS // ROUND
     first = last = 1 << 29
     for number in range(rounds):
         many(ROUND)
         heap = await collected()
-        if number < rounds // 2:
-            first = min(first, heap)
-        else:
+        if number >= rounds // 2:
             last = min(last, heap)
+        elif number >= rounds // 4:
+            first = min(first, heap)
     print("tried", counts[TRIED], "answered", counts[ANSWERED], "whole", counts[WHOLE], "crashed", counts[CRASHED],
           "lost", counts[LOST], "wrong", counts[WRONG], "heap_growth_bytes", last - first)
 
