@@ -20,7 +20,6 @@ CONTROLS = {
     "events cut": lambda: node_event.event_cut_control(every=40),
     "events on littlefs": lambda: node_littlefs.events_on_littlefs_control(every=4),
     "Modbus frames": lambda: node_fuzz_modbus.fuzz_control(frames=300),
-    "forged writes": lambda: node_fuzz_modbus.forge_control(frames=300),
     "serial frames": lambda: node_fuzz_serial.run("dose", node_fuzz_serial.SENSORS[:2], 1_000, trusting=True),
     "gateway gone": lambda: node_gateway_gone.gateway_gone(has_schedule=False, days=1),
 }

@@ -253,14 +253,14 @@ def test_the_factory_identity_is_shown_and_outlives_everything(tmp_path: Path) -
     on_bench(tmp_path, OLD, body)
 
 
-def test_twenty_starts_leave_the_settings_alone(tmp_path: Path) -> None:
+def test_ten_starts_leave_the_settings_alone(tmp_path: Path) -> None:
     async def body(bench: Workbench) -> None:
         await bench.power_on()
         async with linked(bench) as gateway:
             assert (await send_settings(gateway.link, "lamp_node", settings_with(NEW))).result == "taken"
         await asyncio.sleep(3)
         before = {name: (tmp_path / name).read_bytes() for name in ("settings.a", "node.tab")}
-        for number in range(20):
+        for number in range(10):
             bench.machine.kill()
             await bench.machine.power_on()
             await asyncio.sleep(0.02 * (number % 9))

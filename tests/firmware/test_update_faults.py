@@ -19,7 +19,7 @@ def test_a_cut_anywhere_in_an_update_leaves_one_whole_version(tmp_path: Path) ->
 
 
 def test_bad_bundles_are_refused() -> None:
-    row = bad_bundle(flips=4, every=9)
+    row = bad_bundle(flips=4, every=23)
     assert row["survived"] == row["tried"], row
 
 
