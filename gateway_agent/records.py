@@ -24,6 +24,21 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
+class Era:
+    """A stretch of time in which the gateway's clock was not set: unix time was its monotonic clock plus `offset_ms`.
+
+    `number` is never 0 and grows; `boot_id` names the start of the machine. An era that was not `trusted` was a guess:
+    `shift_ms` is what must be added to its times, None as long as nobody knows. It is 0 for a trusted era.
+    """
+
+    number: int
+    boot_id: str
+    offset_ms: int
+    trusted: bool
+    shift_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened once.
 

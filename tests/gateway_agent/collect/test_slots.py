@@ -14,6 +14,7 @@ class SetClock:
 
     def __init__(self, clock: RigClock) -> None:
         self.off_ms = 0
+        self.is_trusted = True
         self._clock = clock
 
     def unix_ms(self) -> int:
@@ -21,6 +22,9 @@ class SetClock:
 
     def monotonic_ms(self) -> int:
         return self._clock.monotonic_ms()
+
+    def boot_id(self) -> str:
+        return self._clock.boot_id()
 
 
 @given(st.integers(0, 2**42), st.integers(1, 86_400_000), st.integers(0, 86_399_999))
