@@ -1,4 +1,4 @@
-"""The whole agent of one pole: collector, pipeline, journal, uplink, control, put together and run as one.
+"""The whole agent of one pole: clock, collector, pipeline, journal, uplink, control, put together and run as one.
 
 Each part is a task of one group. A part that fails takes the agent down with a clear message, after the journal has
 been closed: systemd starts it again, and what was on the disk goes on from there. What is ordinary in the field (a
@@ -7,7 +7,8 @@ dead device, a missing port, a full disk, a platform that is away) is met by the
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from gateway_agent.condense import Condenser
 from gateway_agent.config import PoleConfig
 from gateway_agent.control import Control
 from gateway_agent.errors import GatepostError
+from gateway_agent.gateway_clock import GatewayClock
 from gateway_agent.journal import Journal, JournalUnavailable
 from gateway_agent.pipeline import Pipeline
-from gateway_agent.records import LampOutcome
+from gateway_agent.records import Era, LampOutcome
 from gateway_agent.reporting import limits, report_rules, units
 from gateway_agent.uplink.uplink import Uplink, UplinkSettings
 from gateway_agent.watch import Watch
@@ -33,19 +35,44 @@ class AgentFailedError(GatepostError):
     """A part of the agent has failed in a way that it does not know how to meet; the text names part and cause."""
 
 
+class ErasOfThisRun:
+    """The eras of this run, `known` by number; they are gone with it."""
+
+    def __init__(self) -> None:
+        self.known: dict[int, Era] = {}
+
+    def eras(self) -> Sequence[Era]:
+        """All of them."""
+        return list(self.known.values())
+
+    async def begin_era(self, boot_id: str, offset_ms: int, trusted: bool) -> Era:
+        """Begin the next one."""
+        era = Era(len(self.known) + 1, boot_id, offset_ms, trusted, 0 if trusted else None)
+        self.known[era.number] = era
+        return era
+
+    async def correct_eras(self, shifts: Mapping[int, int]) -> None:
+        """Remember what the times of eras are off by."""
+        for number, shift_ms in shifts.items():
+            self.known[number] = replace(self.known[number], shift_ms=shift_ms)
+
+
 class Agent:
     """One agent. Its parts are open for whoever looks: the status, the rig, tests.
 
-    Opens the journal. Raises JournalError, ProvisionError or UplinkError with what to do.
+    Its own `clock` is built on the machine's, which it is given. Opens the journal. Raises JournalError,
+    ProvisionError or UplinkError with what to do.
     """
 
     def __init__(self, pole: PoleConfig, clock: Clock, make_line: MakeLine = serial_line) -> None:
         self.pole = pole
-        self.clock = clock
+        self.clock = GatewayClock(clock, pole.clock.trust)
+        self.eras = ErasOfThisRun()
+        self.clock.keep_eras(self.eras)
         self.started_monotonic_ms = clock.monotonic_ms()
         self.journal = Journal.open(
             Path(pole.journal.path),
-            clock,
+            self.clock,
             commit_s=pole.journal.commit_s,
             commit_readings=pole.journal.commit_readings,
             keep_acknowledged=pole.journal.keep_acknowledged,
@@ -53,10 +80,12 @@ class Agent:
         rules = limits(pole)
         standing = self.journal.standing_alarms()
         condenser = Condenser(report_rules(pole), self.journal.last_sample_ms())
-        self.pipeline = Pipeline(self.journal, condenser, Watch(rules, standing), clock)
+        self.pipeline = Pipeline(self.journal, condenser, Watch(rules, standing), self.clock)
+        self.clock.before_step.append(self.pipeline.flush_windows)
+        self.clock.after_step.append(self.pipeline.moved)
         self._clear_without_rule(standing, {(rule.point, rule.code) for rule in rules})
-        self.collector = Collector(pole, clock, self.pipeline, make_line)
-        self.control = Control(self.journal, self, clock)
+        self.collector = Collector(pole, self.clock, self.pipeline, make_line)
+        self.control = Control(self.journal, self, self.clock)
         self.uplink = Uplink(
             UplinkSettings(
                 gateway=pole.pole.gateway,
@@ -66,9 +95,10 @@ class Agent:
                 batch_readings=pole.uplink.batch_readings,
             ),
             self.journal,
-            clock,
+            self.clock,
             units=units(pole),
             on_commands=self.control.offer,
+            on_time=self.clock.heard_platform,
         )
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -76,9 +106,11 @@ class Agent:
 
         Raises AgentFailedError when a part has failed; the rest has then been finished all the same.
         """
+        await self.clock.look()
         parts = {
             asyncio.create_task(part.run(), name=name)
             for name, part in (
+                ("clock", self.clock),
                 ("collector", self.collector),
                 ("pipeline", self.pipeline),
                 ("uplink", self.uplink),

@@ -18,6 +18,8 @@ from gateway_agent.records import Reading
 WINDOW_GRACE_MS = 3_000
 """How long after its end a window is kept open: a sample may be older than the exchange that brought it."""
 _EVENNESS = 8
+_STAMPS_DIFFER_MS = 1_100
+"""Two stamps of one sample differ by less: one may carry its slot (a second), and a node's ages have a grain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,12 @@ class Condenser:
     """Condenses the samples of a whole pole. `rules` by full point name; a point without a rule reports every sample.
 
     `last_sample_ms` says, per point, when the newest sample was taken that an earlier run has already kept: a node that
-    is read again after a restart of the agent still shows it.
+    is read again after a restart of the agent still shows it. While `has_windows` is false all samples of windows
+    travel as samples.
     """
 
     def __init__(self, rules: Mapping[str, ReportRule], last_sample_ms: Mapping[str, int] | None = None) -> None:
+        self.has_windows = True
         self._rules = rules
         self._kept_ms = dict(last_sample_ms or {})
         self._reported: dict[str, Reading] = {}
@@ -78,22 +82,20 @@ class Condenser:
         return [reading for point in ended for reading in self._close(point)]
 
     def flush(self) -> list[Reading]:
-        """Give up all open windows: their samples travel as samples. For the end of the agent."""
+        """Give up all open windows: their samples travel as samples. For the end of the agent or of an era."""
         kept = [sample for window in self._windows.values() for sample in window.samples]
         self._windows.clear()
+        self._closed_ms.clear()
         return kept
 
     def _is_known(self, sample: Reading) -> bool:
-        """Whether an earlier run has kept this sample; its stamp may differ by the grain of a node's age.
-
-        Only the first sample of a point can be such a one, and later the clock may have been set back.
-        """
+        """Whether an earlier run has kept this sample. Only the first sample of a point can be such a one."""
         kept_ms = self._kept_ms.pop(sample.point, None)
         if kept_ms is None:
             return False
         rule = self._rules.get(sample.point)
-        grain_ms = 100 if rule is None else min(100, rule.period_ms // 2)
-        return sample.time_ms < kept_ms + grain_ms
+        differ_ms = _STAMPS_DIFFER_MS if rule is None else min(_STAMPS_DIFFER_MS, rule.period_ms // 2)
+        return abs(sample.time_ms - kept_ms) < differ_ms
 
     def _is_worth_reporting(self, sample: Reading, rule: ReportRule) -> bool:
         last = self._reported.get(sample.point)
@@ -104,6 +106,8 @@ class Condenser:
         return rule.every_ms is not None and sample.time_ms // rule.every_ms != last.time_ms // rule.every_ms
 
     def _into_window(self, sample: Reading, rule: ReportRule, window_ms: int) -> list[Reading]:
+        if not self.has_windows:
+            return [sample]
         start_ms = sample.time_ms - sample.time_ms % window_ms
         closed_ms = self._closed_ms.get(sample.point)
         if closed_ms is not None and start_ms <= closed_ms:

@@ -5,7 +5,7 @@ it acts, and its result is committed before the platform can hear of it. The pla
 the result; a repeated id is never carried out a second time, its result is repeated. After a restart, what was only
 received is carried out unless it has expired. What was acting may or may not have reached the node: setting a level
 twice does no harm, nor does an acknowledgement, so it is done again, or, when it has expired by then, reported as
-failed with an unknown outcome.
+failed with an unknown outcome. What expires waits until the gateway's clock can be trusted.
 """
 
 import asyncio
@@ -37,6 +37,7 @@ protocols/manhole_codes.py, and 1 to learn the angle of the closed cover."""
 _KNOWN = {LAMP: LAMP_LIMITS, RESUME: RESUME_LIMITS, MANHOLE: MANHOLE_LIMITS}
 
 _RETRY_S = 2.0
+_LOOK_AT_CLOCK_S = 0.5
 _RECENT = 8
 
 
@@ -132,6 +133,8 @@ class Control:
         command = stored.command
         async with self._turns.setdefault(command.target, asyncio.Lock()):
             self._show(command, stored.state, "")
+            while command.expires_ms and not self._clock.is_trusted:
+                await asyncio.sleep(_LOOK_AT_CLOCK_S)
             result = self._result_without_acting(stored)
             if result is None:
                 result = await self._act(command)

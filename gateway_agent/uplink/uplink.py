@@ -79,9 +79,12 @@ class Uplink:
         *,
         units: Mapping[str, str] | None = None,
         on_commands: Callable[[Sequence[Command]], None] | None = None,
+        on_time: Callable[[int, int], None] | None = None,
         random: Random | None = None,
     ) -> None:
         """`units` gives the SenML unit of each point; `on_commands` gets each mailbox that is not empty.
+
+        `on_time` is told at once the platform's unix time in each answer, and the milliseconds since the request.
 
         Raises UplinkError when the settings cannot be used.
         """
@@ -95,6 +98,7 @@ class Uplink:
         self._journal = journal
         self._clock = clock
         self._on_commands = on_commands
+        self._on_time = on_time
         self._random = random or Random()
         self._client = CoapClient(settings.url, settings.timing)
         self._batcher = Batcher(journal, settings.gateway, units or {}, settings.payload_bytes)
@@ -201,6 +205,7 @@ class Uplink:
     async def _try_once(self, batch: Batch) -> bool:
         """One exchange; whether this message is done with."""
         self.counters.exchanges += 1
+        begun_ms = self._clock.monotonic_ms()
         try:
             answer = decode_answer(await self._exchange(batch))
         except ExchangeFailed as error:
@@ -214,6 +219,8 @@ class Uplink:
         except Refused as error:
             self.counters.refusals += 1
             return await self._meet_refusal(batch, error)
+        if self._on_time is not None:
+            self._on_time(answer.platform_ms, self._clock.monotonic_ms() - begun_ms)
         return await self._take_answer(batch, answer)
 
     async def _exchange(self, batch: Batch) -> bytes:

@@ -41,6 +41,8 @@ hold_s = 4
 [journal]
 path = "JOURNAL"
 commit_s = 2
+[clock]
+trust = "system"
 [uplink]
 url = "PLATFORM"
 security = "clear"

@@ -45,18 +45,21 @@ def test_a_clock_that_is_off_twice_is_set_and_a_single_late_byte_does_not_move_i
     assert [clock.wants_setting(10_000 + off, 10_000) for off, _ in looks] == [wanted for _, wanted in looks]
 
 
-def test_a_sample_is_taken_once_and_stamped_with_its_age() -> None:
+def test_a_sample_is_taken_once_and_stamped_with_its_age_or_its_slot() -> None:
     async def body(bench: NodeBench) -> None:
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1.5)
         bench.node.sample(0, 215, 1)
         taken_ms = bench.clock.unix_ms()
-        await asyncio.sleep(9.5)
+        await asyncio.sleep(8.9)
         (sample,) = bench.sink.samples
         assert (sample.point, sample.value, sample.exponent) == ("air/temperature", 215, -1)
         assert 0 <= sample.time_ms - taken_ms <= 30
         bench.node.sample(0, 215, 2)
         await asyncio.sleep(4)
         assert [one.value for one in bench.sink.samples] == [215, 215]
+        slot_ms = bench.sink.samples[1].time_ms
+        assert slot_ms == taken_ms + 8_500
+        assert slot_ms % 2_000 == 0
 
     on_node_bench(body)
 
