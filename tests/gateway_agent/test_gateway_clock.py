@@ -3,11 +3,13 @@
 import asyncio
 import itertools
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway_agent import kernel_clock
 from gateway_agent.clock import SystemClock, unix_at
 from gateway_agent.gateway_clock import STEP_MS, GatewayClock, Trust
 from gateway_agent.platform_time import EARLIEST_MS, MAX_ROUND_TRIP_MS, PlatformTime
@@ -169,6 +171,24 @@ def test_the_time_of_an_answer_is_believed_to_half_its_round_trip_and_short_ones
     assert not heard.hear(0, 10, 10_000)
     assert heard.hear(NOW_MS + DAY_MS, 0, 10_000)
     assert heard.offset_ms(10_000, NOW_MS - 10_000) == NOW_MS - 10_000 + DAY_MS
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "is_right"),
+    [(0, 0, True), (0, 0x2001, True), (0, 0x40, False), (5, 0, False), (-1, 0, False)],
+)
+def test_the_kernel_is_believed_when_its_clock_is_kept_right(
+    monkeypatch: pytest.MonkeyPatch, state: int, status: int, is_right: bool
+) -> None:
+    class Libc:
+        @staticmethod
+        def adjtimex(timex: Any) -> int:
+            assert timex._obj.modes == 0, "it is read only"
+            timex._obj.status = status
+            return state
+
+    monkeypatch.setattr(kernel_clock, "_LIBC", Libc)
+    assert kernel_clock.is_synchronised() is is_right
 
 
 def test_the_systems_clock_has_a_boot_id_and_tells_moments_by_both_clocks() -> None:
