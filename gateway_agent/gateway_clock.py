@@ -70,7 +70,7 @@ class GatewayClock:
         self._boot_id = base.boot_id()
         self._platform = PlatformTime()
         self._keeper: EraKeeper | None = None
-        self._trusted_offset_ms: int | None = None
+        self._is_trusted = False
         self._uncorrected: dict[int, int] = {}
         self._trouble: str | None = None
         told = self._told()
@@ -78,8 +78,9 @@ class GatewayClock:
             # Surely wrong, and so is any other guess; but times below zero are none that a journal or SenML can tell.
             self._set(max(base.unix_ms(), EARLIEST_MS) - base.monotonic_ms())
         else:
-            self._trusted_offset_ms, self.source = told
-            self._set(self._trusted_offset_ms)
+            offset_ms, self.source = told
+            self._set(offset_ms)
+            self._is_trusted = True
 
     def unix_ms(self) -> int:
         """Milliseconds since 1970-01-01T00:00:00Z; steps only between eras."""
@@ -97,7 +98,7 @@ class GatewayClock:
     @property
     def is_trusted(self) -> bool:
         """Whether the right time was ever told in this run; it is then held over the monotonic clock."""
-        return self._trusted_offset_ms is not None
+        return self._is_trusted
 
     @property
     def system_off_ms(self) -> int:
@@ -169,8 +170,7 @@ class GatewayClock:
             self.era = await self._begin(keeper, offset_ms, True)
             by_ms = offset_ms - self._offset_now()
             self._set(offset_ms)
-            if self._trusted_offset_ms is None:
-                self._trusted_offset_ms = offset_ms
+            self._is_trusted = True
         finally:
             for tell in self.after_step:
                 tell(by_ms)
@@ -182,10 +182,9 @@ class GatewayClock:
         return era
 
     async def _correct(self, keeper: EraKeeper, offset_ms: int) -> None:
-        """Tell what the guesses of this boot were off by, once the right offset is known for the first time."""
+        """Tell what the guesses of this boot were off by, now that the right offset is known."""
         if self._uncorrected:
-            right_ms = offset_ms if self._trusted_offset_ms is None else self._trusted_offset_ms
-            await keeper.correct_eras({number: right_ms - guess_ms for number, guess_ms in self._uncorrected.items()})
+            await keeper.correct_eras({number: offset_ms - guess_ms for number, guess_ms in self._uncorrected.items()})
             self._uncorrected.clear()
 
     def _set(self, offset_ms: int, aim_ms: int | None = None) -> None:

@@ -188,7 +188,7 @@ def test_a_second_agent_of_the_same_boot_goes_on_with_the_guess_of_the_first(tmp
         story.start("auto")
         assert abs(story.pole.agent.clock.unix_ms() - first.clock.unix_ms()) <= 1
         await story.pole.platform.come_back()
-        await asyncio.sleep(60)
+        await asyncio.sleep(150)
         assert [(era.number, era.trusted) for era in story.eras.eras()] == [(1, False), (2, False), (3, True)]
         assert len({era.shift_ms for era in story.eras.eras() if not era.trusted}) == 1
 

@@ -13,6 +13,7 @@ from gateway_agent import kernel_clock
 from gateway_agent.clock import SystemClock, unix_at
 from gateway_agent.gateway_clock import STEP_MS, GatewayClock, Trust
 from gateway_agent.platform_time import EARLIEST_MS, MAX_ROUND_TRIP_MS, PlatformTime
+from gateway_agent.records import Era
 from tests.gateway_agent.kept_eras import KeptEras, Machine
 
 NOW_MS = 1_781_740_800_000
@@ -133,6 +134,13 @@ def test_what_an_earlier_run_of_this_boot_guessed_is_corrected_and_what_it_knew_
     answered(machine, fourth := started(machine, eras), 0, 0)
     look(fourth)
     assert [era.shift_ms for era in eras.eras()][-2:] == [machine.true_ms - EARLIEST_MS, 0]
+
+
+def test_a_guess_that_was_corrected_is_the_next_guess_of_the_boot() -> None:
+    machine, eras = Machine(NOW_MS), KeptEras()
+    eras.known[4] = Era(4, machine.boot_id(), EARLIEST_MS, False, NOW_MS - EARLIEST_MS + 7)
+    eras.known[3] = Era(3, machine.boot_id(), EARLIEST_MS - 1, False, None)
+    assert started(machine, eras).unix_ms() == NOW_MS + 7
 
 
 def test_while_the_journal_cannot_be_written_the_clock_stays_as_it_is() -> None:
