@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 class Reading:
     """One value of one point, or one figure of a window.
 
-    `kind` is `sample`, `mean`, `min` or `max`. A sample's `time_ms` is the slot in which it was asked for when the
-    device answered within a second of it, else when it answered; a window figure's is the beginning of its window. Bad
-    quality never makes a `Reading`.
+    `kind` is `sample`, `mean`, `min` or `max`. A sample's `time_ms` is when the device answered, or its poll's slot
+    when that is no more than a second earlier; a window figure's is the beginning of its window. Bad quality never
+    makes a `Reading`.
     """
 
     point: str

@@ -111,7 +111,9 @@ class DevicePoller:
     def _decoded(self, request: Request, answer: Answer, slot_ms: int) -> list[Reading]:
         samples = []
         is_warm = self._is_warm(answer.monotonic_ms)
-        time_ms = stamp(unix_at(self._clock, answer.monotonic_ms), slot_ms, self._slots.period_ms)
+        time_ms = unix_at(self._clock, answer.monotonic_ms)
+        if self._clock.is_trusted:
+            time_ms = stamp(time_ms, slot_ms, self._slots.period_ms)
         for point in request.points:
             name = self._device.point_name(point)
             value, number = decode(point, answer.registers, request.address)

@@ -239,7 +239,8 @@ class NodeReader:
         # Stamped and handed on without a pause between: the clock may have been set while the rest was read.
         samples: list[Reading] = []
         for address, answer in answers:
-            samples += self._book.take(address, answer.registers, answer.monotonic_ms, unix_at(self._clock, 0))
+            offset_ms, is_trusted = unix_at(self._clock, 0), self._clock.is_trusted
+            samples += self._book.take(address, answer.registers, answer.monotonic_ms, offset_ms, is_trusted)
         for device, group in groupby(samples, key=lambda sample: sample.point.partition("/")[0]):
             self._sink.polled(device, list(group))
         if missed is not None and not answers:

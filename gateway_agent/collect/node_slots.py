@@ -66,11 +66,14 @@ class SlotBook:
             for first in range(0, len(self.points), SLOTS_PER_READ)
         ]
 
-    def take(self, address: int, registers: Sequence[int], answered_ms: int, offset_ms: int = 0) -> list[Reading]:
+    def take(
+        self, address: int, registers: Sequence[int], answered_ms: int, offset_ms: int = 0, is_trusted: bool = True
+    ) -> list[Reading]:
         """The new good samples in an answer that was complete at `answered_ms` of the monotonic clock.
 
         Unix time is that plus `offset_ms`. A moment may be late by the time that the answer took, never early
-        (docs/decisions/0103). A sample of a node belongs to the multiple of its period before it: a node has no phases.
+        (docs/decisions/0103). A sample of a node belongs to the multiple of its period before it, for a node has no
+        phases; it may carry that when unix time `is_trusted`.
         """
         samples = []
         first = (address - node_map.SLOTS) // node_map.SLOT_REGISTERS
@@ -87,7 +90,9 @@ class SlotBook:
             taken_ms = answered_ms - _AGE_UNIT_MS * age
             self._latest.good(point.name, value, taken_ms)
             if self._is_new(first + offset, state & 0xFF, taken_ms):
-                time_ms = self._stamp(first + offset, taken_ms + offset_ms, offset_ms)
+                time_ms = taken_ms + offset_ms
+                if is_trusted:
+                    time_ms = self._stamp(first + offset, time_ms, offset_ms)
                 self._seen[first + offset] = _Seen(state & 0xFF, taken_ms, time_ms, offset_ms)
                 samples.append(Reading(point.name, time_ms, value, point.exponent))
         return samples
