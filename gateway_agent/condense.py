@@ -3,9 +3,10 @@
 A point is reported in one of two ways. On change: a sample travels when it differs from the last one that travelled by
 at least `change`, and the first sample of every stretch of `every_ms` of unix time travels in any case. Or by windows,
 aligned to unix time: when a window is whole, its figures travel in the samples' place; otherwise its samples travel as
-samples, so that no figure claims more than was measured. Whole means that each poll slot of the window gave exactly one
-good sample, all at the same place in their slots give or take an eighth of the period: a node that has just started
-and is not in step with unix time yet has other gaps. A point with neither reports every sample.
+samples, so that no figure claims more than was measured. Whole means that each poll slot of the window gave exactly
+one good sample, all at the same place in their slots give or take an eighth of the period: a node that has just
+started and is not in step with unix time yet has other gaps. A sample that carries its slot was taken somewhere within
+a second of it, so it may have been beside one that came a little later. A point with neither reports every sample.
 
 Equal input gives equal output: there is no clock in here, `tick` is told the time.
 """
@@ -13,6 +14,7 @@ Equal input gives equal output: there is no clock in here, `tick` is told the ti
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from gateway_agent.collect.slots import ON_TIME_MS
 from gateway_agent.records import Reading
 
 WINDOW_GRACE_MS = 3_000
@@ -26,7 +28,8 @@ _STAMPS_DIFFER_MS = 1_100
 class ReportRule:
     """How one point is reported; times in milliseconds, `change` in counts of the point's exponent.
 
-    `period_ms` is how often the point is measured. `figures` are of mean, min, max and last.
+    `period_ms` is how often the point is measured, `phase_ms` how long after a multiple of it. `figures` are of mean,
+    min, max and last.
     """
 
     period_ms: int
@@ -34,6 +37,7 @@ class ReportRule:
     every_ms: int | None = None
     window_ms: int | None = None
     figures: tuple[str, ...] = ("mean", "min", "max")
+    phase_ms: int = 0
 
 
 def rounded_mean(values: Sequence[int]) -> int:
@@ -149,8 +153,12 @@ class _Window:
             return False
         if len({sample.time_ms // period_ms for sample in self.samples}) != expected:
             return False
-        places = [sample.time_ms % period_ms for sample in self.samples]
-        return max(places) - min(places) <= period_ms // _EVENNESS
+        places = [(sample.time_ms - self._rule.phase_ms) % period_ms for sample in self.samples]
+        own = [place for place in places if place]
+        if not own:
+            return True
+        carried_until_ms = period_ms if len(own) == len(places) else min(ON_TIME_MS, period_ms // 2)
+        return max(own) - min(*own, carried_until_ms) <= period_ms // _EVENNESS
 
     def figures(self) -> list[Reading]:
         """The figures of the window, in the order of the rule."""
