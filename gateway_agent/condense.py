@@ -42,8 +42,13 @@ class ReportRule:
 
 def rounded_mean(values: Sequence[int]) -> int:
     """Ten times the mean of the values, rounded half to even: the mean with one more decimal digit."""
-    quotient, remainder = divmod(10 * sum(values), len(values))
-    if 2 * remainder > len(values) or (2 * remainder == len(values) and quotient % 2):
+    return rounded_tenths(sum(values), len(values))
+
+
+def rounded_tenths(total: int, count: int) -> int:
+    """Ten times total / count, rounded half to even."""
+    quotient, remainder = divmod(10 * total, count)
+    if 2 * remainder > count or (2 * remainder == count and quotient % 2):
         return quotient + 1
     return quotient
 
