@@ -60,6 +60,7 @@ def unix_at(clock: Clock, monotonic_ms: int) -> int:
     """The unix milliseconds of a moment of `monotonic_ms()`, by the clock as it is set now.
 
     What is measured is remembered by the monotonic clock and told in unix time only when it is handed on: a clock that
-    was set between the two then does no harm.
+    was set between the two then does no harm. A millisecond may be told too late, never too early.
     """
-    return clock.unix_ms() - (clock.monotonic_ms() - monotonic_ms)
+    now_ms = clock.monotonic_ms()
+    return clock.unix_ms() - (now_ms - monotonic_ms)

@@ -147,8 +147,10 @@ class GatewayClock:
     def _told(self) -> tuple[int, Source] | None:
         """The right offset and who tells it; None while nobody does."""
         now_ms = self._base.monotonic_ms()
+        # Read before the kernel is asked: a clock that is set by hand between the two is not believed.
+        system_ms = self._base.unix_ms() - now_ms
         if self._trust == "system" or (self._trust == "auto" and self._base.is_trusted):
-            return self._base.unix_ms() - now_ms, "system"
+            return system_ms, "system"
         offset_ms = self._platform.offset_ms(now_ms, self._offset_now() if self.is_trusted else None)
         return None if offset_ms is None else (offset_ms, "platform")
 

@@ -8,6 +8,8 @@ import asyncio
 from gateway_agent.clock import Clock
 
 _LONGEST_SLEEP_MS = 30_000
+_FAR_BACK_MS = 5_000
+"""Longer than a busy computer oversleeps, so that short periods are not skipped for ever on one."""
 ON_TIME_MS = 1_000
 """A sample that was taken no later than this after its slot carries the slot."""
 
@@ -31,8 +33,8 @@ def stamp(taken_ms: int, slot_ms: int, less_than_ms: int, last_ms: int | None = 
 class Slots:
     """The slots of one period and phase. A slot that passes while the caller is busy is skipped and counted.
 
-    The clock may be set meanwhile: nobody waits longer than one period for it, and a slot that lies more than one
-    period back by then is none that was waited for.
+    The clock may be set meanwhile: nobody waits longer than one period for it, and a slot that then lies far back is
+    none that was waited for.
     """
 
     def __init__(self, clock: Clock, period_ms: int, phase_ms: int = 0) -> None:
@@ -47,7 +49,7 @@ class Slots:
         slot_ms = slot_after(self._clock.unix_ms(), self.period_ms, self._phase_ms)
         if self._last_ms is not None and slot_ms - self._last_ms < 10 * self.period_ms:
             self.skipped += max(0, (slot_ms - self._last_ms) // self.period_ms - 1)
-        while (wait_ms := slot_ms - self._clock.unix_ms()) > 0 or wait_ms < -self.period_ms:
+        while (wait_ms := slot_ms - self._clock.unix_ms()) > 0 or wait_ms < -max(self.period_ms, _FAR_BACK_MS):
             if abs(wait_ms) > self.period_ms:
                 slot_ms = slot_after(self._clock.unix_ms(), self.period_ms, self._phase_ms)
                 wait_ms = slot_ms - self._clock.unix_ms()
