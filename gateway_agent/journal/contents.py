@@ -24,7 +24,8 @@ ROW_BYTES = 28
 """What a row takes beside its body, about: SQLite's head of a row, its pointer, and the other columns."""
 LATEST_EVERY = 5000
 """After so many records the newest sample of each channel is written down, so that opening need not look for it."""
-FORMAT_MARK, ACKNOWLEDGED, RETIRED_READINGS, LATEST, LEFT_ASIDE = "format", "acknowledged", "retired", "latest", "aside"
+FORMAT_MARK, ACKNOWLEDGED, RETIRED_READINGS, LATEST, DOUBT = "format", "acknowledged", "retired", "latest", "doubt"
+"""Names of marks. DOUBT: ranges of sequences that were sent and perhaps not acknowledged."""
 
 
 class Damaged(Exception):  # noqa: N818 - it names a state of the file, not a mistake
@@ -62,12 +63,16 @@ class Waiting:
 
 
 class Contents:
-    """The mirror of a file. `next_sequence` is what the next record gets; `gone` are the sequences that have left;
-    `latest` is the time of the newest reading of each channel, `numbers` the channels' numbers."""
+    """The mirror of a file.
+
+    `next_sequence` is what the next record gets; `gone` are the sequences that have left, `doubt` those that the
+    platform may have; `latest` is the time of the newest reading of each channel, `numbers` the channels' numbers.
+    """
 
     def __init__(self) -> None:
         self.items = Items()
         self.gone = Spans()
+        self.doubt = Spans()
         self.waiting = Waiting()
         self.next_sequence = 1
         self.held_readings = 0
@@ -155,6 +160,7 @@ class Contents:
     def take_items(self) -> None:
         """Read again what the items say."""
         self.gone = Spans((int(key), last) for key, last in self.items.all(kinds.GONE))
+        self.doubt = Spans((first, last) for first, last in self.items.get(kinds.MARK, DOUBT) or ())
         self._epochs = sorted((int(key), epoch) for key, epoch in self.items.all(kinds.EPOCH))
         self._eras = {int(key): Era(int(key), *fields) for key, fields in self.items.all(kinds.ERA)}
         channels = ((int(key), tuple(fields)) for key, fields in self.items.all(kinds.CHANNEL))

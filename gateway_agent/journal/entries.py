@@ -83,6 +83,19 @@ class AcknowledgeEntry:
 
 
 @dataclass
+class SendingEntry:
+    """These records are about to be sent: whoever thins them must tell, for the platform may have them."""
+
+    sequences: tuple[int, ...]
+    readings = 0
+    needs_disk = False
+
+    def write(self, transaction: Transaction) -> None:
+        """Put them down as in doubt."""
+        transaction.doubt(self.sequences)
+
+
+@dataclass
 class SetAsideEntry:
     """These records cannot be sent: damaged, or refused by the platform. They stay in the file."""
 

@@ -33,6 +33,7 @@ from gateway_agent.journal.entries import (
     EraEntry,
     EventEntry,
     PollEntry,
+    SendingEntry,
     SetAsideEntry,
 )
 from gateway_agent.journal.errors import JournalUnavailable
@@ -215,6 +216,10 @@ class Journal:
         """The highest sequence of waiting telemetry that is older than `time_ms` (unix milliseconds), and how many
         readings wait up to it; zeros for none."""
         return await self._committer.in_thread(self._writer.last_before, time_ms)
+
+    async def note_sending(self, sequences: Sequence[int]) -> None:
+        """These are about to be sent; to be called before, for all that can be thinned."""
+        await self._committer.commit(SendingEntry(tuple(sequences)))
 
     async def acknowledge(self, sequences: Sequence[int]) -> int:
         """The platform has stored these; returns how many were waiting."""

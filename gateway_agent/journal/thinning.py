@@ -2,7 +2,8 @@
 
 Each level (fresh, 1, 5, 15, 60 minutes) is thinned to the next when it takes the most room, oldest first, in blocks of
 whole rows, so that what is left is finest where it is newest. Nothing is cut off: each reading stays counted in a
-window. Windows carry the sequences of what they replace, for the platform may have some of it already.
+window. Windows carry the sequences of what they replace and the platform may have already: what was sent and not
+acknowledged.
 """
 
 from collections import defaultdict
@@ -26,7 +27,7 @@ from gateway_agent.journal.schema import WAITING
 from gateway_agent.journal.spans import Spans
 from gateway_agent.journal.transaction import Transaction
 
-_MAX_RANGES = 4
+_MAX_RANGES = 12
 _ROWS_EACH = 2000
 _LONG_NUMBER = 1 << 40
 _Figures = tuple[int, int, int, int]
@@ -57,29 +58,28 @@ def thin_oldest(transaction: Transaction, record_class: int, before_ms: int | No
         return None
     into = record_class + 1
     each_ms = 1000 * span_s(into)
-    replaced = Spans()
     found: dict[_Slot, dict[int, _Figures]] = defaultdict(dict)
-    ranges: dict[_Slot, Spans] = defaultdict(Spans)
+    replaced: dict[tuple[_Slot, int], Spans] = defaultdict(Spans)
     for sequence, time_ms, era, body in rows:
-        replaced.add(sequence, sequence)
+        perhaps_there = ((sequence, sequence),) if sequence in transaction.contents.doubt else ()
         shift_ms, is_right = transaction.contents.shift(era)
         slot_era, at_ms = (0, time_ms + shift_ms) if is_right else (era, time_ms)
         for channel, start_ms, figures, before in _figures(record_class, at_ms, body):
-            slot = _join(found, channel, slot_era, start_ms // each_ms, figures)
-            for first, last in before:
-                ranges[slot].add(first, last)
-    first, last = rows[0][0], rows[-1][0]
+            place = start_ms // each_ms
+            slot = _join(found, channel, slot_era, place, figures)
+            for span in (*before, *perhaps_there):
+                replaced[slot, place].add(*span)
     for sequence, *_ in rows:
         transaction.retire(sequence)
-    transaction.move_floor(record_class, last)
-    records = []
-    for slot, windows in found.items():
-        for span in ((first, last),) if record_class == TELEMETRY else replaced:
-            ranges[slot].add(*span)
-        records += [(start, slot, group) for start, group in _in_records(windows)]
+    transaction.move_floor(record_class, rows[-1][0])
+    records = [(start, slot, group) for slot, windows in found.items() for start, group in _in_records(windows)]
     # In the order of time, so that what the next level takes first is oldest.
     for start, slot, group in sorted(records, key=lambda record: record[:2]):
-        body = encode_windows(slot[0], group, _few(ranges[slot]))
+        ranges = Spans()
+        for place in range(start, start + len(group)):
+            for span in replaced.get((slot, place), ()):
+                ranges.add(*span)
+        body = encode_windows(slot[0], group, _few(ranges))
         transaction.append(into, start * each_ms, body, era=slot[1])
     times = [place for windows in found.values() for place in windows]
     return Step(min(times) * each_ms, (max(times) + 1) * each_ms, span_s(into), len(rows), len(records))
@@ -160,7 +160,7 @@ def _in_records(windows: dict[int, _Figures]) -> Iterator[tuple[int, list[_Figur
 def _few(spans: Spans) -> list[tuple[int, int]]:
     """The ranges, those with the smallest gaps between them joined until they are few.
 
-    That takes in sequences of others, which does no harm: the platform looks at the point and at the time as well.
+    That takes in sequences of others; the platform looks at the point and at the time as well.
     """
     ranges = list(spans)
     while len(ranges) > _MAX_RANGES:

@@ -11,6 +11,7 @@ from gateway_agent.journal import items as kinds
 from gateway_agent.journal.codec import TELEMETRY, Channel
 from gateway_agent.journal.contents import (
     ACKNOWLEDGED,
+    DOUBT,
     LATEST,
     LATEST_EVERY,
     RETIRED_READINGS,
@@ -47,6 +48,7 @@ class Transaction:
         self._latest: dict[int, int] = {}
         self._channels: dict[Channel, int] = {}
         self._floors: dict[int, int] = {}
+        self._doubt: Spans | None = None
         self.unknown: list[int] = []
 
     def append(self, record_class: int, time_ms: int, body: bytes, readings: int = 0, era: int = 0) -> int:
@@ -162,6 +164,16 @@ class Transaction:
         """Nothing of the class waits up to this sequence any more."""
         self._floors[record_class] = sequence
 
+    def doubt(self, sequences: Iterable[int]) -> None:
+        """The platform may have these from now on, whether it acknowledges them or not."""
+        known = self.contents.doubt
+        doubt = Spans(span for first, last in known for span in self.contents.gone.gaps(first, last))
+        for sequence in sequences:
+            doubt.add(sequence, sequence)
+        if list(doubt) != list(known):
+            self._doubt = doubt
+            self.items.put(kinds.MARK, DOUBT, [list(span) for span in doubt])
+
     def finish(self) -> None:
         """Write the facts that have changed."""
         contents, items = self.contents, self.items
@@ -195,6 +207,8 @@ class Transaction:
             contents.take_items()
         elif self._gone is not None:
             contents.gone = self._gone
+        if self._doubt is not None:
+            contents.doubt = self._doubt
         if self._latest or kinds.MARK in changed:
             contents.take_latest(self._newest())
 

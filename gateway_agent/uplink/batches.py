@@ -120,6 +120,8 @@ class Batcher:
         if not ahead or ahead[0].record_class != record_class or not after < ahead[0].sequence <= up_to:
             await self.settle()
             self._ahead = await self._journal.read(record_class, _RECORDS_ASKED + len(self.held), after, up_to)
+            if self._ahead:
+                await self._journal.note_sending([record.sequence for record in self._ahead])
             return self._ahead
         return [record for record in ahead if record.sequence <= up_to]
 

@@ -61,15 +61,15 @@ class Truth:
     thinned_records: int = 0
 
 
-def year(on_progress: OnProgress) -> Row:
-    """The case: 365 days, 64 MiB."""
-    return _run("journal/thinning", Outage(365, Budget(64 << 20)), on_progress)
+def year(on_progress: OnProgress, days: int = 365, budget_bytes: int = 64 << 20) -> Row:
+    """The case."""
+    return _run("journal/thinning", Outage(days, Budget(budget_bytes)), on_progress)
 
 
-def cut_off(on_progress: OnProgress) -> Row:
-    """The control: 30 days in 4 MiB, the oldest deleted."""
+def cut_off(on_progress: OnProgress, days: int = 30, budget_bytes: int = 4 << 20) -> Row:
+    """The control: the oldest is deleted."""
     with _deleting():
-        return _run("journal/thinning-control", Outage(30, Budget(4 << 20)), on_progress)
+        return _run("journal/thinning-control", Outage(days, Budget(budget_bytes)), on_progress)
 
 
 def _run(case: str, outage: Outage, on_progress: OnProgress) -> Row:

@@ -3,6 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
+
+import apsw
 
 from gateway_agent.agent import Agent
 from gateway_agent.clock import Clock
@@ -92,6 +95,14 @@ class SmallPole:
         """Ask the agent to stop and wait for it."""
         self.stop.set()
         await self.running
+
+    def platform_rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Rows of the platform's database."""
+        connection = apsw.Connection(str(self.folder / "platform.sqlite"))
+        try:
+            return connection.execute(query).fetchall()
+        finally:
+            connection.close()
 
     def heat(self, counts: int) -> None:
         """Let the cabinet have this temperature, in tenths of a degree."""

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from gateway_agent.records import Reading
-from hardware.rig.clock import RigClock
 from tests.gateway_agent.kept_eras import KeptEras
 from tests.gateway_agent.small_pole import SmallPole, with_small_pole
+from tests.gateway_agent.stepped_clock import SteppedClock
 
 DAY_MS = 86_400_000
 YEAR_MS = 365 * DAY_MS
@@ -21,24 +21,6 @@ ANSWER_MS = 50
 DRAIN_MS = 5_000
 """So long an agent that ends waits for a platform that is away."""
 TEMPERATURE = "cabinet/temperature"
-
-
-class SteppedClock:
-    """The rig's clock, off by `off_ms`; `is_trusted` is what the kernel says of it."""
-
-    def __init__(self, clock: RigClock, off_ms: int = 0, is_trusted: bool = False) -> None:
-        self.off_ms = off_ms
-        self.is_trusted = is_trusted
-        self._clock = clock
-
-    def unix_ms(self) -> int:
-        return self._clock.unix_ms() + self.off_ms
-
-    def monotonic_ms(self) -> int:
-        return self._clock.monotonic_ms()
-
-    def boot_id(self) -> str:
-        return "one boot"
 
 
 @dataclass(frozen=True)
