@@ -1,0 +1,256 @@
+"""An hour of a pole around a real journal, in virtual time, and what a gateway does after a power cut.
+
+`hour` polls devices, raises alarms, hands on node events, carries out commands with the real Control and hands records
+to the platform when there is an uplink; `recover` opens what a cut has left and goes on until nothing is owed to
+anybody. Both tell a `World` what happens.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from gateway_agent.control import Control
+from gateway_agent.journal import ALARM, EVENT, RESULT, TELEMETRY, Journal, Record
+from gateway_agent.journal.commands import StoredCommand
+from gateway_agent.journal.writer import Writer
+from gateway_agent.records import Command, CommandResult, Event, LampOutcome, Reading
+from hardware.rig.clock import RigClock
+from tests.faults import _journal_world as w
+from tests.faults._journal_world import Mark, World
+from tests.faults._power import RecordingDisk
+
+CLASSES = (ALARM, EVENT, RESULT, TELEMETRY)
+ALL_RECORDS = 1_000_000
+NAME = "journal.sqlite"
+HOUR_S = 3600
+
+_POLL_S = 15
+_POINTS = {
+    "air": ("pm1_0", "pm2_5", "pm10", "temperature", "humidity"),
+    "meter": ("voltage", "current", "power", "energy"),
+    "lamp_1": ("level", "power", "hours"),
+    "lamp_2": ("level", "power", "hours"),
+    "manhole": ("level", "tilt"),
+    "weather": ("wind", "rain", "pressure"),
+}
+_LAMP_S = 1.0
+_BATCH = 24
+_LOST_ANSWER_EVERY = 7
+_EXPIRY_MS = 600_000
+_PATIENCE = 60
+
+
+@dataclass(frozen=True)
+class Script:
+    """What happens in `seconds`, which stand for a whole hour: without an uplink from the very start to a twelfth of it
+    and from a third to two thirds; a clean close and a new start in the middle."""  # fmt: skip
+
+    seconds: int = HOUR_S
+    alarm_every_s: int = 120
+    event_every_s: int = 75
+    command_every_s: int = 60
+    uplink_every_s: int = 20
+
+    def has_uplink(self, second: int) -> bool:
+        """Whether the platform can be reached."""
+        return self.seconds // 12 <= second < self.seconds // 3 or self.seconds * 2 // 3 <= second
+
+
+HOUR = Script()
+
+
+class NotingJournal(Journal):
+    """The real journal, which also tells its play what it has answered about commands."""
+
+    play: "Play"
+
+    async def receive_command(self, command: Command) -> StoredCommand:
+        stored = await super().receive_command(command)
+        self.play.mark(w.RECEIVED, command.id)
+        return stored
+
+    async def finish_command(self, result: CommandResult) -> None:
+        await super().finish_command(result)
+        self.play.mark(w.ENDED, result.command_id)
+
+    @classmethod
+    def open_on(cls, path: Path, clock: RigClock, vfs: str | None, memory_readings: int = 100_000) -> Self:
+        """Open the journal at `path` on the SQLite file system `vfs`, with groups of the default sizes."""
+        return cls(Writer(path, vfs=vfs), clock, 30, 64, memory_readings)
+
+
+class Play:
+    """A journal and the world around it; is the nodes of its Control. Without a recording disk nothing is marked as
+    accepted before the platform has it."""
+
+    def __init__(self, path: Path, clock: RigClock, world: World, disk: RecordingDisk | None = None) -> None:
+        self.path = path
+        self.clock = clock
+        self.world = world
+        self.marks: list[Mark] = []
+        self._disk = disk
+        self._has_committed = False
+        self._journal: NotingJournal | None = None
+        self._deliveries = 0
+
+    @property
+    def journal(self) -> NotingJournal:
+        """The open journal."""
+        if self._journal is None:
+            raise LookupError("the journal is not open")
+        return self._journal
+
+    def mark(self, kind: str, what: Any) -> None:
+        """It is so from now on."""
+        mark = Mark(len(self._disk.log) if self._disk else 0, self.clock.unix_ms(), kind, what)
+        self.marks.append(mark)
+        self.world.apply(mark)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Control]:
+        """A gateway: the journal open, commands carried out; closed cleanly at the end."""
+        self._journal = NotingJournal.open_on(self.path, self.clock, self._disk and self._disk.vfs_name)
+        self._journal.play = self
+        self._journal.subscribe(self._note_commit)
+        control = Control(self._journal, self, self.clock)
+        task = asyncio.create_task(control.run())
+        try:
+            yield control
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await self._journal.close()
+
+    async def settle(self) -> None:
+        """Note what was committed since the last time."""
+        while self._has_committed and self._disk:
+            self._has_committed = False
+            records = [record for each in CLASSES for record in await self.journal.read(each, ALL_RECORDS)]
+            found = self.world.numbered(self.journal.epoch, records)
+            self.mark(w.ACCEPTED, [(number, what) for number, what in found if number not in self.world.accepted])
+
+    def poll(self, device: str) -> None:
+        """The device answers."""
+        now_ms = self.clock.unix_ms()
+        readings = [Reading(f"{device}/{point}", now_ms, now_ms // 1000 % 997, -1) for point in _POINTS[device]]
+        self.mark(w.OFFERED, readings)
+        self.journal.add_readings(readings)
+
+    async def alarm(self, state: bool) -> None:
+        """The gateway raises or clears an alarm."""
+        event = Event("manhole/level", "alarm", "high", self.clock.unix_ms(), state=state)
+        self.mark(w.OFFERED, [event])
+        await self.journal.add_event(event)
+        self.mark(w.TOLD, event)
+
+    async def node_event(self, event: Event) -> None:
+        """A node offers its event, until it is told that it is stored."""
+        await self.journal.add_event(event)
+        self.mark(w.TOLD, event)
+
+    async def deliver(self, records: list[Record], answer_is_lost: bool = False) -> None:
+        """The platform stores records; the gateway acknowledges them unless the platform's answer is lost."""
+        epoch = self.journal.epoch
+        self.mark(w.DELIVERED, self.world.numbered(epoch, records))
+        if not answer_is_lost:
+            await self.journal.acknowledge([record.sequence for record in records])
+            self.mark(w.ACKNOWLEDGED, [(epoch, record.sequence) for record in records])
+
+    async def send(self) -> None:
+        """One turn of the uplink: some of each class, the most urgent first; some answers are lost."""
+        for each in CLASSES:
+            records = await self.journal.read(each, _BATCH)
+            if records:
+                self._deliveries += 1
+                await self.deliver(records, self._deliveries % _LOST_ANSWER_EVERY == 0)
+
+    async def drain(self) -> None:
+        """Everything that waits goes to the platform."""
+        for each in CLASSES:
+            while records := await self.journal.read(each, ALL_RECORDS):
+                await self.deliver(records)
+
+    async def lamp(
+        self, target: str, level_pct: int, fade_s: int, expires_ms: int, hold_s: int, reason: int
+    ) -> LampOutcome:
+        """A lamp does what it is told: `hold_s` names the command."""
+        self.mark(w.ACTED, f"c{hold_s}")
+        await asyncio.sleep(_LAMP_S)
+        return LampOutcome("confirmed", level_pct, "")
+
+    async def manhole(self, target: str, acknowledge: int, learn: int) -> LampOutcome:
+        """A manhole does what it is told: `acknowledge` names the command."""
+        self.mark(w.ACTED, f"c{acknowledge}")
+        return LampOutcome("confirmed", None, "")
+
+    def _note_commit(self) -> None:
+        self._has_committed = True
+
+
+async def hour(play: Play, script: Script) -> None:
+    """The whole script. Leaves the journal closed."""
+    middle = script.seconds // 2
+    for seconds in (range(middle), range(middle, script.seconds)):
+        async with play.running() as control:
+            for second in seconds:
+                await _second(play, control, script, second)
+                await asyncio.sleep(1)
+                await play.settle()
+            await play.journal.flush()
+            await play.settle()
+
+
+async def _second(play: Play, control: Control, script: Script, second: int) -> None:
+    for number, device in enumerate(_POINTS):
+        if second % _POLL_S == number:
+            play.poll(device)
+    if second % script.alarm_every_s == script.alarm_every_s // 2:
+        await play.alarm(state=second // script.alarm_every_s % 2 == 0)
+        await play.settle()
+    if second % script.event_every_s == script.event_every_s // 3:
+        origin = (7, second // script.event_every_s)
+        event = Event("manhole", "event", "cover", play.clock.unix_ms(), value=second, source="node", origin=origin)
+        play.mark(w.OFFERED, [event])
+    for untold in play.world.untold_events():
+        await play.node_event(untold)
+        await play.settle()
+    if second % script.command_every_s == script.command_every_s // 4 and not play.world.mailbox():
+        for command in _commands(1 + second // script.command_every_s, play.clock.unix_ms()):
+            play.mark(w.ISSUED, command)
+    if script.has_uplink(second) and second % script.uplink_every_s == 11:
+        control.offer(play.world.mailbox())
+        await play.send()
+
+
+def _commands(number: int, now_ms: int) -> list[Command]:
+    """Three commands, of which a lamp gets two; each holds its number where the nodes find it again."""
+    first, second, third = 3 * number, 3 * number + 1, 3 * number + 2
+    expires_ms = now_ms + _EXPIRY_MS if number % 3 == 0 else 0
+    return [
+        Command(f"c{first}", "lamp", "lamp_1", {"level_pct": first % 100, "hold_s": first}, expires_ms),
+        Command(f"c{second}", "lamp", "lamp_1", {"level_pct": second % 100, "hold_s": second}),
+        Command(f"c{third}", "manhole", "node", {"acknowledge": third}),
+    ]
+
+
+async def recover(play: Play) -> None:
+    """What a gateway does after a start: old readings and commands, a few new ones, and all of it to the platform."""
+    async with play.running() as control:
+        control.offer(play.world.mailbox())
+        for untold in play.world.untold_events():
+            await play.node_event(untold)
+        play.poll("air")
+        await play.alarm(state=True)
+        await play.settle()
+        for _ in range(_PATIENCE):
+            await asyncio.sleep(_LAMP_S)
+            if play.world.commands.keys() <= play.world.ended and not await play.journal.unfinished_commands():
+                break
+        await play.drain()
+        play.poll("meter")
+        await play.journal.flush()
+        await play.settle()
+        await play.drain()
