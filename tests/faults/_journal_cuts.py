@@ -6,9 +6,7 @@ that of another cut with the same past is judged once and counted for both. Of s
 well, and cut at each of its operations.
 """
 
-import tempfile
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,12 +17,11 @@ from tests.faults._cases import Row
 from tests.faults._cores import on_all_cores
 from tests.faults._journal_hour import NAME, Play, Script, hour, recover
 from tests.faults._journal_world import Mark, Verdict, World
-from tests.faults._power import DROP, MODES, SYNC, TORN, Image, Operation, images, lay, recording
+from tests.faults._power import DROP, MODES, SYNC, TORN, Image, Operation, images, lay, memory_folder, recording
 from tests.faults._progress import OnProgress
 
 _REBOOT_MS = 20_000
 _CUTS_OF_A_JOB = 100
-_MEMORY_DISK = Path("/dev/shm")
 
 
 @dataclass(frozen=True)
@@ -90,7 +87,7 @@ def cut_everywhere(
 def record(script: Script, keeps_syncs: bool = True) -> Recording:
     """Play a script wholly. Raises AssertionError when it goes wrong without any cut."""
     world = World()
-    with _folder() as folder:
+    with memory_folder() as folder:
         made = _record({}, world, lambda play: hour(play, script), DEMO_START_UNIX_MS, folder, keeps_syncs)
     assert world.verdict.is_clean, world.verdict
     return made
@@ -98,7 +95,7 @@ def record(script: Script, keeps_syncs: bool = True) -> Recording:
 
 def try_cuts(made: Recording, cuts: Sequence[int], second: frozenset[int]) -> Tally:
     """Cut at `cuts`, in all modes, and in the recovery from those that are in `second`."""
-    with _folder() as folder:
+    with memory_folder() as folder:
         return _try_all(made, World(), cuts, MODES, folder, "", second)
 
 
@@ -174,10 +171,3 @@ def _record(
 
 def _is_beside_sync(log: Sequence[Operation], cut: int) -> bool:
     return any(operation.kind == SYNC for operation in log[max(0, cut - 1) : cut + 1])
-
-
-@contextmanager
-def _folder() -> Iterator[Path]:
-    """A folder of its own, in memory where the machine has such a place."""
-    with tempfile.TemporaryDirectory(dir=_MEMORY_DISK if _MEMORY_DISK.is_dir() else None) as name:
-        yield Path(name)

@@ -19,7 +19,7 @@ from gateway_agent.journal.writer import Writer
 from gateway_agent.records import Command, CommandResult, Event, LampOutcome, Reading
 from hardware.rig.clock import RigClock
 from tests.faults import _journal_world as w
-from tests.faults._journal_world import Mark, World
+from tests.faults._journal_world import Content, Mark, Number, World
 from tests.faults._power import RecordingDisk
 
 CLASSES = (ALARM, EVENT, RESULT, TELEMETRY)
@@ -45,18 +45,19 @@ _PATIENCE = 60
 
 @dataclass(frozen=True)
 class Script:
-    """What happens in `seconds`, which stand for a whole hour: without an uplink from the very start to a twelfth of it
-    and from a third to two thirds; a clean close and a new start in the middle."""  # fmt: skip
+    """What happens in `seconds`: no uplink for the first twelfth and the two in the middle, where the journal is closed
+    and opened again."""  # fmt: skip
 
     seconds: int = HOUR_S
     alarm_every_s: int = 120
     event_every_s: int = 75
-    command_every_s: int = 60
-    uplink_every_s: int = 20
+    command_every_s: int = 90
+    uplink_every_s: int = 30
 
     def has_uplink(self, second: int) -> bool:
         """Whether the platform can be reached."""
-        return self.seconds // 12 <= second < self.seconds // 3 or self.seconds * 2 // 3 <= second
+        twelfth = self.seconds // 12
+        return twelfth <= second < 5 * twelfth or 7 * twelfth <= second
 
 
 HOUR = Script()
@@ -77,9 +78,20 @@ class NotingJournal(Journal):
         self.play.mark(w.ENDED, result.command_id)
 
     @classmethod
-    def open_on(cls, path: Path, clock: RigClock, vfs: str | None, memory_readings: int = 100_000) -> Self:
+    def open_on(cls, path: Path, clock: RigClock, vfs: str | None = None) -> Self:
         """Open the journal at `path` on the SQLite file system `vfs`, with groups of the default sizes."""
-        return cls(Writer(path, vfs=vfs), clock, 30, 64, memory_readings)
+        return cls(Writer(path, vfs=vfs), clock, 30, 64, 100_000)
+
+
+def number_of(journal: Journal, record: Record) -> Number:
+    """What the platform stores a record by."""
+    return journal.epoch, record.sequence
+
+
+async def read_all(journal: Journal) -> dict[Number, Content]:
+    """Everything that waits."""
+    records = [record for each in CLASSES for record in await journal.read(each, ALL_RECORDS)]
+    return {number_of(journal, record): record.content for record in records}
 
 
 class Play:
@@ -128,9 +140,8 @@ class Play:
         """Note what was committed since the last time."""
         while self._has_committed and self._disk:
             self._has_committed = False
-            records = [record for each in CLASSES for record in await self.journal.read(each, ALL_RECORDS)]
-            found = self.world.numbered(self.journal.epoch, records)
-            self.mark(w.ACCEPTED, [(number, what) for number, what in found if number not in self.world.accepted])
+            found = await read_all(self.journal)
+            self.mark(w.ACCEPTED, [each for each in found.items() if each[0] not in self.world.accepted])
 
     def poll(self, device: str) -> None:
         """The device answers."""
@@ -153,11 +164,11 @@ class Play:
 
     async def deliver(self, records: list[Record], answer_is_lost: bool = False) -> None:
         """The platform stores records; the gateway acknowledges them unless the platform's answer is lost."""
-        epoch = self.journal.epoch
-        self.mark(w.DELIVERED, self.world.numbered(epoch, records))
+        found = [(number_of(self.journal, record), record.content) for record in records]
+        self.mark(w.DELIVERED, self.world.shared(found))
         if not answer_is_lost:
             await self.journal.acknowledge([record.sequence for record in records])
-            self.mark(w.ACKNOWLEDGED, [(epoch, record.sequence) for record in records])
+            self.mark(w.ACKNOWLEDGED, [number for number, _ in found])
 
     async def send(self) -> None:
         """One turn of the uplink: some of each class, the most urgent first; some answers are lost."""

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway_agent.journal import Record
 from gateway_agent.records import Command, CommandResult, Event, Reading
 
 Number = tuple[int, int]
@@ -132,14 +131,10 @@ class World:
             case _:
                 raise ValueError(f"unknown mark {mark.kind}")
 
-    def numbered(self, epoch: int, records: Sequence[Record]) -> list[tuple[Number, Content]]:
-        """Records of the journal as (number, content); what is known already is the same object."""
-        found = []
-        for record in records:
-            number = (epoch, record.sequence)
-            known = self.accepted.get(number)
-            found.append((number, known if known is not None and known == record.content else record.content))
-        return found
+    def shared(self, found: Sequence[tuple[Number, Content]]) -> list[tuple[Number, Content]]:
+        """The same, where what is equal to what is known is the very same object: it is compared often."""
+        known = ((number, content, self.accepted.get(number)) for number, content in found)
+        return [(number, mine if mine == content else content) for number, content, mine in known]
 
     def mailbox(self) -> list[Command]:
         """What the platform goes on to offer: the commands whose result it has not."""

@@ -1,15 +1,17 @@
 """A disk that remembers: what SQLite did to its files in order, and how a power cut at any moment leaves them.
 
 `recording(folder)` gives an SQLite file system over the usual one that logs each creation, write, truncation, sync and
-deletion; what Python itself syncs, renames and deletes in that folder is logged too. `Disk` does a log again, one
-operation at a time, and tells at each what a power cut may leave: all that was synced, and what `mode` says of the
-rest. A file's name is safe only when its folder was synced; the content of a file whose name is not safe may be gone with it.
-Not modelled: a card that says that it has synced and has not, or that damages blocks beside those it writes.
+deletion. What Python itself renames and deletes in that folder, the extended attributes that it sets and that it syncs
+the folder is logged too, but not what Python writes into files. `Disk` does a log again, one operation at a time, and
+tells at each what a power cut may leave: all that was synced, and what `mode` says of the rest. A file's name is safe
+only when its folder was synced; the content of a file whose name is not safe may be gone with it. Not modelled: a card
+that says that it has synced and has not, or that damages blocks beside those it writes.
 """
 
 import itertools
 import os
 import stat
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -26,17 +28,19 @@ MODES = (DROP, ALL, SUBSET, TORN)
 cut where a sector ends, the one in flight too."""
 
 SECTOR_BYTES = 512
+_MEMORY_DISK = Path("/dev/shm")
 
 Image = dict[str, bytes]
-"""A disk that is at rest: the content of each file by its name."""
+"""A disk that is at rest: the content of each file by its name, and each extended attribute by `<file>:<attribute>`."""
 
-CREATE, WRITE, TRUNCATE, SYNC, DELETE, RENAME, SYNC_FOLDER = (
+CREATE, WRITE, TRUNCATE, SYNC, DELETE, RENAME, SET_ATTRIBUTE, SYNC_FOLDER = (
     "create",
     "write",
     "truncate",
     "sync",
     "delete",
     "rename",
+    "set-attribute",
     "sync-folder",
 )
 
@@ -123,6 +127,7 @@ def recording(folder: Path, keeps_syncs: bool = True) -> Iterator[RecordingDisk]
             stack.enter_context(patch.object(os, name, _after(getattr(os, name), log, disk)))
         for name in ("unlink", "remove"):
             stack.enter_context(patch.object(os, name, _after(getattr(os, name), _note_unlink, disk)))
+        stack.enter_context(patch.object(os, "setxattr", _after(os.setxattr, _note_attribute, disk)))
         yield disk
 
 
@@ -149,6 +154,11 @@ def _note_unlink(disk: RecordingDisk, path: Any) -> None:
         disk.note(DELETE, os.fspath(path))
 
 
+def _note_attribute(disk: RecordingDisk, file: Any, attribute: str, value: bytes) -> None:
+    path = os.readlink(f"/proc/self/fd/{file}") if isinstance(file, int) else os.fspath(file)
+    disk.note(SET_ATTRIBUTE, f"{path}:{attribute}", data=value)
+
+
 @dataclass(eq=False)
 class _File:
     safe: bytearray = field(default_factory=bytearray)
@@ -159,9 +169,12 @@ class Disk:
     """Does a log again from `image` on. Names and contents that are not yet safe are kept apart from those that are."""
 
     def __init__(self, image: Image) -> None:
-        self._names = {name: _File(bytearray(content)) for name, content in image.items()}
+        self._names = {name: _File(bytearray(content)) for name, content in image.items() if ":" not in name}
         self._safe_names = dict(self._names)
         self._unsafe_names: list[dict[str, _File | None]] = []
+        self._attributes: dict[str, list[bytes | None]] = {
+            name: [content] for name, content in image.items() if ":" in name
+        }
 
     def do(self, operation: Operation) -> None:
         """Do the next operation."""
@@ -176,6 +189,8 @@ class Disk:
         elif operation.kind == SYNC_FOLDER:
             self._safe_names = dict(self._names)
             self._unsafe_names.clear()
+        elif operation.kind == SET_ATTRIBUTE:
+            self._attributes.setdefault(name, [None]).append(operation.data)
         elif operation.kind == CREATE:
             self._rename({name: _File()})
         elif operation.kind == DELETE:
@@ -191,7 +206,7 @@ class Disk:
         for renaming in self._unsafe_names:
             if _stays(mode, random):
                 names = {name: file for name, file in {**names, **renaming}.items() if file is not None}
-        image = {}
+        image = self._attributes_after(mode, random)
         for name, file in names.items():
             content = bytearray(file.safe)
             for change in file.unsafe:
@@ -201,6 +216,15 @@ class Disk:
                 _change(content, _tear(in_flight, random))
             image[name] = bytes(content)
         return image
+
+    def _attributes_after(self, mode: str, random: Random) -> Image:
+        """Attributes are synced by nobody: any value that they ever had, the first and the last where `mode` is so."""
+        found = {}
+        for name, values in self._attributes.items():
+            value = values[0] if mode == DROP else values[-1] if mode == ALL else random.choice(values)
+            if value is not None:
+                found[name] = value
+        return found
 
     def _rename(self, renaming: dict[str, _File | None]) -> None:
         self._names = {name: file for name, file in {**self._names, **renaming}.items() if file is not None}
@@ -222,12 +246,34 @@ def images(
             yield cut, mode, disk.image(mode, Random(f"{seed}/{cut}/{mode}"), in_flight)
 
 
+@contextmanager
+def memory_folder() -> Iterator[Path]:
+    """A folder of its own, in memory where the machine has such a place."""
+    with tempfile.TemporaryDirectory(dir=_MEMORY_DISK if _MEMORY_DISK.is_dir() else None) as name:
+        yield Path(name)
+
+
 def lay(folder: Path, image: Image) -> None:
     """Make `folder` hold the files of `image` and no others."""
     for file in folder.iterdir():
         file.unlink()
     for name, content in image.items():
-        (folder / name).write_bytes(content)
+        file_name, _, attribute = name.partition(":")
+        if attribute:
+            (folder / file_name).touch()
+            os.setxattr(folder / file_name, attribute, content)
+        else:
+            (folder / name).write_bytes(content)
+
+
+def take(folder: Path) -> Image:
+    """The files in `folder` and their attributes as they are, without shared memory, which no disk has."""
+    image = {}
+    for file in folder.iterdir():
+        if not file.name.endswith("-shm"):
+            image[file.name] = file.read_bytes()
+            image |= {f"{file.name}:{name}": os.getxattr(file, name) for name in os.listxattr(file)}
+    return image
 
 
 def _stays(mode: str, random: Random) -> bool:

@@ -1,0 +1,224 @@
+"""A damaged journal: flipped bits, zeroed sectors and blocks, swapped pages, files cut short, in the file and its log.
+
+The journal was not closed, so its log has content. After each damage it is opened with the real code, read wholly, and
+takes a new record. `wrong` are records whose content is not what was accepted under their number, `lost` are records
+that are missing and not told to be missing, `salvaged_share` is how much of what waited could still be read.
+`commands_open_again` are commands that had ended and are offered to be carried out again. The control is a queue
+without checksums: it must hand out wrong values.
+"""
+
+import time
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import apsw
+
+from gateway_agent.journal import Journal, JournalError
+from gateway_agent.journal.commands import ACTING, RECEIVED
+from gateway_agent.records import Command, CommandResult, Event, Reading
+from hardware.rig.clock import DEMO_START_UNIX_MS, RigClock, run_virtual
+from tests.faults._cases import Row
+from tests.faults._cores import on_all_cores
+from tests.faults._damage import damage
+from tests.faults._journal_hour import NAME, NotingJournal, read_all
+from tests.faults._journal_world import Content, Number
+from tests.faults._power import Image, lay, memory_folder, take
+from tests.faults._progress import OnProgress, silent
+
+DAMAGES = 10_000
+_DAMAGES_OF_CONTROL = 1000
+_OF_A_JOB = 100
+_RECORDS = 2000
+_GROUP = 16
+_COMMANDS = 20
+_DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A disk with a journal, what waits in it, what the platform has, and the commands that have ended."""
+
+    image: Image
+    waiting: dict[Number, Content]
+    left: dict[Number, Content]
+    ended: frozenset[str]
+
+
+@dataclass
+class Tally:
+    """Sums over damages."""
+
+    tried: int = 0
+    survived: int = 0
+    lost: int = 0
+    duplicated: int = 0
+    wrong: int = 0
+    numbers_reused: int = 0
+    opened: int = 0
+    commands_open_again: int = 0
+    salvaged: int = 0
+    open_ms_max: int = 0
+    first: str = ""
+
+    def add(self, other: "Tally") -> None:
+        """Add the sums of other damages."""
+        self.open_ms_max = max(self.open_ms_max, other.open_ms_max)
+        self.first = self.first or other.first
+        for each in fields(self):
+            if each.name not in ("open_ms_max", "first"):
+                setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+
+    def row(self, case: str, waiting: int) -> Row:
+        """The row of a case; the first damage that was not survived stands in it as `first`."""
+        row: Row = {"case": case, **vars(self)}
+        row["salvaged_share"] = round(self.salvaged / (waiting * self.tried), 3)
+        return {key: value for key, value in row.items() if key != "salvaged" and value != ""}
+
+
+def damaged(on_progress: OnProgress = silent, damages: int = DAMAGES, records: int = _RECORDS) -> Row:
+    """A journal of so many records, damaged so many times."""
+    scene = make_scene(records)
+    jobs = [(scene, range(first, min(first + _OF_A_JOB, damages))) for first in range(0, damages, _OF_A_JOB)]
+    tally = Tally()
+    for part in on_all_cores(try_damages, jobs, on_progress):
+        tally.add(part)
+    return tally.row("journal/damage", len(scene.waiting))
+
+
+def make_scene(records: int = _RECORDS) -> Scene:
+    """A journal that was closed once, so that its file has content, and then went on, so that its log has."""
+
+    async def main(clock: RigClock) -> Scene:
+        journal = NotingJournal.open_on(folder / NAME, clock)
+        await _fill(journal, clock, records * 2 // 3)
+        left = dict(list((await read_all(journal)).items())[: records // 8])
+        await journal.acknowledge([sequence for _, sequence in left])
+        await journal.close()
+        journal = NotingJournal.open_on(folder / NAME, clock)
+        await _fill(journal, clock, records // 3)
+        for number in range(_COMMANDS):
+            await Journal.receive_command(journal, Command(f"c{number}", "lamp", "lamp", {"level_pct": number}))
+            await journal.begin_command(f"c{number}")
+            result = CommandResult(f"c{number}", "confirmed", "", clock.unix_ms(), number)
+            await Journal.finish_command(journal, result)
+        found = Scene(take(folder), await read_all(journal), left, frozenset(f"c{n}" for n in range(_COMMANDS)))
+        await journal.close()
+        return found
+
+    with memory_folder() as folder:
+        return run_virtual(main)
+
+
+async def _fill(journal: Journal, clock: RigClock, records: int) -> None:
+    for number in range(records):
+        values = {"pm2_5": 100 + number % 400, "temperature": 200 + number % 50, "humidity": 400 + number % 300}
+        readings = [Reading(f"air/{point}", clock.unix_ms() + number, value, -1) for point, value in values.items()]
+        journal.add_readings(readings)
+        if number % _GROUP == 0:
+            await journal.add_event(Event("air", "event", "tick", clock.unix_ms() + number, value=number))
+    await journal.flush()
+
+
+def try_damages(scene: Scene, numbers: range) -> Tally:
+    """Do these damages, each to the whole scene."""
+    tally = Tally()
+    with memory_folder() as folder:
+        for number in numbers:
+            what, image = damage(scene.image, NAME, number)
+            lay(folder, image)
+            tally.add(_judge(scene, folder, f"damage {number}, {what}"))
+    return tally
+
+
+def _judge(scene: Scene, folder: Path, what: str) -> Tally:
+    async def main(clock: RigClock) -> Tally:
+        began_s = time.perf_counter()
+        journal = NotingJournal.open_on(folder / NAME, clock)
+        tally = Tally(1, opened=1, open_ms_max=int(1000 * (time.perf_counter() - began_s)))
+        try:
+            found = await read_all(journal)
+            _compare(scene, found, missing(journal, found), tally)
+            open_again = [each for each in await journal.unfinished_commands() if each.state in (RECEIVED, ACTING)]
+            tally.commands_open_again = sum(each.command.id in scene.ended for each in open_again)
+            journal.add_readings([Reading("air/pm2_5", clock.unix_ms(), 1, 0)])
+            await journal.flush()
+            new = (await read_all(journal)).keys() - found.keys()
+            tally.numbers_reused = len(new & (scene.waiting.keys() | scene.left.keys())) + (not new)
+        finally:
+            await journal.close()
+        return tally
+
+    try:
+        tally = run_virtual(main, start_unix_ms=DEMO_START_UNIX_MS + _DAY_MS)
+    except JournalError as error:
+        return Tally(1, lost=len(scene.waiting), first=f"{what}: {error}")
+    tally.survived = int(not (tally.lost or tally.wrong or tally.numbers_reused))
+    tally.first = "" if tally.survived else f"{what}: {tally}"
+    return tally
+
+
+def _compare(scene: Scene, found: dict[Number, Content], told: list[tuple[int, int, int]], tally: Tally) -> None:
+    for number, content in found.items():
+        known = scene.waiting.get(number, scene.left.get(number))
+        if known is None:
+            tally.wrong += not (isinstance(content, Event) and content.name == "journal")
+        else:
+            tally.wrong += known != content
+    tally.salvaged = len(scene.waiting.keys() & found.keys())
+    for epoch, sequence in scene.waiting.keys() - found.keys():
+        tally.lost += not any(first <= sequence <= last and of == epoch for first, last, of in told)
+
+
+def missing(journal: Journal, found: dict[Number, Content]) -> list[tuple[int, int, int]]:
+    """(first, last, epoch) of the records that the journal has told to be missing."""
+    told = {each.value for each in found.values() if isinstance(each, Event) and each.code == "record-damaged"}
+    return [(sequence, sequence, journal.epoch) for sequence in told if sequence is not None]
+
+
+def damaged_control(on_progress: OnProgress = silent, damages: int = _DAMAGES_OF_CONTROL) -> Row:
+    """The same damages to a queue without checksums."""
+    tally = Tally()
+    with memory_folder() as folder:
+        image, rows = _make_queue(folder)
+        for number in range(damages):
+            what, broken = damage(image, NAME, number)
+            lay(folder, broken)
+            tally.add(_judge_queue(folder, rows, f"damage {number}, {what}"))
+            on_progress(number + 1, damages)
+    return tally.row("journal/damage-control", len(rows))
+
+
+def _make_queue(folder: Path) -> tuple[Image, dict[int, str]]:
+    queue = apsw.Connection(str(folder / NAME))
+    queue.execute("PRAGMA journal_mode = WAL")
+    queue.execute("CREATE TABLE queue (number INTEGER PRIMARY KEY AUTOINCREMENT, content TEXT)")
+    rows = {number: f"reading {number}: {number * 7919 % 1000} of air/pm2_5" for number in range(1, _RECORDS + 1)}
+    for group in range(0, _RECORDS, _GROUP):
+        with queue:
+            queue.executemany("INSERT INTO queue VALUES (?, ?)", list(rows.items())[group : group + _GROUP])
+        if group == _RECORDS // 2 // _GROUP * _GROUP:
+            queue.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    image = take(folder)
+    queue.close()
+    return image, rows
+
+
+def _judge_queue(folder: Path, rows: dict[int, str], what: str) -> Tally:
+    tally = Tally(1)
+    try:
+        queue = apsw.Connection(str(folder / NAME))
+        try:
+            found = queue.execute("SELECT number, content FROM queue").fetchall()
+        finally:
+            queue.close(True)
+        tally.opened = 1
+    except apsw.Error as error:
+        found, tally.first = [], f"{what}: {error}"
+    tally.wrong = sum(rows.get(number) != content for number, content in found)
+    tally.salvaged = sum(rows.get(number) == content for number, content in found)
+    tally.lost = len(rows.keys() - {number for number, _ in found})
+    tally.survived = int(not (tally.lost or tally.wrong))
+    return tally
+
+
+CASES = {"journal/damage": damaged, "journal/damage-control": damaged_control}
