@@ -161,7 +161,7 @@ def _record(
     with recording(folder, keeps_syncs) as disk:
 
         async def main(clock: RigClock) -> list[Mark]:
-            play = Play(folder / NAME, clock, world, disk)
+            play = Play(folder / NAME, clock, world, vfs=disk.vfs_name, log=disk.log)
             await action(play)
             return play.marks
 

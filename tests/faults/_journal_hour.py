@@ -6,10 +6,13 @@ anybody. Both tell a `World` what happens.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import logging
+import signal
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any, Self
 
 from gateway_agent.control import Control
@@ -20,7 +23,7 @@ from gateway_agent.records import Command, CommandResult, Event, LampOutcome, Re
 from hardware.rig.clock import RigClock
 from tests.faults import _journal_world as w
 from tests.faults._journal_world import Content, Mark, Number, World
-from tests.faults._power import RecordingDisk
+from tests.faults._power import Operation
 
 CLASSES = (ALARM, EVENT, RESULT, TELEMETRY)
 ALL_RECORDS = 1_000_000
@@ -83,6 +86,34 @@ class NotingJournal(Journal):
         return cls(Writer(path, vfs=vfs), clock, 30, 64, 100_000)
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """The agent's log is not shown: what is told there thousands of times is what is being provoked."""
+    logger = logging.getLogger("gatepost")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextmanager
+def time_limit(seconds: int) -> Iterator[None]:
+    """Raise TimeoutError when what is done takes longer, in real time; only for a process's main thread."""
+
+    def give_up(signal_number: int, frame: FrameType | None) -> None:
+        raise TimeoutError(f"it has not ended within {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def number_of(journal: Journal, record: Record) -> Number:
     """What the platform stores a record by."""
     return journal.epoch, record.sequence
@@ -95,15 +126,24 @@ async def read_all(journal: Journal) -> dict[Number, Content]:
 
 
 class Play:
-    """A journal and the world around it; is the nodes of its Control. Without a recording disk nothing is marked as
-    accepted before the platform has it."""
+    """A journal and the world around it; is the nodes of its Control. `log` is the disk's; without one nothing is marked
+    as accepted before the platform has it."""
 
-    def __init__(self, path: Path, clock: RigClock, world: World, disk: RecordingDisk | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        clock: RigClock,
+        world: World,
+        *,
+        vfs: str | None = None,
+        log: Sequence[Operation] | None = None,
+    ) -> None:
         self.path = path
         self.clock = clock
         self.world = world
         self.marks: list[Mark] = []
-        self._disk = disk
+        self._vfs = vfs
+        self._log = log
         self._has_committed = False
         self._journal: NotingJournal | None = None
         self._deliveries = 0
@@ -117,14 +157,14 @@ class Play:
 
     def mark(self, kind: str, what: Any) -> None:
         """It is so from now on."""
-        mark = Mark(len(self._disk.log) if self._disk else 0, self.clock.unix_ms(), kind, what)
+        mark = Mark(len(self._log or ()), self.clock.unix_ms(), kind, what)
         self.marks.append(mark)
         self.world.apply(mark)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Control]:
         """A gateway: the journal open, commands carried out; closed cleanly at the end."""
-        self._journal = NotingJournal.open_on(self.path, self.clock, self._disk and self._disk.vfs_name)
+        self._journal = NotingJournal.open_on(self.path, self.clock, self._vfs)
         self._journal.play = self
         self._journal.subscribe(self._note_commit)
         control = Control(self._journal, self, self.clock)
@@ -138,7 +178,7 @@ class Play:
 
     async def settle(self) -> None:
         """Note what was committed since the last time."""
-        while self._has_committed and self._disk:
+        while self._has_committed and self._log is not None:
             self._has_committed = False
             found = await read_all(self.journal)
             self.mark(w.ACCEPTED, [each for each in found.items() if each[0] not in self.world.accepted])

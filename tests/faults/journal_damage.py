@@ -3,13 +3,14 @@
 The journal was not closed, so its log has content. After each damage it is opened with the real code, read wholly, and
 takes a new record. `wrong` are records whose content is not what was accepted under their number, `lost` are records
 that are missing and not told to be missing, `salvaged_share` is how much of what waited could still be read.
-`commands_open_again` are commands that had ended and are offered to be carried out again. The control is a queue
-without checksums: it must hand out wrong values.
+`crashed` counts errors that would end the agent and starts that never end, `commands_open_again` commands that had
+ended and are offered to be carried out again. The control is a queue without checksums: it must hand out wrong values.
 """
 
 import time
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import apsw
 
@@ -20,7 +21,7 @@ from hardware.rig.clock import DEMO_START_UNIX_MS, RigClock, run_virtual
 from tests.faults._cases import Row
 from tests.faults._cores import on_all_cores
 from tests.faults._damage import damage
-from tests.faults._journal_hour import NAME, NotingJournal, read_all
+from tests.faults._journal_hour import NAME, NotingJournal, quiet, read_all, time_limit
 from tests.faults._journal_world import Content, Number
 from tests.faults._power import Image, lay, memory_folder, take
 from tests.faults._progress import OnProgress, silent
@@ -31,6 +32,7 @@ _OF_A_JOB = 100
 _RECORDS = 2000
 _GROUP = 16
 _COMMANDS = 20
+_LIMIT_S = 20
 _DAY_MS = 86_400_000
 
 
@@ -54,6 +56,7 @@ class Tally:
     duplicated: int = 0
     wrong: int = 0
     numbers_reused: int = 0
+    crashed: int = 0
     opened: int = 0
     commands_open_again: int = 0
     salvaged: int = 0
@@ -122,7 +125,7 @@ async def _fill(journal: Journal, clock: RigClock, records: int) -> None:
 def try_damages(scene: Scene, numbers: range) -> Tally:
     """Do these damages, each to the whole scene."""
     tally = Tally()
-    with memory_folder() as folder:
+    with memory_folder() as folder, quiet():
         for number in numbers:
             what, image = damage(scene.image, NAME, number)
             lay(folder, image)
@@ -143,15 +146,19 @@ def _judge(scene: Scene, folder: Path, what: str) -> Tally:
             journal.add_readings([Reading("air/pm2_5", clock.unix_ms(), 1, 0)])
             await journal.flush()
             new = (await read_all(journal)).keys() - found.keys()
-            tally.numbers_reused = len(new & (scene.waiting.keys() | scene.left.keys())) + (not new)
+            tally.numbers_reused = len(new & (scene.waiting.keys() | scene.left.keys()))
+            tally.lost += not new
         finally:
             await journal.close()
         return tally
 
     try:
-        tally = run_virtual(main, start_unix_ms=DEMO_START_UNIX_MS + _DAY_MS)
+        with time_limit(_LIMIT_S):
+            tally = run_virtual(main, start_unix_ms=DEMO_START_UNIX_MS + _DAY_MS)
     except JournalError as error:
         return Tally(1, lost=len(scene.waiting), first=f"{what}: {error}")
+    except Exception as error:  # whatever it is, it would end the agent, and that is what is counted
+        return Tally(1, lost=len(scene.waiting), crashed=1, first=f"{what}: {type(error).__name__}: {error}")
     tally.survived = int(not (tally.lost or tally.wrong or tally.numbers_reused))
     tally.first = "" if tally.survived else f"{what}: {tally}"
     return tally
@@ -188,11 +195,11 @@ def damaged_control(on_progress: OnProgress = silent, damages: int = _DAMAGES_OF
     return tally.row("journal/damage-control", len(rows))
 
 
-def _make_queue(folder: Path) -> tuple[Image, dict[int, str]]:
+def _make_queue(folder: Path) -> tuple[Image, dict[int, bytes]]:
     queue = apsw.Connection(str(folder / NAME))
     queue.execute("PRAGMA journal_mode = WAL")
-    queue.execute("CREATE TABLE queue (number INTEGER PRIMARY KEY AUTOINCREMENT, content TEXT)")
-    rows = {number: f"reading {number}: {number * 7919 % 1000} of air/pm2_5" for number in range(1, _RECORDS + 1)}
+    queue.execute("CREATE TABLE queue (number INTEGER PRIMARY KEY AUTOINCREMENT, content BLOB)")
+    rows = {number: b"air/pm2_5 %d" % (number * 7919 % 1000) for number in range(1, _RECORDS + 1)}
     for group in range(0, _RECORDS, _GROUP):
         with queue:
             queue.executemany("INSERT INTO queue VALUES (?, ?)", list(rows.items())[group : group + _GROUP])
@@ -203,12 +210,12 @@ def _make_queue(folder: Path) -> tuple[Image, dict[int, str]]:
     return image, rows
 
 
-def _judge_queue(folder: Path, rows: dict[int, str], what: str) -> Tally:
+def _judge_queue(folder: Path, rows: dict[int, bytes], what: str) -> Tally:
     tally = Tally(1)
     try:
         queue = apsw.Connection(str(folder / NAME))
         try:
-            found = queue.execute("SELECT number, content FROM queue").fetchall()
+            found: list[Any] = queue.execute("SELECT number, content FROM queue").fetchall()
         finally:
             queue.close(True)
         tally.opened = 1
