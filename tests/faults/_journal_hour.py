@@ -126,8 +126,8 @@ async def read_all(journal: Journal) -> dict[Number, Content]:
 
 
 class Play:
-    """A journal and the world around it; is the nodes of its Control. `log` is the disk's; without one nothing is marked
-    as accepted before the platform has it."""
+    """A journal and the world around it; is the nodes of its Control. `log` is the disk's; without one nothing is
+    marked as accepted before the platform has it."""
 
     def __init__(
         self,
