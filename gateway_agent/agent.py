@@ -17,7 +17,7 @@ from gateway_agent.condense import Condenser
 from gateway_agent.config import PoleConfig
 from gateway_agent.control import Control
 from gateway_agent.errors import GatepostError
-from gateway_agent.journal import Journal, JournalUnavailable
+from gateway_agent.journal import Budget, Journal
 from gateway_agent.pipeline import Pipeline
 from gateway_agent.records import LampOutcome
 from gateway_agent.reporting import limits, report_rules, units
@@ -49,6 +49,7 @@ class Agent:
             commit_s=pole.journal.commit_s,
             commit_readings=pole.journal.commit_readings,
             keep_acknowledged=pole.journal.keep_acknowledged,
+            budget=Budget(pole.journal.budget_mib << 20, round(pole.journal.fine_days * 86_400_000)),
         )
         rules = limits(pole)
         standing = self.journal.standing_alarms()
@@ -64,6 +65,7 @@ class Agent:
                 security=pole.uplink.security,
                 batch_s=pole.uplink.batch_s,
                 batch_readings=pole.uplink.batch_readings,
+                backfill_bytes_per_hour=pole.uplink.backfill_kib_per_hour << 10,
             ),
             self.journal,
             clock,
@@ -108,6 +110,10 @@ class Agent:
             self.pipeline.clear(target, event_names.NAMES[event_codes.LAMP_FAILED])
         return outcome
 
+    async def look_at_lamp(self, target: str, fade_s: int) -> LampOutcome:
+        """What has become of the last command to a lamp, as `Collector.look_at_lamp` does."""
+        return await self.collector.look_at_lamp(target, fade_s)
+
     async def manhole(self, target: str, acknowledge: int, learn: int) -> LampOutcome:
         """Acknowledge alarms of a manhole or let its cover be learned, as `Collector.manhole` does."""
         return await self.collector.manhole(target, acknowledge, learn)
@@ -128,8 +134,6 @@ class Agent:
                 await self.journal.flush()
         except TimeoutError:
             _LOG.info("%d records wait on the disk for the platform", self.journal.depth)
-        except JournalUnavailable as error:
-            _LOG.error("at the end: %s", error)
 
 
 def _failure(parts: Iterable["asyncio.Task[None]"]) -> AgentFailedError | None:

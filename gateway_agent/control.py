@@ -3,9 +3,9 @@
 The order is fixed. A command is in the journal as `received` before anything else happens to it, as `acting` before
 it acts, and its result is committed before the platform can hear of it. The platform repeats a command until it has
 the result; a repeated id is never carried out a second time, its result is repeated. After a restart, what was only
-received is carried out unless it has expired. What was acting may or may not have reached the node: setting a level
-twice does no harm, nor does an acknowledgement, so it is done again, or, when it has expired by then, reported as
-failed with an unknown outcome.
+received is carried out unless it has expired. What was acting may or may not have reached the node, so it is never
+done again: a lamp is asked what level it has, which confirms the command or reports it as failed; anything else is
+reported as failed with an unknown outcome, and whoever wants it sends it anew.
 """
 
 import asyncio
@@ -36,7 +36,6 @@ MANHOLE_LIMITS = {"acknowledge": 0xFFFF, "learn": 1}
 protocols/manhole_codes.py, and 1 to learn the angle of the closed cover."""
 _KNOWN = {LAMP: LAMP_LIMITS, RESUME: RESUME_LIMITS, MANHOLE: MANHOLE_LIMITS}
 
-_RETRY_S = 2.0
 _RECENT = 8
 
 
@@ -50,6 +49,13 @@ class Nodes(Protocol):
 
         lamp_codes.RESUME as level ends the override; `hold_s` is how long it holds, 0 as the node's schedule says.
         `expires_ms` is unix time, 0 for never; the node must not begin after it. May raise a GatepostError.
+        """
+        ...
+
+    async def look_at_lamp(self, target: str, fade_s: int) -> LampOutcome:
+        """What has become of the last command to a lamp, which took `fade_s`; nothing is set.
+
+        May raise a GatepostError.
         """
         ...
 
@@ -90,7 +96,7 @@ class Control:
     async def run(self) -> None:
         """First what an earlier run left unfinished, then whatever is offered, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            left_over = await self._left_over()
+            left_over = await self._journal.unfinished_commands()
             # The platform may have offered some of these again before we knew of them.
             begun = {stored.command.id for stored in left_over}
             self._in_hand |= begun
@@ -102,14 +108,6 @@ class Control:
                     begun.discard(command.id)
                     continue
                 tasks.create_task(self._accept(command), name=f"command {command.id}")
-
-    async def _left_over(self) -> list[StoredCommand]:
-        while True:
-            try:
-                return await self._journal.unfinished_commands()
-            except JournalUnavailable as error:
-                log.warning("commands of an earlier run cannot be looked up: %s", error)
-                await asyncio.sleep(_RETRY_S)
 
     async def _finish_left_over(self, stored: StoredCommand) -> None:
         try:
@@ -134,8 +132,8 @@ class Control:
             self._show(command, stored.state, "")
             result = self._result_without_acting(stored)
             if result is None:
-                result = await self._act(command)
-            await self._store(result)
+                result = await (self._look_back(command) if stored.state == ACTING else self._act(command))
+            await self._journal.finish_command(result)
         self._show(command, result.state, result.detail)
         log.info("command %s %s: %s", command.id, result.state, result.detail)
 
@@ -146,23 +144,27 @@ class Control:
         problem = find_problem(command)
         if problem is not None:
             return self._result(command, "refused", problem)
-        if self._is_expired(command):
-            if stored.state == ACTING:
-                detail = "the gateway restarted while it acted and it expired meanwhile; whether it was done is unknown"
-                return self._result(command, "failed", detail)
+        if self._is_expired(command) and stored.state != ACTING:
             return self._result(command, "expired", "it arrived after its time")
         return None
 
+    async def _look_back(self, command: Command) -> CommandResult:
+        """How a command ended during which the agent was interrupted; it is not done a second time."""
+        self._show(command, ACTING, "")
+        unknown = "the gateway restarted while it acted; whether it was done is unknown, it is not done again"
+        if command.action != LAMP:
+            return self._result(command, "failed", unknown)
+        wanted = command.arguments["level_pct"]
+        try:
+            found = await self._nodes.look_at_lamp(command.target, command.arguments.get("fade_s", 0))
+        except GatepostError as error:
+            return self._result(command, "failed", f"{unknown} ({error})")
+        if found.state == "confirmed" and found.actual_pct == wanted:
+            return self._result(command, "confirmed", f"after a restart of the gateway: {found.detail}", wanted)
+        return self._result(command, "failed", f"{unknown} ({found.detail})", found.actual_pct)
+
     async def _act(self, command: Command) -> CommandResult:
-        while True:
-            try:
-                await self._journal.begin_command(command.id)
-                break
-            except JournalUnavailable as error:
-                log.warning("command %s waits: %s", command.id, error)
-                await asyncio.sleep(_RETRY_S)
-                if self._is_expired(command):
-                    return self._result(command, "expired", "the gateway's journal could not be written in time")
+        await self._journal.begin_command(command.id)
         self._show(command, ACTING, "")
         outcome = await self._reach(command)
         return self._result(command, outcome.state, outcome.detail, outcome.actual_pct)
@@ -180,15 +182,6 @@ class Control:
         except Exception as error:
             log.exception("command %s met an error of the agent itself", command.id)
             return LampOutcome("failed", None, f"the agent made a mistake: {type(error).__name__}")
-
-    async def _store(self, result: CommandResult) -> None:
-        while True:
-            try:
-                await self._journal.finish_command(result)
-                return
-            except JournalUnavailable as error:
-                log.warning("the result of command %s waits: %s", result.command_id, error)
-                await asyncio.sleep(_RETRY_S)
 
     def _is_expired(self, command: Command) -> bool:
         return 0 < command.expires_ms <= self._clock.unix_ms()

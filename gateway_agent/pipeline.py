@@ -7,7 +7,7 @@ from itertools import groupby
 
 from gateway_agent.clock import Clock
 from gateway_agent.condense import Condenser
-from gateway_agent.journal import Journal, JournalUnavailable
+from gateway_agent.journal import EventStored, Journal
 from gateway_agent.records import Event, Reading
 from gateway_agent.watch import Watch
 
@@ -37,16 +37,16 @@ class Pipeline:
         """Take an event of the gateway's own; they are stored one after the other."""
         self._own_events.put_nowait(event)
 
-    async def happened(self, event: Event) -> bool:
-        """Store a node's event before it is acknowledged to the node. Raises JournalUnavailable."""
-        is_new = await self._journal.add_event(event)
-        if is_new:
+    async def happened(self, event: Event) -> EventStored:
+        """Store a node's event before it is acknowledged to the node, which must keep it when it is not safe here."""
+        stored = await self._journal.add_event(event)
+        if stored.is_new:
             self._note_alarm(event)
             _LOG.info("%s %s %s", event.name, event.code, "" if event.state is None else event.state)
-        return is_new
+        return stored
 
     async def forgotten(self, alarms: Iterable[tuple[str, str]], time_ms: int) -> None:
-        """Clear those of the alarms that stand, before anything that happened later. Raises JournalUnavailable."""
+        """Clear those of the alarms that stand, before anything that happened later."""
         for name, code in alarms:
             if (name, code) in self._standing:
                 await self.happened(Event(name, "alarm", code, time_ms, state=False))
@@ -74,10 +74,7 @@ class Pipeline:
 
     async def _store(self, event: Event) -> None:
         self._note_alarm(event)
-        try:
-            await self._journal.add_event(event)
-        except JournalUnavailable as error:
-            _LOG.error("%s %s waits in memory: %s", event.name, event.code, error)
+        await self._journal.add_event(event)
 
     def _note_alarm(self, event: Event) -> None:
         if event.kind == "alarm":

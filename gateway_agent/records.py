@@ -24,13 +24,55 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """What is left of readings of one point, of one kind, that were thinned: a window of `span_s` seconds.
+
+    `time_ms` is its beginning. `least`, `greatest` and `total` are scaled by `exponent` like the readings' values, and
+    `count` says how many readings they are of. Two windows of the same beginning and span stand for different readings.
+    """
+
+    point: str
+    time_ms: int
+    span_s: int
+    exponent: int
+    kind: str
+    least: int
+    greatest: int
+    total: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Thinned:
+    """Windows that replace readings of one point, and the ranges (first, last) of journal sequences that held them."""
+
+    windows: tuple[Window, ...]
+    replaces: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Era:
+    """A stretch of time in which the gateway's clock was monotonic time plus `offset_ms`.
+
+    `boot_id` names the boot that the monotonic time belongs to. `shift_ms` is what must be added to a time that was
+    told in this era: 0 when the clock was trusted, None while nobody knows.
+    """
+
+    number: int
+    boot_id: str
+    offset_ms: int
+    trusted: bool
+    shift_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened once.
 
     kind `alarm`: `name` is the point (or device), `state` True when it was raised and False when it was cleared.
     kind `event`: `name` is what it is about, `code` is what happened. `source` and `origin` = (node epoch, node
     sequence) name an event that a node numbered, so that it is stored exactly once; both are empty for the gateway's
-    own.
+    own. `detail` says more in words, for people.
     """
 
     name: str
@@ -41,6 +83,7 @@ class Event:
     value: int | None = None
     source: str = ""
     origin: tuple[int, int] | None = None
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

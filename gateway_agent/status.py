@@ -157,7 +157,8 @@ def _journal(agent: "Agent") -> dict[str, Any]:
         "committed": journal.committed_readings,
         "pending": journal.pending_readings,
         "measured": agent.pipeline.measured,
-        "dropped": journal.dropped_readings,
+        "thinned": journal.thinned_records,
+        "missing": sum(last - first + 1 for first, last in journal.missing),
         "trouble": journal.trouble,
     }
 

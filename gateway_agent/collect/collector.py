@@ -90,6 +90,13 @@ class Collector:
         known = ", ".join(reader.lamp_name for reader in self.nodes if reader.lamp_name) or "none"
         return LampOutcome("refused", None, f"this pole has no lamp named {target}; its lamps: {known}")
 
+    async def look_at_lamp(self, target: str, fade_s: int) -> LampOutcome:
+        """What has become of the last command to a lamp: see `LampDialog.look`."""
+        for reader in self.nodes:
+            if reader.lamp_name == target:
+                return await reader.lamp.look(fade_s)
+        return LampOutcome("refused", None, f"this pole has no lamp named {target}")
+
     async def manhole(self, target: str, acknowledge: int, learn: int) -> LampOutcome:
         """Tell the node `target` of its manhole: see `command_manhole`."""
         for reader in self.nodes:

@@ -55,6 +55,23 @@ class LampDialog:
                 command += [number >> 16 & 0xFFFF, number & 0xFFFF]
             return await self._carry_out([*command, reason])
 
+    async def look(self, fade_s: int) -> LampOutcome:
+        """What has become of the last command, without giving one; waits for it no longer than `set` would."""
+        async with self._turn:
+            loop = asyncio.get_running_loop()
+            until_s = loop.time() + fade_s + CONFIRM_WITHIN_S
+            detail = "the lamp's driver has not confirmed"
+            while loop.time() < until_s:
+                try:
+                    outcome = _outcome(await self._state())
+                except NoAnswerError as error:
+                    detail = f"the node does not answer ({error})"
+                else:
+                    if outcome is not None:
+                        return outcome
+                await asyncio.sleep(_LOOK_EVERY_S)
+            return LampOutcome("failed", None, detail)
+
     async def _carry_out(self, command: list[int]) -> LampOutcome:
         loop = asyncio.get_running_loop()
         until_s = loop.time() + command[2] + CONFIRM_WITHIN_S

@@ -261,20 +261,24 @@ class NodeReader:
                 self._sink.noticed(Event(self.config.name, "alarm", code, self._clock.unix_ms(), state=False))
 
     async def _store(self, events: Sequence[NodeEvent], epoch: int, now_ms: int) -> int:
-        """Hand the events on one by one; return the sequence of the last that is safe, 0 for none."""
-        stored = 0
+        """Hand the events on one by one; return the sequence of the last that is safe, 0 for none.
+
+        One that is not safe stays in the node, and so do those after it, but each is taken on already.
+        """
+        safe, is_safe = 0, True
         for event in events:
             record = as_record(event, self.config.name, epoch, self._names, self.lamp_name, now_ms)
             try:
-                is_new = await self._sink.happened(record)
-                if is_new and event.code == event_codes.NODE_STARTED:
+                stored = await self._sink.happened(record)
+                if stored.is_new and event.code == event_codes.NODE_STARTED:
                     forgotten = told_anew(self.config.name, self._names, self.lamp_name)
                     await self._sink.forgotten(forgotten, record.time_ms)
             except GatepostError as error:
                 _LOG.warning("%s: an event stays in the node: %s", self.config.name, error)
                 break
-            stored = event.sequence
-        return stored
+            is_safe &= stored.is_safe
+            safe = event.sequence if is_safe else safe
+        return safe
 
     async def _acknowledge(self, epoch: int, sequence: int) -> None:
         registers = [epoch >> 16, epoch & 0xFFFF, sequence >> 16, sequence & 0xFFFF]

@@ -203,6 +203,8 @@ class JournalConfig(TomlModel):
     path: Annotated[str, Field(min_length=1, examples=["/var/lib/gatepost/journal.sqlite"])]
     commit_s: Seconds = 30
     commit_readings: Annotated[int, Field(ge=1, le=10000)] = 64
+    budget_mib: Annotated[int, Field(ge=4, le=65536)] = 256
+    fine_days: Annotated[int, Field(ge=0, le=3660)] = 0
     keep_acknowledged: bool = False
 
 
@@ -213,6 +215,7 @@ class UplinkConfig(TomlModel):
     security: Literal["clear"]
     batch_s: Seconds = 900
     batch_readings: Annotated[int, Field(ge=1, le=10000)] = 200
+    backfill_kib_per_hour: Annotated[int, Field(ge=0, le=1_000_000)] = 1024
 
 
 class PoleConfig(TomlModel):

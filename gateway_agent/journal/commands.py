@@ -1,16 +1,16 @@
-"""The command table: the state of every command from the platform, written before it acts.
+"""The state of every command from the platform, written before it acts.
 
 States: `received` (it is ours to carry out), `acting` (it may have been carried out), then one of the final states
-confirmed, failed, expired, refused. A row whose CRC is wrong shows as `damaged` and is never carried out.
+confirmed, failed, expired, refused. One that cannot be read shows as `damaged` and is never carried out.
 """
 
-import zlib
 from dataclasses import dataclass, field
-
-import apsw
+from typing import Any
 
 from gateway_agent.journal import codec
+from gateway_agent.journal import items as kinds
 from gateway_agent.journal.errors import JournalError
+from gateway_agent.journal.items import Items
 from gateway_agent.journal.schema import WAITING
 from gateway_agent.journal.transaction import Transaction
 from gateway_agent.records import Command, CommandResult
@@ -37,17 +37,16 @@ class ReceiveEntry:
 
     command: Command
     readings = 0
+    needs_disk = False
     stored: StoredCommand | None = field(default=None, init=False)
 
     def write(self, transaction: Transaction) -> None:
         """Store the command as received unless its id is known; repeat the result of one that has ended."""
-        connection, body = transaction.connection, codec.encode_command(self.command)
-        connection.execute(
-            "INSERT INTO command (id, state, expires_ms, crc32, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            (self.command.id, RECEIVED, self.command.expires_ms, _checksum(RECEIVED, body), body),
-        )
-        self.stored = find_command(connection, self.command.id)
-        if self.stored is not None and self.stored.result is not None:
+        items, command = transaction.items, self.command
+        if items.get(kinds.COMMAND, command.id) is None:
+            items.put(kinds.COMMAND, command.id, _fact(RECEIVED, codec.encode_command(command)))
+        self.stored = _stored(command.id, items.get(kinds.COMMAND, command.id))
+        if self.stored.result is not None:
             _repeat_result(transaction, self.stored.result)
 
 
@@ -57,10 +56,13 @@ class ActingEntry:
 
     command_id: str
     readings = 0
+    needs_disk = False
 
     def write(self, transaction: Transaction) -> None:
         """Mark it as acting."""
-        _change_state(transaction.connection, self.command_id, ACTING)
+        fact = transaction.items.get(kinds.COMMAND, self.command_id)
+        if fact is not None:
+            transaction.items.put(kinds.COMMAND, self.command_id, [fact[0], ACTING, *fact[2:]])
 
 
 @dataclass
@@ -69,74 +71,70 @@ class FinishEntry:
 
     result: CommandResult
     readings = 0
+    needs_disk = False
 
     def write(self, transaction: Transaction) -> None:
         """Store the result once; a second time does nothing."""
-        connection, result = transaction.connection, self.result
-        if connection.execute("SELECT result FROM command WHERE id = ?", (result.command_id,)).get is not None:
+        items, result = transaction.items, self.result
+        command, _, ended, *_ = items.get(kinds.COMMAND, result.command_id) or _fact("", b"")
+        if ended is not None:
             return
         body = codec.encode_result(result)
-        sequence = transaction.append(codec.RESULT, body)
-        _change_state(connection, result.command_id, result.state)
-        connection.execute(
-            "UPDATE command SET result_sequence = ?, result = ? WHERE id = ?", (sequence, body, result.command_id)
-        )
-        connection.execute(
-            "DELETE FROM command WHERE result IS NOT NULL AND expires_ms BETWEEN 1 AND ? "
-            "AND number <= (SELECT max(number) FROM command) - ?",
-            (result.time_ms - _KEPT_AFTER_EXPIRY_MS, _KEPT),
-        )
+        sequence = transaction.append(codec.RESULT, result.time_ms, body)
+        if command:
+            items.put(kinds.COMMAND, result.command_id, [command, result.state, body, result.time_ms, sequence])
+        _forget_old(transaction, result.time_ms)
 
 
-def find_command(connection: apsw.Connection, command_id: str) -> StoredCommand | None:
+def find_command(items: Items, command_id: str) -> StoredCommand | None:
     """What the journal knows of a command, None when it never came."""
-    row = connection.execute(
-        "SELECT id, state, crc32, body, result FROM command WHERE id = ?", (command_id,)
-    ).fetchone()
-    return None if row is None else _stored(*row)
+    fact = items.get(kinds.COMMAND, command_id)
+    return None if fact is None else _stored(command_id, fact)
 
 
-def unfinished_commands(connection: apsw.Connection) -> list[StoredCommand]:
+def unfinished_commands(items: Items) -> list[StoredCommand]:
     """Commands without a result, in the order in which they came."""
-    rows = connection.execute("SELECT id, state, crc32, body, result FROM command WHERE result IS NULL ORDER BY number")
-    return [_stored(*row) for row in rows]
+    return [_stored(command_id, fact) for command_id, fact in items.all(kinds.COMMAND) if fact[2] is None]
 
 
-def _stored(command_id: str, state: str, crc32: int, body: bytes, result: bytes | None) -> StoredCommand:
-    ended = None if result is None else _read_result(command_id, result)
-    if _checksum(state, body) != crc32:
-        return StoredCommand(Command(command_id, "", ""), DAMAGED, ended)
-    return StoredCommand(codec.decode_command(body), state, ended)
+def _fact(state: str, command: bytes) -> list[Any]:
+    """[command, state, result, its time, its record's sequence]: what is kept of a command."""
+    return [command, state, None, 0, 0]
 
 
-def _read_result(command_id: str, body: bytes) -> CommandResult:
+def _stored(command_id: str, fact: Any) -> StoredCommand:
+    body, state, result, result_ms, _ = fact
+    ended = None if result is None else _read_result(command_id, result, result_ms)
     try:
-        return codec.decode_result(body)
+        return StoredCommand(codec.decode_command(body), state, ended)
+    except JournalError:
+        return StoredCommand(Command(command_id, "", ""), DAMAGED, ended)
+
+
+def _read_result(command_id: str, body: bytes, time_ms: int) -> CommandResult:
+    try:
+        return codec.decode_result(body, time_ms)
     except JournalError:
         # It has ended, however it did: it must not be carried out again.
         return CommandResult(command_id, "failed", "its outcome in the gateway's journal is damaged", 0)
 
 
-def _change_state(connection: apsw.Connection, command_id: str, state: str) -> None:
-    body = connection.execute("SELECT body FROM command WHERE id = ?", (command_id,)).get
-    if body is not None:
-        connection.execute(
-            "UPDATE command SET state = ?, crc32 = ? WHERE id = ?", (state, _checksum(state, body), command_id)
-        )
-
-
 def _repeat_result(transaction: Transaction, result: CommandResult) -> None:
+    fact = transaction.items.get(kinds.COMMAND, result.command_id)
     waiting = transaction.connection.execute(
-        f"SELECT count(*) FROM record WHERE state = {WAITING} "
-        "AND sequence = (SELECT result_sequence FROM command WHERE id = ?)",
-        (result.command_id,),
+        f"SELECT count(*) FROM record WHERE state = {WAITING} AND sequence = ?", (fact[4],)
     ).get
     if not waiting:
-        sequence = transaction.append(codec.RESULT, codec.encode_result(result))
-        transaction.connection.execute(
-            "UPDATE command SET result_sequence = ? WHERE id = ?", (sequence, result.command_id)
-        )
+        sequence = transaction.append(codec.RESULT, result.time_ms, codec.encode_result(result))
+        transaction.items.put(kinds.COMMAND, result.command_id, [*fact[:4], sequence])
 
 
-def _checksum(state: str, body: bytes) -> int:
-    return zlib.crc32(body, zlib.crc32(state.encode()))
+def _forget_old(transaction: Transaction, now_ms: int) -> None:
+    """Forget commands that ended and expired long ago, beyond the newest _KEPT."""
+    known = list(transaction.items.all(kinds.COMMAND))
+    for command_id, fact in known[: max(0, len(known) - _KEPT)]:
+        if fact[2] is None:
+            continue
+        expires_ms = codec.decode_command(fact[0]).expires_ms
+        if 1 <= expires_ms <= now_ms - _KEPT_AFTER_EXPIRY_MS:
+            transaction.items.remove(kinds.COMMAND, command_id)

@@ -1,25 +1,30 @@
-"""What can be committed: one small class per kind of change, each with the SQL that writes it.
+"""What can be committed: one small class per kind of change, each with what it writes.
 
-An entry may be written again after a commit that failed, so each either does nothing the second time or comes with a
-record, by whose sequence the store notices that the first time succeeded. `result` is set by `write`.
+An entry may be written again, on another store, after a commit that failed. Its results are set by `write`.
 """
 
 from dataclasses import dataclass, field
 
 from gateway_agent.journal import codec
-from gateway_agent.journal.schema import ACKNOWLEDGED, SET_ASIDE, WAITING
+from gateway_agent.journal import items as kinds
+from gateway_agent.journal.schema import SET_ASIDE
+from gateway_agent.journal.spans import Spans
 from gateway_agent.journal.transaction import Transaction
-from gateway_agent.records import Event, Reading
+from gateway_agent.records import Era, Event, Reading
 
 ORIGINS_KEPT = 4096
 """Numbered events that are remembered per source and epoch; a node's ring is far smaller."""
+EPOCHS_KEPT = 8
+"""Starts of a node of which its numbered events are remembered."""
 
 
 @dataclass
 class PollEntry:
-    """The readings of one device poll, in parts that each become one record."""
+    """The readings of one device poll, in parts that each become one record; `era` is the clock's at that time."""
 
     parts: tuple[tuple[Reading, ...], ...]
+    era: int = 0
+    needs_disk = False
 
     @property
     def readings(self) -> int:
@@ -29,9 +34,8 @@ class PollEntry:
     def write(self, transaction: Transaction) -> None:
         """Append one record per part."""
         for part in self.parts:
-            transaction.append(codec.TELEMETRY, codec.encode_readings(part), len(part))
-            for reading in part:
-                transaction.count_reading(reading)
+            body = codec.encode_readings(part, transaction.channel)
+            transaction.append(codec.TELEMETRY, part[0].time_ms, body, len(part), self.era)
 
 
 @dataclass
@@ -39,7 +43,9 @@ class EventEntry:
     """An alarm or an event. `is_new` tells afterwards whether it was stored or was in already."""
 
     event: Event
+    era: int = 0
     readings = 0
+    needs_disk = False
     is_new: bool = field(default=False, init=False)
     body: bytes = field(default=b"", init=False)
 
@@ -50,27 +56,14 @@ class EventEntry:
     def write(self, transaction: Transaction) -> None:
         """Append the event unless its origin is known."""
         event = self.event
-        self.is_new = event.origin is None or self._note_origin(transaction, event.source, *event.origin)
+        self.is_new = event.origin is None or _note_origin(transaction, event.source, *event.origin)
         if self.is_new:
             record_class = codec.ALARM if event.kind == "alarm" else codec.EVENT
-            transaction.append(record_class, self.body)
+            transaction.append(record_class, event.time_ms, self.body, era=self.era)
             if event.kind == "alarm" and event.state is not None:
-                transaction.connection.execute(
-                    "INSERT INTO alarm VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET stands = excluded.stands",
-                    (event.name, event.code, event.state),
-                )
-
-    def _note_origin(self, transaction: Transaction, source: str, epoch: int, sequence: int) -> bool:
-        execute = transaction.connection.execute
-        inserted = execute(
-            "INSERT INTO origin VALUES (?, ?, ?) ON CONFLICT DO NOTHING RETURNING 1", (source, epoch, sequence)
-        ).get
-        if inserted:
-            execute(
-                "DELETE FROM origin WHERE source = ? AND epoch = ? AND sequence <= ?",
-                (source, epoch, sequence - ORIGINS_KEPT),
-            )
-        return inserted is not None
+                key = f"{event.name}\n{event.code}"
+                if transaction.items.get(kinds.STANDING, key) != event.state:
+                    transaction.items.put(kinds.STANDING, key, event.state)
 
 
 @dataclass
@@ -79,20 +72,12 @@ class AcknowledgeEntry:
 
     sequences: tuple[int, ...]
     readings = 0
+    needs_disk = False
     count: int = field(default=0, init=False)
 
     def write(self, transaction: Transaction) -> None:
-        """Delete the records, or mark them where the journal keeps what was acknowledged."""
-        self.count = 0
-        change = f"UPDATE record SET state = {ACKNOWLEDGED}" if transaction.keep_acknowledged else "DELETE FROM record"
-        statement = f"{change} WHERE sequence = ? AND state = {WAITING} RETURNING class, readings"
-        for sequence in self.sequences:
-            for record_class, readings in transaction.connection.execute(statement, (sequence,)):
-                transaction.change.add(record_class, -1, -readings)
-                self.count += 1
-        transaction.connection.execute(
-            "UPDATE mark SET value = max(value, ?) WHERE name = 'acknowledged'", (max(self.sequences, default=0),)
-        )
+        """Let the records go, or mark them where the journal keeps what was acknowledged."""
+        self.count = transaction.acknowledge(self.sequences)
 
 
 @dataclass
@@ -101,13 +86,79 @@ class SetAsideEntry:
 
     sequences: tuple[int, ...]
     readings = 0
+    needs_disk = False
 
     def write(self, transaction: Transaction) -> None:
         """Mark the records."""
-        statement = (
-            f"UPDATE record SET state = {SET_ASIDE} WHERE sequence = ? AND state = {WAITING} RETURNING class, readings"
-        )
         for sequence in self.sequences:
-            for record_class, readings in transaction.connection.execute(statement, (sequence,)):
-                if record_class in codec.CLASSES:
-                    transaction.change.add(record_class, -1, -readings)
+            transaction.change_state(sequence, SET_ASIDE)
+
+
+@dataclass
+class EpochEntry:
+    """From this sequence on the records are of another epoch: the platform knows others under their numbers."""
+
+    first_sequence: int
+    epoch: int
+    readings = 0
+    needs_disk = False
+
+    def write(self, transaction: Transaction) -> None:
+        """Put down the epoch."""
+        transaction.items.put(kinds.EPOCH, str(self.first_sequence), self.epoch)
+
+
+@dataclass
+class EraEntry:
+    """A new era of the clock; `era` is it, with its number."""
+
+    boot_id: str
+    offset_ms: int
+    trusted: bool
+    readings = 0
+    needs_disk = False
+    era: Era = field(default=Era(0, "", 0, True), init=False)
+
+    def write(self, transaction: Transaction) -> None:
+        """Put down the era under the next number."""
+        number = 1 + max((int(key) for key, _ in transaction.items.all(kinds.ERA)), default=0)
+        shift_ms = 0 if self.trusted else None
+        self.era = Era(number, self.boot_id, self.offset_ms, self.trusted, shift_ms)
+        transaction.items.put(kinds.ERA, str(number), [self.boot_id, self.offset_ms, self.trusted, shift_ms])
+
+
+@dataclass
+class CorrectionEntry:
+    """What must be added to the times of some eras, in milliseconds by the era's number."""
+
+    shifts: dict[int, int]
+    readings = 0
+    needs_disk = False
+
+    def write(self, transaction: Transaction) -> None:
+        """Put down the shifts."""
+        for number, shift_ms in self.shifts.items():
+            fields = transaction.items.get(kinds.ERA, str(number))
+            if fields is not None:
+                transaction.items.put(kinds.ERA, str(number), [*fields[:3], shift_ms])
+
+
+def _note_origin(transaction: Transaction, source: str, epoch: int, sequence: int) -> bool:
+    """Remember a node's number; False when it is known."""
+    key = f"{source}\n{epoch}"
+    known = Spans((first, last) for first, last in transaction.items.get(kinds.ORIGIN, key) or ())
+    if sequence in known:
+        return False
+    if not len(known):
+        _forget_epochs(transaction, source)
+    known.add(sequence, sequence)
+    oldest = sequence - ORIGINS_KEPT
+    kept = [[max(first, oldest), last] for first, last in known if last > oldest]
+    transaction.items.put(kinds.ORIGIN, key, kept)
+    return True
+
+
+def _forget_epochs(transaction: Transaction, source: str) -> None:
+    epochs = [key for key, _ in transaction.items.all(kinds.ORIGIN) if key.partition("\n")[0] == source]
+    for key in epochs[: 1 - EPOCHS_KEPT]:
+        transaction.items.remove(kinds.ORIGIN, key)

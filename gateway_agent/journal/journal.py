@@ -1,15 +1,18 @@
 """The journal as the agent sees it: takes readings and events at any time, keeps them safe, hands them to the uplink.
 
 Readings are committed in groups (`commit_s`, `commit_readings`), everything else at once, together with whatever
-waits. One thread owns the file; the event loop never waits for the disk. While the disk cannot be written, readings
-and the gateway's own events stay in memory, oldest readings are dropped and counted beyond `memory_readings`, and the
-journal tries again by itself. Storing never depends on the uplink. docs/journal.md tells what survives what.
+waits. One thread owns the file; the event loop never waits for the disk. While the disk cannot be used everything goes
+on in memory, and moves to the disk when that works again. Storing never depends on the uplink. docs/journal.md tells
+what survives what.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
+
+import apsw
 
 from gateway_agent.clock import Clock
 from gateway_agent.journal.codec import Record, is_storable, split_poll
@@ -19,33 +22,58 @@ from gateway_agent.journal.commands import (
     FinishEntry,
     ReceiveEntry,
     StoredCommand,
+    unfinished_commands,
 )
 from gateway_agent.journal.committer import Committer
-from gateway_agent.journal.entries import AcknowledgeEntry, EventEntry, PollEntry, SetAsideEntry
+from gateway_agent.journal.contents import new_epoch
+from gateway_agent.journal.entries import (
+    AcknowledgeEntry,
+    CorrectionEntry,
+    EpochEntry,
+    EraEntry,
+    EventEntry,
+    PollEntry,
+    SetAsideEntry,
+)
 from gateway_agent.journal.errors import JournalUnavailable
+from gateway_agent.journal.store import Entry
+from gateway_agent.journal.thinner import Budget
 from gateway_agent.journal.writer import Writer
-from gateway_agent.records import Command, CommandResult, Event, Reading
+from gateway_agent.records import Command, CommandResult, Era, Event, Reading
 
 log = logging.getLogger("gatepost.journal")
 
-MEMORY_READINGS = 100_000
-"""Readings that are kept in memory while the disk cannot be written: some hours of a pole, some tens of megabytes."""
+BUDGET = Budget(disk_bytes=256 << 20)
+"""What a journal may hold where nobody says anything else."""
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class EventStored:
+    """`is_new`: it was not in before. `is_safe`: it is on the disk, so that nobody else need keep it."""
+
+    is_new: bool
+    is_safe: bool
 
 
 class Journal:
     """One per agent, used from one event loop.
 
-    `refused_readings` (numbers that cannot be stored) and `damaged_records` count since the start.
+    `refused_readings` (numbers that cannot be stored) and `damaged_records` count since the start. `era` is the number
+    of the clock's era, which what is taken from now on is marked with; 0 while the clock is beyond doubt.
     """
 
     def __init__(
-        self, writer: Writer, clock: Clock, commit_s: float, commit_readings: int, memory_readings: int
+        self, writer: Writer, clock: Clock, commit_s: float = 30, commit_readings: int = 64, budget: Budget = BUDGET
     ) -> None:
         self.refused_readings = 0
         self.damaged_records = 0
+        self.era = 0
         self._writer = writer
         self._clock = clock
-        self._committer = Committer(writer, commit_s, commit_readings, memory_readings, self._report_recovery)
+        self._standing = writer.contents.standing_alarms()
+        self._committer = Committer(writer, commit_s, commit_readings, budget, clock.unix_ms, self._report_recovery)
 
     @classmethod
     def open(
@@ -56,15 +84,35 @@ class Journal:
         commit_s: float = 30,
         commit_readings: int = 64,
         keep_acknowledged: bool = False,
-        memory_readings: int = MEMORY_READINGS,
+        budget: Budget = BUDGET,
+        vfs: str | None = None,
     ) -> Self:
-        """Open the journal at `path`, or make a new one. Raises JournalError with what to do about it."""
-        return cls(Writer(path, keep_acknowledged), clock, commit_s, commit_readings, memory_readings)
+        """Open the journal at `path`, or make a new one; salvage it where it is damaged.
+
+        Without its disk it begins in memory. Raises JournalError, with what to do, for what somebody must set right.
+        """
+        writer = Writer(path, keep_acknowledged, vfs=vfs, now_ms=clock.unix_ms)
+        return cls(writer, clock, commit_s, commit_readings, budget)
 
     @property
     def epoch(self) -> int:
-        """Random number, 32 bits, made with the file."""
-        return self._writer.epoch
+        """Random number, 32 bits, of the records that come next."""
+        return self._writer.contents.epoch
+
+    @property
+    def opened_at(self) -> int:
+        """The first sequence that was given since the journal was opened."""
+        return self._writer.opened_at
+
+    @property
+    def last_sequence(self) -> int:
+        """The highest sequence that was ever given."""
+        return self._writer.contents.last_sequence
+
+    @property
+    def missing(self) -> Sequence[tuple[int, int]]:
+        """Ranges of sequences that were found missing since the start; each is reported as an event too."""
+        return self._writer.missing
 
     @property
     def depth(self) -> int:
@@ -81,17 +129,22 @@ class Journal:
         """Readings committed since the file was made."""
         return self._writer.committed_readings
 
+    @property
+    def thinned_records(self) -> int:
+        """Records that were thinned since the start."""
+        return self._committer.thinned_records
+
     def waiting(self, record_class: int) -> int:
-        """Committed records of one class that the platform has not acknowledged."""
-        return self._writer.waiting.records[record_class]
+        """Committed records of one class that can be read now and that the platform has not acknowledged."""
+        return self._writer.contents.waiting.records[record_class]
 
     def last_sample_ms(self) -> dict[str, int]:
         """For each point the time of its newest committed sample, so that it is not taken again after a restart."""
-        return dict(self._writer.last_sample_ms)
+        return self._writer.contents.last_sample_ms()
 
     def standing_alarms(self) -> list[tuple[str, str]]:
         """(name, code) of the alarms that stood when the journal was opened, so that they can be cleared."""
-        return list(self._writer.standing_alarms)
+        return list(self._standing)
 
     @property
     def pending_readings(self) -> int:
@@ -99,13 +152,8 @@ class Journal:
         return self._committer.pending_readings
 
     @property
-    def dropped_readings(self) -> int:
-        """Readings that found no room in memory while the disk could not be written, since the start."""
-        return self._committer.dropped_readings
-
-    @property
     def trouble(self) -> str | None:
-        """Why the disk cannot be written just now, None when all is well."""
+        """Why the disk cannot be used just now, None when all is well."""
         return self._committer.trouble
 
     def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
@@ -122,42 +170,40 @@ class Journal:
                 log.warning("%s: a value or name cannot be stored; it is left out", readings[0].point)
             self.refused_readings += len(readings) - len(good)
         if good:
-            self._committer.take(PollEntry(tuple(split_poll(good))))
+            self._committer.take(PollEntry(tuple(split_poll(good)), self.era))
 
-    async def add_event(self, event: Event) -> bool:
-        """Store an alarm or event; it is on the disk when this returns. False when its origin was stored before, and
-        for what can never be stored: that is logged and given up, so that nobody offers it for ever.
+    async def add_event(self, event: Event) -> EventStored:
+        """Store an alarm or event; it is on the disk when this returns, or in memory while there is none.
 
-        Raises JournalUnavailable when the disk cannot be written: the gateway's own event is then kept in memory and
-        stored later, a node's is not, for the node has it until it is acknowledged.
+        What can never be stored is logged and given up, so that nobody offers it for ever.
         """
         try:
-            entry = EventEntry(event)
+            entry = EventEntry(event, self.era)
         except ValueError as error:
             log.error("%s: an event cannot be stored and is given up: %s", event.source or event.name, error)
-            return False
-        if self.trouble is not None and event.origin is None:
-            self._committer.take(entry)
-        await self._committer.commit(entry)
-        return entry.is_new
+            return EventStored(is_new=False, is_safe=True)
+        is_safe = await self._committer.commit(entry)
+        return EventStored(entry.is_new, is_safe)
 
     async def flush(self) -> None:
-        """Commit everything that was taken so far. Raises JournalUnavailable."""
+        """Commit everything that was taken so far."""
         await self._committer.commit()
 
     async def close(self) -> None:
         """Commit what is pending and close the file; what cannot be written is lost and said so."""
+        await self.flush()
         try:
-            await self.flush()
+            await self._committer.last_try()
         except JournalUnavailable as error:
-            log.error("%d readings are lost at the end: %s", self.pending_readings, error)
+            waiting = self._writer.contents.waiting
+            log.error("%d records, %d readings, are lost at the end: %s", waiting.depth, waiting.readings, error)
         await self._committer.close()
 
-    async def read(self, record_class: int, limit: int) -> list[Record]:
-        """The oldest waiting records of a class, at most `limit`. A damaged record is set aside, counted and reported
-        as an event, never handed out. Raises JournalUnavailable."""
+    async def read(self, record_class: int, limit: int, after: int = 0, up_to: int | None = None) -> list[Record]:
+        """The oldest waiting records of a class, at most `limit`, with sequences above `after` and not above `up_to`.
+        A damaged record is set aside, counted and reported as an event, never handed out."""
         while True:
-            records, damaged = await self._committer.in_thread(self._writer.read, record_class, limit)
+            records, damaged = await self._committer.in_thread(self._writer.read, record_class, limit, after, up_to)
             if not damaged:
                 return records
             self.damaged_records += len(damaged)
@@ -165,19 +211,33 @@ class Journal:
             reports = [self._own_event("record-damaged", sequence) for sequence in damaged]
             await self._committer.commit(SetAsideEntry(tuple(damaged)), *reports)
 
+    async def last_before(self, time_ms: int) -> tuple[int, int]:
+        """The highest sequence of waiting telemetry that is older than `time_ms` (unix milliseconds), and how many
+        readings wait up to it; zeros for none."""
+        return await self._committer.in_thread(self._writer.last_before, time_ms)
+
     async def acknowledge(self, sequences: Sequence[int]) -> int:
-        """The platform has stored these; returns how many were waiting. Raises JournalUnavailable."""
+        """The platform has stored these; returns how many were waiting."""
         entry = AcknowledgeEntry(tuple(sequences))
         await self._committer.commit(entry)
         return entry.count
 
     async def set_aside(self, sequence: int, code: str) -> None:
-        """Never send this record again, and report it as an event with `code`. Raises JournalUnavailable."""
+        """Never send this record again, and report it as an event with `code`."""
         await self._committer.commit(SetAsideEntry((sequence,)), self._own_event(code, sequence))
+
+    async def begin_epoch(self, platform_has: int) -> None:
+        """The platform has records up to `platform_has` under numbers that were given again since the journal was
+        opened: its end had been lost. What was committed since then is of a new epoch, so that it is not taken for what
+        the platform has; and the loss is reported."""
+        lost = platform_has - self.opened_at + 1
+        detail = f"records {self.opened_at} to {platform_has} had been sent and are not here"
+        event = Event("journal", "event", "end-lost", self._clock.unix_ms(), value=lost, detail=detail)
+        await self._committer.commit(EpochEntry(self.opened_at, new_epoch()), EventEntry(event, self.era))
 
     async def receive_command(self, command: Command) -> StoredCommand:
         """Store a command as received, and return what the journal knows of its id. Where it has ended already, its
-        result is queued again for the platform. Raises JournalUnavailable."""
+        result is queued again for the platform."""
         entry = ReceiveEntry(command)
         await self._committer.commit(entry)
         if entry.stored is None:
@@ -185,21 +245,43 @@ class Journal:
         return entry.stored
 
     async def begin_command(self, command_id: str) -> None:
-        """Note that the command acts from now on. Raises JournalUnavailable: it must not act then."""
+        """Note that the command acts from now on."""
         await self._committer.commit(ActingEntry(command_id))
 
     async def finish_command(self, result: CommandResult) -> None:
-        """Store how a command ended, and queue that for the platform. Raises JournalUnavailable."""
+        """Store how a command ended, and queue that for the platform."""
         if result.state not in FINAL_STATES:
             raise ValueError(f"a command ends as one of {', '.join(FINAL_STATES)}, not {result.state}")
         await self._committer.commit(FinishEntry(result))
 
     async def unfinished_commands(self) -> list[StoredCommand]:
-        """Commands without a result, oldest first. Raises JournalUnavailable."""
-        return await self._committer.in_thread(self._writer.unfinished_commands)
+        """Commands without a result, oldest first."""
+        return unfinished_commands(self._writer.contents.items)
+
+    def eras(self) -> Sequence[Era]:
+        """Every era of the clock that the journal knows, of all boots."""
+        return list(self._writer.contents.eras.values())
+
+    async def begin_era(self, boot_id: str, offset_ms: int, trusted: bool) -> Era:
+        """A new era of the clock, with its number; what was taken before is committed as of the former one."""
+        entry = EraEntry(boot_id, offset_ms, trusted)
+        await self._committer.commit(entry)
+        return entry.era
+
+    async def correct_eras(self, shifts: Mapping[int, int]) -> None:
+        """What must be added to the times of records of some eras, by the era's number (milliseconds)."""
+        await self._committer.commit(CorrectionEntry(dict(shifts)))
+
+    async def commit(self, *entries: Entry) -> None:
+        """Commit entries of others. Raises JournalUnavailable where one needs the disk and it cannot be written."""
+        await self._committer.commit(*entries)
+
+    async def look(self, function: Callable[[apsw.Connection], Result]) -> Result:
+        """What `function` reads from the file. Raises JournalUnavailable while that cannot be used."""
+        return await self._committer.in_thread(self._writer.look, function)
 
     def _own_event(self, code: str, value: int) -> EventEntry:
-        return EventEntry(Event("journal", "event", code, self._clock.unix_ms(), value=value))
+        return EventEntry(Event("journal", "event", code, self._clock.unix_ms(), value=value), self.era)
 
-    def _report_recovery(self, dropped: int) -> None:
-        self._committer.take(self._own_event("written-again", dropped))
+    def _report_recovery(self) -> None:
+        self._committer.take(self._own_event("written-again", self._writer.contents.waiting.depth))

@@ -1,220 +1,196 @@
-"""The one connection to the journal's file: commits lists of entries, reads records back. Not for two threads at once.
+"""The journal's two stores: the one on the disk, and one in memory for while the disk cannot be used.
 
-After an error the connection is closed and opened anew before the next try, so nothing half-done is carried along. A
-commit whose success is unknown (the disk failed while it was synced) is looked up by the sequence it would have
-reached: it is never written twice.
+Records in memory go on with the sequences that the disk would have given, and move to the disk when that works again;
+records on the disk wait meanwhile. A commit that failed on the disk may have succeeded all the same: its entries are
+written into memory, and what it left on the disk is taken out when the two are joined. So nothing is written twice.
 """
 
 import logging
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TypeVar
 
 import apsw
 
-from gateway_agent.journal import commands
-from gateway_agent.journal.codec import TELEMETRY, Record, decode_record
-from gateway_agent.journal.errors import JournalError, JournalUnavailable
-from gateway_agent.journal.file_lock import take_lock
-from gateway_agent.journal.schema import WAITING, describe, open_database
-from gateway_agent.journal.transaction import Transaction, Waiting
+from gateway_agent.journal.codec import Record
+from gateway_agent.journal.contents import Contents, Waiting
+from gateway_agent.journal.disk import Disk
+from gateway_agent.journal.errors import JournalUnavailable
+from gateway_agent.journal.memory import Joining, memory_store
+from gateway_agent.journal.schema import describe
+from gateway_agent.journal.store import Entry, Store
 
 log = logging.getLogger("gatepost.journal")
 
-
-class Entry(Protocol):
-    """Something that a commit writes; `readings` is how many readings it holds."""
-
-    @property
-    def readings(self) -> int:
-        """How many readings it holds."""
-        ...
-
-    def write(self, transaction: Transaction) -> None:
-        """Write it through `transaction`."""
-        ...
+Result = TypeVar("Result")
 
 
 class Writer:
-    """Owns the file, its lock and its counters. Every method may raise JournalUnavailable and may be called again.
+    """Owns both stores. Not for two threads at once. JournalUnavailable says that the disk cannot be used; the method
+    may be called again, and `start_in_memory` makes all but what needs the disk work meanwhile.
 
-    `epoch` names the file; `waiting` counts what is not acknowledged; `committed_readings` is the total since the file
-    was made; `last_sample_ms` is the newest committed sample of each point; `acknowledged` is the highest sequence
-    that the platform has acknowledged. `vfs` is as in `open_database`.
+    `missing` are the ranges of sequences (first, last) that were found missing when the file was opened, and
+    `opened_at` is the first sequence that was given after that. `vfs` and `now_ms` are as in `Disk`.
     """
 
-    def __init__(self, path: Path, keep_acknowledged: bool = False, *, vfs: str | None = None) -> None:
-        self.path = path
-        self.keep_acknowledged = keep_acknowledged
-        self.epoch = 0
-        self.waiting = Waiting()
-        self.committed_readings = 0
-        self.last_sample_ms: dict[str, int] = {}
-        self.standing_alarms: list[tuple[str, str]] = []
-        self.acknowledged = 0
-        self.set_aside = 0
-        self._next_sequence = 1
-        self._doubtful_end: int | None = None
-        self._telemetry_floor = 0
-        self._connection: apsw.Connection | None = None
-        self._vfs = vfs
-        self._lock = _take_lock(path)
+    def __init__(
+        self,
+        path: Path,
+        keep_acknowledged: bool = False,
+        *,
+        vfs: str | None = None,
+        now_ms: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """Open the journal; in memory, when the disk fails. Raises JournalError for what somebody must set right."""
+        self.missing: list[tuple[int, int]] = []
+        self._disk = Disk(path, keep_acknowledged, vfs, now_ms)
+        self._now_ms = now_ms
+        self._keep_acknowledged = keep_acknowledged
+        self._store: Store | None = None
+        self._joining: Joining | None = None
+        self._last_known = Contents()
+        self._doubtful: int | None = None
         try:
-            self._connect(may_create=True)
-        except JournalError:
-            os.close(self._lock)
+            self._store = self._disk.open(may_create=True)
+            self.missing += self._disk.missing
+        except JournalUnavailable as error:
+            log.error("%s. The agent runs all the same; what it collects stays in memory.", error)
+            self.start_in_memory()
+        except BaseException:
+            self._disk.close()
             raise
+        self.opened_at = self.contents.next_sequence
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the disk is not used just now."""
+        return self._joining is not None
+
+    @property
+    def contents(self) -> Contents:
+        """What the store in use holds."""
+        return self._last_known if self._store is None else self._store.contents
+
+    @property
+    def waiting(self) -> Waiting:
+        """What the platform has not acknowledged, on the disk and in memory."""
+        if self._joining is None:
+            return self.contents.waiting
+        both = Waiting()
+        both.take(self._joining.on_disk)
+        both.take(self.contents.waiting)
+        return both
+
+    @property
+    def committed_readings(self) -> int:
+        """Readings committed since the file was made, those in memory included."""
+        return self.contents.committed_readings + (self._joining.held_readings if self._joining else 0)
+
+    @property
+    def used_bytes(self) -> int:
+        """Bytes of the store in use that hold something."""
+        return self._ask(lambda store: store.used_bytes)
 
     def commit(self, entries: Sequence[Entry]) -> None:
-        """Write all entries in one durable transaction; their results are in them afterwards.
+        """Write all entries in one transaction; on the disk it is durable when this returns.
 
         Any other error than JournalUnavailable comes from an entry that cannot be written; nothing is committed then.
         """
-        connection = self._connected()
-        doubtful_end, self._doubtful_end = self._doubtful_end, None
-        if doubtful_end is not None and self._next_sequence > doubtful_end:
+        if self._joining is not None:
+            if any(entry.needs_disk for entry in entries):
+                raise JournalUnavailable(f"{self._disk.path}: this must be on the disk, which cannot be written")
+            self._joining.late += self._in_use().commit(entries)
             return
-        transaction = Transaction(connection, self._next_sequence, self.keep_acknowledged)
+        store = self._in_use()
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            for entry in entries:
-                entry.write(transaction)
-            transaction.finish()
-            if transaction.next_sequence > self._next_sequence:
-                self._doubtful_end = transaction.next_sequence - 1
-            connection.execute("COMMIT")
+            store.commit(entries)
         except apsw.Error as error:
-            self._disconnect()
-            raise JournalUnavailable(f"{self.path}: the journal cannot be written: {describe(error)}") from error
-        except BaseException:
-            self._disconnect()
-            raise
-        self._doubtful_end = None
-        self._take_over(transaction)
+            raise self._given_up("written", error) from error
+        self._disk.note(store.contents)
 
-    def read(self, record_class: int, limit: int) -> tuple[list[Record], list[int]]:
-        """The oldest `limit` waiting records of a class, and the sequences of those among them that are damaged."""
-        floor = self._telemetry_floor if record_class == TELEMETRY else 0
-        urgent = "" if record_class == TELEMETRY else "AND class < 3"
-        try:
-            rows: list[Any] = (
-                self._connected()
-                .execute(
-                    f"SELECT sequence, class, crc32, body FROM record WHERE class = ? AND state = {WAITING} {urgent} "
-                    "AND sequence > ? ORDER BY sequence LIMIT ?",
-                    (record_class, floor, limit),
-                )
-                .fetchall()
+    def read(
+        self, record_class: int, limit: int, after: int = 0, up_to: int | None = None
+    ) -> tuple[list[Record], list[int]]:
+        """As `Store.read`, from the store in use."""
+        return self._ask(lambda store: store.read(record_class, limit, after, up_to))
+
+    def last_before(self, time_ms: int) -> tuple[int, int]:
+        """As `Store.last_before`."""
+        return self._ask(lambda store: store.last_before(time_ms))
+
+    def look(self, function: Callable[[apsw.Connection], Result]) -> Result:
+        """What `function` reads from the disk. Raises JournalUnavailable while that cannot be used."""
+        if self._joining is not None:
+            raise JournalUnavailable(f"{self._disk.path}: the journal cannot be read just now")
+        return self._ask(lambda store: function(store.connection))
+
+    def start_in_memory(self) -> None:
+        """Go on in memory; `return_to_disk` ends it."""
+        if self._joining is None:
+            self._give_up_store()
+            self._store, self._joining = memory_store(
+                self._last_known, self._doubtful, self._now_ms(), self._keep_acknowledged
             )
-        except apsw.Error as error:
-            self._disconnect()
-            raise JournalUnavailable(f"{self.path}: the journal cannot be read: {describe(error)}") from error
-        if record_class == TELEMETRY:
-            self._telemetry_floor = rows[0][0] - 1 if rows else self._next_sequence - 1
-        return _decode_rows(rows)
 
-    def unfinished_commands(self) -> list[commands.StoredCommand]:
-        """Commands that have no result yet."""
+    def return_to_disk(self) -> None:
+        """Open the disk again and move there what is in memory. Raises JournalUnavailable: all is as before then."""
+        joining, memory = self._joining, self._in_use()
+        if joining is None:
+            return
+        store = self._disk.open(may_create=joining.knows_nothing)
         try:
-            return commands.unfinished_commands(self._connected())
+            joining.join(store, memory, self._disk.rebuilt_from)
         except apsw.Error as error:
-            self._disconnect()
-            raise JournalUnavailable(f"{self.path}: the journal cannot be read: {describe(error)}") from error
+            _close_badly(store)
+            raise JournalUnavailable(f"{self._disk.path}: the journal cannot be written: {describe(error)}") from error
+        except BaseException:
+            _close_badly(store)
+            raise
+        memory.close(tidy=True)
+        self.missing += self._disk.missing
+        self._store, self._joining, self._doubtful = store, None, None
+        self._disk.note(store.contents)
 
     def close(self) -> None:
-        """Close the file and give up its lock; what was committed stays."""
-        connection, self._connection = self._connection, None
+        """Close the file and give up its lock; what was committed on the disk stays."""
+        store, self._store = self._store, None
         try:
-            if connection is not None:
-                connection.close()
+            if store is not None:
+                store.close(tidy=True)
         except apsw.Error as error:
-            log.warning("%s: closing the journal: %s; what was committed is in its log", self.path, describe(error))
+            log.warning(
+                "%s: closing the journal: %s; what was committed is in its log", self._disk.path, describe(error)
+            )
         finally:
-            os.close(self._lock)
+            self._disk.close()
 
-    def _take_over(self, transaction: Transaction) -> None:
-        self._next_sequence = transaction.next_sequence
-        self.committed_readings += transaction.committed_readings
-        self.waiting.readings += transaction.change.readings
-        for record_class, records in enumerate(transaction.change.records):
-            self.waiting.records[record_class] += records
-        for point, last_ms in transaction.last_sample_ms.items():
-            self.last_sample_ms[point] = max(last_ms, self.last_sample_ms.get(point, 0))
-
-    def _connected(self) -> apsw.Connection:
-        return self._connection or self._connect(may_create=False)
-
-    def _connect(self, may_create: bool) -> apsw.Connection:
+    def _ask(self, question: Callable[[Store], Result]) -> Result:
         try:
-            connection = open_database(self.path, may_create=may_create, vfs=self._vfs)
-            try:
-                self._load(connection)
-            except BaseException:
-                connection.close(True)
-                raise
+            return question(self._in_use())
         except apsw.Error as error:
-            kind = JournalError if may_create else JournalUnavailable
-            raise kind(f"{self.path}: the journal cannot be opened: {describe(error)}") from error
-        self._connection = connection
-        return connection
+            raise self._given_up("read", error) from error
 
-    def _load(self, connection: apsw.Connection) -> None:
-        marks = dict(_pairs(connection, "SELECT name, value FROM mark"))
-        if self.epoch and marks["epoch"] != self.epoch:
-            raise JournalUnavailable(f"{self.path}: another journal is in this place now; put the former one back")
-        self.epoch = marks["epoch"]
-        self.acknowledged = marks["acknowledged"]
-        last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'record'").get
-        self._next_sequence = 1 + (last or 0)
-        self.waiting = Waiting()
-        self.set_aside = 0
-        for state, record_class, records, readings in connection.execute(
-            "SELECT state, class, count(*), sum(readings) FROM record GROUP BY state, class"
-        ):
-            if state == WAITING and 0 <= record_class < len(self.waiting.records):
-                self.waiting.add(record_class, records, readings)
-        self.committed_readings = connection.execute("SELECT coalesce(sum(committed), 0) FROM point").get
-        self.last_sample_ms = dict(_pairs(connection, "SELECT name, last_ms FROM point WHERE kind = 'sample'"))
-        self.standing_alarms = _pairs(connection, "SELECT name, code FROM alarm WHERE stands")
-        self._telemetry_floor = 0
+    def _in_use(self) -> Store:
+        if self._store is None:
+            raise JournalUnavailable(f"{self._disk.path}: the journal is not open")
+        return self._store
 
-    def _disconnect(self) -> None:
-        """Close the connection after an error, without moving the log into the file: the disk has just failed."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            try:
-                connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-                connection.close(True)
-            except apsw.Error as error:
-                log.debug("closing %s after an error: %s", self.path, error)
+    def _given_up(self, what: str, error: apsw.Error) -> JournalUnavailable:
+        """The store is of no use any more: let it go, and give the error to raise."""
+        self._give_up_store()
+        return JournalUnavailable(f"{self._disk.path}: the journal cannot be {what}: {describe(error)}")
+
+    def _give_up_store(self) -> None:
+        store, self._store = self._store, None
+        if store is not None:
+            self._last_known = store.contents
+            self._doubtful = store.doubtful
+            _close_badly(store)
 
 
-def _pairs(connection: apsw.Connection, query: str) -> list[tuple[Any, Any]]:
-    return [(key, value) for key, value in connection.execute(query)]
-
-
-def _decode_rows(rows: list[Any]) -> tuple[list[Record], list[int]]:
-    records, damaged = [], []
-    for sequence, record_class, crc32, body in rows:
-        try:
-            records.append(decode_record(sequence, record_class, crc32, body))
-        except JournalError:
-            damaged.append(sequence)
-    return records, damaged
-
-
-def _take_lock(path: Path) -> int:
-    """Lock the journal for this process and return the lock's descriptor. Raises JournalError with the mend."""
+def _close_badly(store: Store) -> None:
+    """Close a store whose disk has just failed, without asking it for more."""
     try:
-        return take_lock(path)
-    except BlockingIOError as error:
-        raise JournalError(f"{path}: another gateway agent is using this journal; stop it first") from error
-    except FileNotFoundError as error:
-        raise JournalError(
-            f"{path}: the journal's folder {path.parent} does not exist; make it: mkdir -p {path.parent}"
-        ) from error
-    except OSError as error:
-        raise JournalError(
-            f"{path}: the journal cannot be opened: {error.strerror}; see that its folder may be written"
-        ) from error
+        store.close(tidy=False)
+    except apsw.Error as error:
+        log.debug("closing the journal after an error: %s", error)

@@ -17,7 +17,7 @@ from gateway_agent.uplink.strict_cbor import Limits, decode
 CONTENT_FORMAT = 60
 """application/cbor (RFC 8949, 9.4)."""
 
-ACKNOWLEDGED, PLATFORM_MS, MAILBOX = 1, 2, 3
+ACKNOWLEDGED, PLATFORM_MS, MAILBOX, HIGHEST = 1, 2, 3, 4
 
 MAX_ANSWER_BYTES = 1024
 MAX_RANGES = 256
@@ -35,11 +35,13 @@ _WORD = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
 @dataclass(frozen=True, slots=True)
 class Answer:
     """`acknowledged` are ranges of journal sequences, first and last included, ascending and apart; `platform_ms` is
-    the platform's clock (unix milliseconds) when it answered."""
+    the platform's clock (unix milliseconds) when it answered. `highest` is the highest sequence that it has of the
+    epoch, told when it was asked for that; 0 for none."""
 
     acknowledged: tuple[tuple[int, int], ...]
     platform_ms: int
     commands: tuple[Command, ...] = ()
+    highest: int | None = None
 
 
 def ranges(sequences: Iterable[int]) -> tuple[tuple[int, int], ...]:
@@ -64,6 +66,8 @@ def encode_answer(answer: Answer) -> bytes:
             [command.id, command.action, command.target, dict(command.arguments), command.expires_ms]
             for command in answer.commands
         ]
+    if answer.highest is not None:
+        fields[HIGHEST] = answer.highest
     return cbor2.dumps(fields)
 
 
@@ -76,6 +80,7 @@ def decode_answer(data: bytes) -> Answer:
         _read_ranges(fields.get(ACKNOWLEDGED, [])),
         _integer(fields.get(PLATFORM_MS), 0, _MAX_MS, "the platform's clock"),
         _read_mailbox(fields.get(MAILBOX, [])),
+        _integer(fields[HIGHEST], 0, _MAX_SEQUENCE, "the highest sequence") if HIGHEST in fields else None,
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gateway_agent.journal import ALARM, EVENT, RESULT, TELEMETRY, Journal, Record
+from gateway_agent.journal import ALARM, EVENT, RESULT, TELEMETRY, THINNED, Journal, Record
 from gateway_agent.uplink.messages import MessageWriter
 from gateway_agent.uplink.senml_cbor import array_head, encode_record
 
@@ -15,48 +15,85 @@ _RECORDS_ASKED = 64
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One message: its bytes, and the journal sequences that it carries. Sent again it is the same bytes."""
+    """One message: its bytes, and the journal sequences that it carries. Sent again it is the same bytes.
+
+    `epoch` is that of all its records. `is_late`: it tells of the time before the platform was reached again.
+    """
 
     record_class: int
     sequences: tuple[int, ...]
     readings: int
     payload: bytes
+    epoch: int = 0
+    is_late: bool = False
 
 
 class Batcher:
-    """Takes records from the journal in the order alarms (alone), results and events, telemetry.
+    """Takes records from the journal: alarms (alone), results and events, telemetry of the present, the past.
 
-    `units` gives the SenML unit of each point. `one_by_one` makes every message hold a single record, so that the one
-    which the platform refuses can be told from the others; sequences in `held` are passed over.
+    Telemetry up to the sequence `past_up_to`, and all that is thinned, is the past. `units` gives the SenML unit of
+    each point. `one_by_one` makes every message hold a single record, so that the one which the platform refuses can be
+    told from the others; sequences in `held` are passed over.
     """
 
     def __init__(self, journal: Journal, gateway: str, units: Mapping[str, str], payload_bytes: int) -> None:
         self.one_by_one = False
         self.held: set[int] = set()
+        self.past_up_to = 0
         self._journal = journal
         self._gateway = gateway
         self._units = units
         self._payload_bytes = payload_bytes
 
-    async def next_batch(self, up_to_telemetry: bool) -> Batch | None:
-        """The next message, None when nothing waits; telemetry only when `up_to_telemetry`.
+    async def next_batch(self, telemetry_up_to: int, with_past: bool) -> Batch | None:
+        """The next message, None when nothing waits: telemetry of the present only up to a sequence, the past only
+        `with_past`."""
+        for record_class in (ALARM, RESULT, EVENT):
+            batch = await self._batch(record_class)
+            if batch is not None:
+                return batch
+        if telemetry_up_to > self.past_up_to:
+            batch = await self._batch(TELEMETRY, self.past_up_to, telemetry_up_to)
+            if batch is not None:
+                return batch
+        return await self._past() if with_past else None
 
-        Raises JournalUnavailable.
-        """
-        for record_class in (ALARM, RESULT, EVENT, TELEMETRY) if up_to_telemetry else (ALARM, RESULT, EVENT):
-            if self._journal.waiting(record_class):
-                limit = 1 if record_class == ALARM or self.one_by_one else _RECORDS_ASKED
-                records = await self._journal.read(record_class, limit + len(self.held))
-                usable = [record for record in records if record.sequence not in self.held][:limit]
-                if usable:
-                    return build_batch(usable, self._gateway, self._units, self._payload_bytes)
+    def has_past(self) -> bool:
+        """Whether there may be something of the past."""
+        waiting = self._journal.waiting
+        return any(map(waiting, THINNED)) or (self.past_up_to > 0 and waiting(TELEMETRY) > 0)
+
+    async def _past(self) -> Batch | None:
+        if self.past_up_to:
+            batch = await self._batch(TELEMETRY, 0, self.past_up_to, is_late=True)
+            if batch is not None:
+                return batch
+            self.past_up_to = 0
+        for record_class in reversed(THINNED):
+            batch = await self._batch(record_class, is_late=True)
+            if batch is not None:
+                return batch
         return None
+
+    async def _batch(
+        self, record_class: int, after: int = 0, up_to: int | None = None, is_late: bool = False
+    ) -> Batch | None:
+        if not self._journal.waiting(record_class):
+            return None
+        limit = 1 if record_class == ALARM or self.one_by_one else _RECORDS_ASKED
+        records = await self._journal.read(record_class, limit + len(self.held), after, up_to)
+        usable = [record for record in records if record.sequence not in self.held][:limit]
+        return build_batch(usable, self._gateway, self._units, self._payload_bytes, is_late) if usable else None
 
 
 def build_batch(
-    records: Sequence[Record], gateway: str, units: Mapping[str, str], payload_bytes: int = PAYLOAD_BYTES
+    records: Sequence[Record],
+    gateway: str,
+    units: Mapping[str, str],
+    payload_bytes: int = PAYLOAD_BYTES,
+    is_late: bool = False,
 ) -> Batch:
-    """One message of the first of `records`, and of as many after it as fit `payload_bytes`.
+    """One message of the first of `records`, and of as many after it of its epoch as fit `payload_bytes`.
 
     All are of one class. The first always goes, even where it alone is longer: a record is never cut.
     """
@@ -67,11 +104,12 @@ def build_batch(
     for record in records:
         parts = [encode_record(fields) for fields in writer.fields(record)]
         grown = size + sum(map(len, parts))
-        if encoded and len(array_head(len(encoded) + len(parts))) + grown > payload_bytes:
+        too_long = len(array_head(len(encoded) + len(parts))) + grown > payload_bytes
+        if encoded and (too_long or record.epoch != records[0].epoch):
             break
         encoded += parts
         sequences.append(record.sequence)
         size = grown
         readings += record.readings
     payload = array_head(len(encoded)) + b"".join(encoded)
-    return Batch(records[0].record_class, tuple(sequences), readings, payload)
+    return Batch(records[0].record_class, tuple(sequences), readings, payload, records[0].epoch, is_late)

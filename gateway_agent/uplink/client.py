@@ -1,4 +1,4 @@
-"""CoAP to the platform with aiocoap: one confirmable POST at a time, everything on the air counted.
+"""CoAP to the platform with aiocoap: one confirmable request at a time, everything on the air counted.
 
 Set up: `url` is `coap://host:port/path`; an IPv4 or IPv6 literal or a name. The transport is aiocoap's `simple6`, named
 here and nowhere guessed: one connected UDP socket of the address family of the host, so it works where the kernel has
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from aiocoap import POST, Context, Message, error  # type: ignore[import-untyped]
+from aiocoap import GET, POST, Context, Message, error  # type: ignore[import-untyped]
 from aiocoap.numbers.constants import TransportTuning  # type: ignore[import-untyped]
 from aiocoap.transports.simple6 import MessageInterfaceSimple6  # type: ignore[import-untyped]
 
@@ -102,10 +102,17 @@ class CoapClient:
 
         Raises ExchangeFailed or Refused. Cancelling it ends the exchange: nothing is repeated afterwards.
         """
+        return _accepted(await self._ask(POST, payload, query), "2.04")
+
+    async def get(self, query: tuple[str, ...]) -> bytes:
+        """GET what the platform knows of us, and return the payload of the 2.05 answer; raises as `post` does."""
+        return _accepted(await self._ask(GET, b"", query), "2.05")
+
+    async def _ask(self, code: Any, payload: bytes, query: tuple[str, ...]) -> Any:
         async with self._turn:
             is_over = False
             try:
-                answer = await self._exchange(payload, query)
+                answer = await self._exchange(code, payload, query)
                 is_over = True
             except (error.Error, OSError, TimeoutError) as problem:
                 raise ExchangeFailed(f"{self.url} does not answer: {_reason(problem)}") from problem
@@ -116,7 +123,7 @@ class CoapClient:
             finally:
                 if not is_over:
                     await self.close()
-        return _accepted(answer)
+        return answer
 
     async def close(self) -> None:
         """Close the socket and forget every exchange; the next post opens a new one."""
@@ -124,10 +131,12 @@ class CoapClient:
         if context is not None:
             await context.shutdown()
 
-    async def _exchange(self, payload: bytes, query: tuple[str, ...]) -> Any:
+    async def _exchange(self, code: Any, payload: bytes, query: tuple[str, ...]) -> Any:
         if self._context is None:
             self._context = await self._open()
-        request = Message(code=POST, payload=payload, content_format=SENML_CBOR, transport_tuning=self._tuning)
+        request = Message(code=code, payload=payload, transport_tuning=self._tuning)
+        if payload:
+            request.opt.content_format = SENML_CBOR
         # Without Uri-Host: it would repeat the platform's name in every message.
         request.set_request_uri(self.url, set_uri_host=False)
         request.opt.uri_query = query
@@ -173,9 +182,9 @@ def _tuning(timing: Timing) -> Any:
     return Tuning()
 
 
-def _accepted(answer: Any) -> bytes:
+def _accepted(answer: Any, expected: str) -> bytes:
     code = f"{answer.code >> 5}.{answer.code & 31:02d}"
-    if code != "2.04":
+    if code != expected:
         raise Refused(code, bytes(answer.payload[:80]).decode("utf-8", "replace"))
     if answer.opt.block2 is not None and answer.opt.block2.more:
         raise Refused(code, "its answer does not fit one datagram")

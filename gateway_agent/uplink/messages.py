@@ -7,17 +7,21 @@ records that stay together; the first of them carries the journal sequence as `q
 from collections.abc import Mapping
 
 from gateway_agent.journal import Record
-from gateway_agent.records import CommandResult, Event, Reading
+from gateway_agent.records import CommandResult, Event, Reading, Thinned, Window
 from gateway_agent.uplink.senml_cbor import Fields
 from protocols import senml
 
 SEQUENCE = "q"
 """Field of the first SenML record of each journal record: its sequence."""
 CODE, SOURCE, NUMBER, DETAIL, LEVEL = "code", "source", "number", "detail", "level"
-"""Further fields of alarms and events (code, source, number) and of command results (detail, level)."""
+"""Further fields of alarms and events (code, source, number, detail) and of command results (detail, level)."""
+LEAST, GREATEST, COUNT, SPAN, REPLACES = "min", "max", "count", "span", "replaces"
+"""Further fields of windows; the last two stand in the first of a journal record: seconds, and sequences as text."""
+CLOCK, UNTRUSTED = "clock", "untrusted"
+"""Field of the first SenML record of a journal record whose times are by a clock that was never found right."""
 
 MAX_DETAIL = 160
-"""Characters of a result's detail that are sent."""
+"""Characters of a detail that are sent."""
 
 
 class MessageWriter:
@@ -32,22 +36,56 @@ class MessageWriter:
         self._gateway = gateway
         self._units = units
         self._base_ms: int | None = None
+        self._base_name = ""
 
     def fields(self, record: Record) -> list[Fields]:
         """The SenML records of the next journal record; one reading gives one."""
         content = record.content
+        if isinstance(content, Thinned):
+            return self._marked(record, self._windows(content))
         items = content if isinstance(content, tuple) else (content,)
         first_ms = items[0].time_ms
         base: Fields = {}
-        if self._base_ms is None:
+        if self._base_ms is None or self._base_name:
             base = {senml.BASE_NAME: self._gateway + "/", senml.BASE_TIME: senml.seconds(first_ms)}
-            self._base_ms = first_ms
+            self._base_ms, self._base_name = first_ms, ""
         elif first_ms != self._base_ms and sum(item.time_ms == first_ms for item in items) > 1:
             base = {senml.BASE_TIME: senml.seconds(first_ms)}
             self._base_ms = first_ms
         fields = [self._one(item) | self._time(item.time_ms) for item in items]
-        fields[0] = base | fields[0] | {SEQUENCE: record.sequence}
+        fields[0] = base | fields[0]
+        return self._marked(record, fields)
+
+    def _marked(self, record: Record, fields: list[Fields]) -> list[Fields]:
+        fields[0] = fields[0] | {SEQUENCE: record.sequence}
+        if not record.trusted:
+            fields[0][CLOCK] = UNTRUSTED
         return fields
+
+    def _windows(self, thinned: Thinned) -> list[Fields]:
+        """Windows of one point: its name is the base name, so that it is said once."""
+        first = thinned.windows[0]
+        name = senml.figure_name(first.point, first.kind)
+        base: Fields = {} if name == self._base_name else {senml.BASE_NAME: f"{self._gateway}/{name}"}
+        self._base_name = name
+        base[senml.BASE_TIME] = senml.seconds(first.time_ms)
+        self._base_ms = first.time_ms
+        unit = self._units.get(first.point)
+        if unit:
+            base[senml.UNIT] = unit
+        replaces = " ".join(f"{low}-{high}" for low, high in thinned.replaces)
+        fields = [self._window(window) for window in thinned.windows]
+        fields[0] = base | fields[0] | {SPAN: first.span_s, REPLACES: replaces}
+        return fields
+
+    def _window(self, window: Window) -> Fields:
+        figures: Fields = {
+            senml.SUM: senml.number(window.total, window.exponent),
+            LEAST: senml.number(window.least, window.exponent),
+            GREATEST: senml.number(window.greatest, window.exponent),
+            COUNT: window.count,
+        }
+        return figures | self._time(window.time_ms)
 
     def _one(self, item: Reading | Event | CommandResult) -> Fields:
         if isinstance(item, Reading):
@@ -85,6 +123,8 @@ def _details(event: Event) -> Fields:
         fields[SOURCE] = event.source
     if event.value is not None:
         fields[NUMBER] = event.value
+    if event.detail:
+        fields[DETAIL] = event.detail[:MAX_DETAIL]
     return fields
 
 

@@ -1,9 +1,12 @@
 """The loop that empties the journal towards the platform.
 
-Alarms go first and alone, results and events at once, telemetry every `batch_s` or as soon as `batch_readings` wait.
-One exchange is in flight at a time, and the same bytes are sent again, with growing pauses, until the platform has
-acknowledged them; only an alarm may overtake. What the platform has acknowledged leaves the journal, and its mailbox
-goes to whoever listens. Storing never waits for any of this.
+Alarms go first and alone, results and events at once, telemetry every `batch_s` or as soon as `batch_readings` wait,
+and after an outage the past last and slowly (backfill.py). One exchange is in flight at a time, and the same bytes are
+sent again, with growing pauses, until the platform has acknowledged them; only an alarm may overtake. What the platform
+has acknowledged leaves the journal, and its mailbox goes to whoever listens. Storing never waits for any of this.
+
+The first exchange of a run asks what the platform has: where it has numbers that the journal is giving again, the end
+of the journal was lost, and a new epoch begins.
 """
 
 import asyncio
@@ -13,9 +16,10 @@ from dataclasses import dataclass, field
 from random import Random
 
 from gateway_agent.clock import Clock
-from gateway_agent.journal import ALARM, TELEMETRY, Journal, JournalUnavailable
+from gateway_agent.journal import ALARM, TELEMETRY, Journal
 from gateway_agent.records import Command
 from gateway_agent.uplink.answer import Answer, decode_answer
+from gateway_agent.uplink.backfill import Allowance
 from gateway_agent.uplink.batches import PAYLOAD_BYTES, Batch, Batcher
 from gateway_agent.uplink.client import AirCount, CoapClient, ExchangeFailed, Refused, Timing
 from gateway_agent.uplink.errors import FormatError, UplinkError
@@ -23,6 +27,7 @@ from gateway_agent.uplink.errors import FormatError, UplinkError
 log = logging.getLogger("gatepost.uplink")
 
 CLEAR = "clear"
+_RECENT_S = 60.0
 _CONTENT_REFUSED = ("4.00", "4.13", "4.22")
 _REFUSALS_BEFORE_HELD = 3
 _MAX_HELD = 8
@@ -33,7 +38,8 @@ class UplinkSettings:
     """Where the platform is and how often it hears from us. Times in seconds.
 
     `security` must be spelled out: "clear" is the only kind so far. After a failed exchange the pause begins with
-    `retry_first_s` and doubles up to `retry_longest_s`, each shortened at random by up to half.
+    `retry_first_s` and doubles up to `retry_longest_s`, each shortened at random by up to half. The past is sent at
+    `backfill_bytes_per_hour` on the air, headers and answers included; 0 is as fast as it goes.
     """
 
     gateway: str
@@ -42,6 +48,7 @@ class UplinkSettings:
     batch_s: float = 900.0
     batch_readings: int = 200
     payload_bytes: int = PAYLOAD_BYTES
+    backfill_bytes_per_hour: int = 0
     retry_first_s: float = 2.0
     retry_longest_s: float = 60.0
     timing: Timing = field(default_factory=Timing)
@@ -98,10 +105,12 @@ class Uplink:
         self._random = random or Random()
         self._client = CoapClient(settings.url, settings.timing)
         self._batcher = Batcher(journal, settings.gateway, units or {}, settings.payload_bytes)
-        self._query = (f"g={settings.gateway}", f"e={journal.epoch}")
+        self._allowance = Allowance(settings.backfill_bytes_per_hour, clock)
         self._wake = asyncio.Event()
         self._alarm = asyncio.Event()
-        self._owed_readings = 0
+        self._due_up_to = 0
+        self._past_readings = 0
+        self._is_draining = False
         self._last_telemetry_ms = clock.monotonic_ms()
         self._refusals_in_a_row = 0
         journal.subscribe(self._look_at_journal)
@@ -115,14 +124,12 @@ class Uplink:
     async def run(self) -> None:
         """Send until cancelled."""
         try:
+            await self._greet()
             while True:
                 self._wake.clear()
-                try:
-                    batch = await self._batcher.next_batch(await self._is_telemetry_due())
-                except JournalUnavailable as error:
-                    self._note_problem(str(error))
-                    await asyncio.sleep(self.settings.retry_first_s)
-                    continue
+                await self._see_what_is_due()
+                with_past = self._is_draining or self._allowance.wait_s() <= 0
+                batch = await self._batcher.next_batch(self._due_up_to, with_past)
                 if batch is None:
                     await self._wait_for_work()
                 else:
@@ -131,21 +138,58 @@ class Uplink:
             await self._client.close()
 
     async def drain(self) -> None:
-        """Commit what waits, send everything now, and return when the journal is empty. `run` must be running.
-
-        Raises JournalUnavailable when the disk cannot be written.
-        """
+        """Commit what waits, send everything now, and return when the journal is empty. `run` must be running."""
         await self._journal.flush()
         changed = asyncio.Event()
         unsubscribe = self._journal.subscribe(changed.set)
+        self._is_draining = True
         try:
             while self._journal.depth:
-                self._owed_readings = self._journal.waiting_readings
                 self._wake.set()
                 await changed.wait()
                 changed.clear()
         finally:
+            self._is_draining = False
             unsubscribe()
+
+    async def _greet(self) -> None:
+        """Ask the platform what it has of us, until it answers; nothing is sent before."""
+        pause_s = self.settings.retry_first_s
+        while True:
+            self.counters.exchanges += 1
+            try:
+                answer = decode_answer(await self._client.get(self._query(self._journal.epoch)))
+            except Refused as error:
+                # A platform that cannot be asked takes records all the same.
+                log.info("%s: %s; it does not tell what it has", self.settings.url, error)
+                break
+            except (ExchangeFailed, FormatError) as error:
+                self.counters.failures += 1
+                self._note_problem(str(error))
+                await asyncio.sleep(pause_s * self._random.uniform(0.5, 1.0))
+                pause_s = min(2 * pause_s, self.settings.retry_longest_s)
+            else:
+                self._hear(answer)
+                if answer.highest is not None and answer.highest >= self._journal.opened_at:
+                    log.error(
+                        "the platform has records up to %d and the journal began again at %d: its end was lost; a new "
+                        "epoch begins",
+                        answer.highest,
+                        self._journal.opened_at,
+                    )
+                    await self._journal.begin_epoch(answer.highest)
+                self._note_success()
+                break
+        await self._look_back()
+
+    def _query(self, epoch: int, is_late: bool = False) -> tuple[str, ...]:
+        return (f"g={self.settings.gateway}", f"e={epoch}", *(("b=1",) if is_late else ()))
+
+    async def _look_back(self) -> None:
+        """The platform is reached (again): what is older than a moment is the past from now on."""
+        recent_ms = round(1000 * max(2 * self.settings.batch_s, _RECENT_S))
+        last, readings = await self._journal.last_before(self._clock.unix_ms() - recent_ms)
+        self._batcher.past_up_to, self._past_readings = last, readings
 
     def _look_at_journal(self) -> None:
         if self._journal.waiting(ALARM):
@@ -154,30 +198,23 @@ class Uplink:
             self._alarm.clear()
         self._wake.set()
 
-    async def _is_telemetry_due(self) -> bool:
-        if self._owed_readings > 0 and self._journal.waiting(TELEMETRY):
-            return True
+    async def _see_what_is_due(self) -> None:
+        """Let all telemetry of the present be due when it is time, or when enough of it waits."""
         now_ms = self._clock.monotonic_ms()
-        is_time = now_ms - self._last_telemetry_ms >= self.settings.batch_s * 1000
-        if is_time and self._journal.pending_readings and self._journal.trouble is None:
-            await self._flush()
-        self._owed_readings = 0
-        if is_time or self._journal.waiting_readings >= self.settings.batch_readings:
-            self._owed_readings = self._journal.waiting_readings
-            self._last_telemetry_ms = now_ms
-        return self._owed_readings > 0
-
-    async def _flush(self) -> None:
-        try:
+        is_time = self._is_draining or now_ms - self._last_telemetry_ms >= self.settings.batch_s * 1000
+        if is_time and self._journal.pending_readings:
             await self._journal.flush()
-        except JournalUnavailable as error:
-            # What is on the disk already can be sent all the same.
-            self._note_problem(str(error))
+        present = self._journal.waiting_readings - self._past_readings
+        if is_time or present >= self.settings.batch_readings:
+            self._due_up_to = self._journal.last_sequence
+            self._last_telemetry_ms = now_ms
 
     async def _wait_for_work(self) -> None:
-        left_ms = self._last_telemetry_ms + self.settings.batch_s * 1000 - self._clock.monotonic_ms()
+        left_s = (self._last_telemetry_ms - self._clock.monotonic_ms()) / 1000 + self.settings.batch_s
+        if self._batcher.has_past():
+            left_s = min(left_s, self._allowance.wait_s())
         try:
-            async with asyncio.timeout(max(0.001, left_ms / 1000)):
+            async with asyncio.timeout(max(0.001, left_s)):
                 await self._wake.wait()
         except TimeoutError:
             return
@@ -201,6 +238,7 @@ class Uplink:
     async def _try_once(self, batch: Batch) -> bool:
         """One exchange; whether this message is done with."""
         self.counters.exchanges += 1
+        before_bytes = self.air.on_air_bytes
         try:
             answer = decode_answer(await self._exchange(batch))
         except ExchangeFailed as error:
@@ -214,10 +252,15 @@ class Uplink:
         except Refused as error:
             self.counters.refusals += 1
             return await self._meet_refusal(batch, error)
+        finally:
+            if batch.is_late:
+                self._allowance.spend(self.air.on_air_bytes - before_bytes)
         return await self._take_answer(batch, answer)
 
     async def _exchange(self, batch: Batch) -> bytes:
-        post = asyncio.create_task(self._client.post(batch.payload, self._query), name="uplink exchange")
+        post = asyncio.create_task(
+            self._client.post(batch.payload, self._query(batch.epoch, batch.is_late)), name="uplink exchange"
+        )
         alarm = asyncio.create_task(self._alarm.wait(), name="uplink looks for alarms")
         try:
             if batch.record_class != ALARM:
@@ -233,36 +276,34 @@ class Uplink:
             await asyncio.gather(post, alarm, return_exceptions=True)
 
     async def _take_answer(self, batch: Batch, answer: Answer) -> bool:
-        now_ms = self._clock.unix_ms()
-        self.counters.last_answer_ms = now_ms
-        self.counters.clock_offset_ms = answer.platform_ms - now_ms
+        self._hear(answer)
         taken = [sequence for sequence in batch.sequences if _is_within(sequence, answer.acknowledged)]
         named = sum(last - first + 1 for first, last in answer.acknowledged)
         self.counters.stray_acknowledgements += named - len(taken)
-        if answer.commands and self._on_commands is not None:
-            self._on_commands(answer.commands)
         if not taken:
             self._note_problem(f"{self.settings.url} answers and acknowledges nothing of what it was sent")
             return False
+        was_away = self.counters.problem is not None
         self._note_success()
         self.counters.acknowledged_records += len(taken)
         if batch.record_class == TELEMETRY and len(taken) == len(batch.sequences):
             self.counters.acknowledged_readings += batch.readings
-            self._owed_readings -= batch.readings
-        await self._acknowledge(taken)
+            if batch.is_late:
+                self._past_readings -= batch.readings
+        await self._journal.acknowledge(taken)
+        if was_away:
+            await self._look_back()
         await self._set_held_aside()
         if not self._journal.depth:
             self._batcher.one_by_one = False
         return True
 
-    async def _acknowledge(self, sequences: list[int]) -> None:
-        while True:
-            try:
-                await self._journal.acknowledge(sequences)
-                return
-            except JournalUnavailable as error:
-                self._note_problem(str(error))
-                await asyncio.sleep(self.settings.retry_first_s)
+    def _hear(self, answer: Answer) -> None:
+        now_ms = self._clock.unix_ms()
+        self.counters.last_answer_ms = now_ms
+        self.counters.clock_offset_ms = answer.platform_ms - now_ms
+        if answer.commands and self._on_commands is not None:
+            self._on_commands(answer.commands)
 
     async def _meet_refusal(self, batch: Batch, error: Refused) -> bool:
         """A refused record is found by sending each alone, and held back when it alone is refused again and again.
@@ -286,11 +327,7 @@ class Uplink:
 
     async def _set_held_aside(self) -> None:
         for sequence in sorted(self._batcher.held):
-            try:
-                await self._journal.set_aside(sequence, "record-refused")
-            except JournalUnavailable as error:
-                self._note_problem(str(error))
-                return
+            await self._journal.set_aside(sequence, "record-refused")
             self._batcher.held.discard(sequence)
             self.counters.set_aside_records += 1
             log.error("journal record %d is refused by the platform, which takes others; it is set aside", sequence)

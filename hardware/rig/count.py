@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway_agent.journal.codec import ALARM, TELEMETRY, decode_record
+from gateway_agent.journal import ALARM, TELEMETRY
+from gateway_agent.journal.inspect import stored_records
 from gateway_agent.records import Event
 from hardware.rig.truth import Truth
 
@@ -67,19 +68,14 @@ def platform_rows(path: Path, gateway: str) -> Iterator[Row]:
 
 def journal_rows(path: Path) -> Iterator[Row]:
     """Yield every reading that a journal has committed; it must have kept what was acknowledged."""
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
-        found = database.execute("SELECT sequence, class, crc32, body FROM record WHERE class = ?", (TELEMETRY,))
-        for sequence, record_class, crc32, body in found:
-            content = decode_record(sequence, record_class, crc32, body).content
-            if isinstance(content, tuple):
-                yield from ((item.point, item.time_ms, item.value, item.exponent, item.kind) for item in content)
+    for record in stored_records(path, TELEMETRY):
+        if isinstance(record.content, tuple):
+            yield from ((item.point, item.time_ms, item.value, item.exponent, item.kind) for item in record.content)
 
 
 def alarms_in_journal(path: Path) -> list[str]:
     """Return the name of each alarm that a journal has committed as raised."""
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
-        found = database.execute("SELECT sequence, class, crc32, body FROM record WHERE class = ?", (ALARM,))
-        contents = [decode_record(*row).content for row in found]
+    contents = [record.content for record in stored_records(path, ALARM)]
     return [content.name for content in contents if isinstance(content, Event) and content.state]
 
 

@@ -23,6 +23,7 @@ import apsw
 from aiocoap import (  # type: ignore[import-untyped]
     BAD_REQUEST,
     CHANGED,
+    CONTENT,
     REQUEST_ENTITY_TOO_LARGE,
     SERVICE_UNAVAILABLE,
     UNSUPPORTED_CONTENT_FORMAT,
@@ -151,7 +152,7 @@ class Platform:
     async def come_back(self) -> None:
         """Open the port, the same as before. Raises PlatformError when it is taken."""
         site = Site()
-        site.add_resource([PATH], _SenmlResource(self._take))
+        site.add_resource([PATH], _SenmlResource(self._take, self._tell))
         holder = _claim_port(self.port)
         try:
             self.port = holder.getsockname()[1]
@@ -172,6 +173,13 @@ class Platform:
         await self.leave()
         self._store.close()
 
+    def _tell(self, query: tuple[str, ...]) -> bytes:
+        """What a gateway hears that asks what is here of its epoch. Raises FormatError."""
+        self.counters.requests += 1
+        gateway, epoch, _ = _read_query(query)
+        now_ms = self._clock.unix_ms()
+        return self._answer(gateway, [], now_ms, self._store.highest(gateway, epoch))
+
     def _take(self, query: tuple[str, ...], payload: bytes) -> bytes:
         """Store a message and return the answer's payload. Raises FormatError, or apsw.Error from the database."""
         self.counters.requests += 1
@@ -180,13 +188,13 @@ class Platform:
             reason = self.refuse(payload)
             if reason is not None:
                 raise FormatError(reason)
-            gateway, epoch = _read_query(query)
+            gateway, epoch, is_late = _read_query(query)
             records = read_message(payload, gateway, now_ms)
         except FormatError as error:
             self.counters.refused += 1
             self.counters.refusals = [*self.counters.refusals[-9:], str(error)]
             raise
-        new = self._store.store(gateway, epoch, records, now_ms)
+        new = self._store.store(gateway, epoch, records, now_ms, is_late)
         arrival = Arrival(gateway, epoch, now_ms, tuple(new))
         self.counters.records += len(new)
         self.counters.repeated_records += len(records) - len(new)
@@ -196,26 +204,37 @@ class Platform:
         self._changed.set()
         return self._answer(gateway, [record.sequence for record in records], now_ms)
 
-    def _answer(self, gateway: str, sequences: list[int], now_ms: int) -> bytes:
+    def _answer(self, gateway: str, sequences: list[int], now_ms: int, highest: int | None = None) -> bytes:
         acknowledged = answer.ranges(sequences)
         mailbox = self._store.pending_commands(gateway, now_ms)[: answer.MAX_COMMANDS]
         while True:
-            payload = answer.encode_answer(answer.Answer(acknowledged, now_ms, tuple(mailbox)))
+            payload = answer.encode_answer(answer.Answer(acknowledged, now_ms, tuple(mailbox), highest))
             if len(payload) <= answer.MAX_ANSWER_BYTES or not mailbox:
                 return payload
             mailbox.pop()
 
 
 class _SenmlResource(Resource):  # type: ignore[misc]
-    """`/senml`: takes SenML-CBOR by POST."""
+    """`/senml`: takes SenML-CBOR by POST, and tells what is here by GET."""
 
-    def __init__(self, take: Callable[[tuple[str, ...], bytes], bytes]) -> None:
+    def __init__(
+        self, take: Callable[[tuple[str, ...], bytes], bytes], tell: Callable[[tuple[str, ...]], bytes]
+    ) -> None:
         super().__init__()
         self._take = take
+        self._tell = tell
 
     async def needs_blockwise_assembly(self, request: Any) -> bool:
         """Never: blocks of anyone's making would be kept without bound."""
         return False
+
+    async def render_get(self, request: Any) -> Any:
+        """Answer whoever asks what is here of its epoch."""
+        try:
+            payload = self._tell(request.opt.uri_query)
+        except FormatError as error:
+            return Message(code=BAD_REQUEST, payload=str(error)[:80].encode())
+        return Message(code=CONTENT, payload=payload, content_format=answer.CONTENT_FORMAT)
 
     async def render_post(self, request: Any) -> Any:
         """Answer one message; see the module."""
@@ -233,8 +252,8 @@ class _SenmlResource(Resource):  # type: ignore[misc]
         return Message(code=CHANGED, payload=payload, content_format=answer.CONTENT_FORMAT)
 
 
-def _read_query(query: tuple[str, ...]) -> tuple[str, int]:
-    """(gateway, epoch) of `g=<gateway>` and `e=<epoch>`, each exactly once. Raises FormatError."""
+def _read_query(query: tuple[str, ...]) -> tuple[str, int, bool]:
+    """(gateway, epoch, whether it is late) of `g=<gateway>`, `e=<epoch>` and perhaps `b=1`. Raises FormatError."""
     values: dict[str, str] = {}
     for part in query:
         key, _, value = part.partition("=")
@@ -246,7 +265,7 @@ def _read_query(query: tuple[str, ...]) -> tuple[str, int]:
         raise FormatError("query g must name the gateway")
     if not (epoch.isascii() and epoch.isdecimal() and len(epoch) <= 10 and int(epoch) <= _MAX_EPOCH):
         raise FormatError("query e must be the journal's epoch, 32 bits")
-    return gateway, int(epoch)
+    return gateway, int(epoch), values.get("b") == "1"
 
 
 def _claim_port(port: int) -> socket.socket:

@@ -51,6 +51,7 @@ class SentEvent:
     code: str
     source: str
     number: int | None
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,34 +65,76 @@ class SentResult:
     level_pct: int | None
 
 
-Item = SentReading | SentAlarm | SentEvent | SentResult
+@dataclass(frozen=True, slots=True)
+class SentWindow:
+    """Readings of one point and kind that were thinned: a window of `span_s` seconds from `time_ms` on.
+
+    Figures are scaled by `exponent`. It is in the place of readings and windows of that point, kind and time whose
+    records had the sequences `replaces`, (first, last) each.
+    """
+
+    point: str
+    time_ms: int
+    span_s: int
+    exponent: int
+    kind: str
+    least: int
+    greatest: int
+    total: int
+    count: int
+    unit: str
+    replaces: tuple[tuple[int, int], ...]
+
+
+Item = SentReading | SentWindow | SentAlarm | SentEvent | SentResult
 
 
 @dataclass(frozen=True, slots=True)
 class SentRecord:
-    """One record of the gateway's journal: what is stored once, however often it comes."""
+    """One record of the gateway's journal: what is stored once, however often it comes.
+
+    `trusted` is False when its times are by a clock that was never found right.
+    """
 
     sequence: int
     items: tuple[Item, ...]
+    trusted: bool = True
+
+
+class _Reader:
+    """The journal record that is being read, with what its first SenML record says for the others."""
+
+    def __init__(self, sequence: int, fields: Fields) -> None:
+        self.sequence = sequence
+        self.items: list[Item] = []
+        self.trusted = fields.get(messages.CLOCK) != messages.UNTRUSTED
+        self.unit = _text(fields, senml.UNIT)
+        self.span_s = _integer(fields, messages.SPAN, 1) if messages.SPAN in fields else 0
+        self.replaces = _read_ranges(_text(fields, messages.REPLACES))
+
+    def read(self, fields: Fields, gateway: str) -> None:
+        """Take one SenML record."""
+        item = _read_item(fields, gateway, self)
+        self.items.append(item)
 
 
 def read_message(payload: bytes, gateway: str, now_ms: int) -> list[SentRecord]:
     """The journal records of a SenML-CBOR message from `gateway`. Raises FormatError."""
     try:
         resolved = senml.resolve(decode_pack(payload), now_ms)
-        records: list[tuple[int, list[Item]]] = []
+        records: list[_Reader] = []
         for fields in resolved:
             if messages.SEQUENCE in fields:
-                records.append((_integer(fields, messages.SEQUENCE, 1), []))
+                records.append(_Reader(_integer(fields, messages.SEQUENCE, 1), fields))
             if not records:
                 raise FormatError(f"the first record has no {messages.SEQUENCE}")
-            records[-1][1].append(_read_item(fields, gateway))
+            records[-1].read(fields, gateway)
     except errors.WireError as error:
         raise FormatError(_REASONS[error.reason]) from error
-    return [SentRecord(sequence, tuple(items)) for sequence, items in records]
+    return [SentRecord(record.sequence, tuple(record.items), record.trusted) for record in records]
 
 
-def _read_item(fields: Fields, gateway: str) -> Item:
+def _read_item(fields: Fields, gateway: str, record: "_Reader") -> Item:
     name, time_ms = str(fields[senml.NAME]), _integer(fields, senml.TIME, 0)
     if not name.startswith(gateway + "/"):
         raise FormatError(f"the name {name} does not begin with {gateway}/")
@@ -103,11 +146,39 @@ def _read_item(fields: Fields, gateway: str) -> Item:
     if kind == senml.ALARM:
         return SentAlarm(about, time_ms, _value(fields, senml.BOOLEAN_VALUE) is True, code, source, number)
     if kind == senml.EVENT:
-        return SentEvent(about, time_ms, str(_value(fields, senml.TEXT_VALUE)), source, number)
+        return SentEvent(
+            about, time_ms, str(_value(fields, senml.TEXT_VALUE)), source, number, _text(fields, messages.DETAIL)
+        )
     if kind == senml.RESULT:
         return _read_result(fields, about, time_ms)
+    if senml.SUM in fields:
+        return _read_window(fields, about, kind, record)
     exponent, value = senml.parts(_value(fields, senml.VALUE))
     return SentReading(about, time_ms, value, exponent, kind, _text(fields, senml.UNIT))
+
+
+def _read_window(fields: Fields, about: str, kind: str, record: "_Reader") -> SentWindow:
+    if not record.span_s:
+        raise FormatError(f"a window of {about} does not say how long it is")
+    exponent, total = senml.parts(fields[senml.SUM])
+    figures = [senml.parts(_value(fields, label)) for label in (messages.LEAST, messages.GREATEST)]
+    if any(scale != exponent for scale, _ in figures):
+        raise FormatError(f"the figures of a window of {about} have different exponents")
+    count, time_ms = _integer(fields, messages.COUNT, 1), _integer(fields, senml.TIME, 0)
+    (_, least), (_, greatest) = figures
+    return SentWindow(
+        about, time_ms, record.span_s, exponent, kind, least, greatest, total, count, record.unit, record.replaces
+    )
+
+
+def _read_ranges(text: str) -> tuple[tuple[int, int], ...]:
+    ranges = []
+    for part in text.split():
+        first, _, last = part.partition("-")
+        if not (first.isdecimal() and last.isdecimal()):
+            raise FormatError(f"{messages.REPLACES} is ranges like 12-40, not {part}")
+        ranges.append((int(first), int(last)))
+    return tuple(ranges)
 
 
 def _read_result(fields: Fields, about: str, time_ms: int) -> SentResult:
@@ -118,7 +189,7 @@ def _read_result(fields: Fields, about: str, time_ms: int) -> SentResult:
     return SentResult(about[len(senml.COMMAND_PREFIX) :], time_ms, state, _text(fields, messages.DETAIL), level)
 
 
-def _value(fields: Fields, label: int) -> object:
+def _value(fields: Fields, label: int | str) -> object:
     if label not in fields:
         raise FormatError(f"{fields[senml.NAME]} has another kind of value than its name says")
     return fields[label]

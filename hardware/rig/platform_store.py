@@ -1,12 +1,13 @@
 """The platform stand-in's database: everything that gateways sent, each journal record once, and the commands.
 
 SQLite. A message is stored whole in one transaction before it is answered. Whoever wants to count again reads the
-tables; `readings`, `alarms`, `events` and `commands` are meant for people.
+tables; `readings`, `windows`, `alarms`, `events` and `commands` are meant for people.
 """
 
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import apsw
@@ -14,9 +15,9 @@ import apsw
 from gateway_agent.errors import GatepostError
 from gateway_agent.journal.file_lock import take_lock
 from gateway_agent.records import Command
-from hardware.rig.platform_messages import Item, SentAlarm, SentEvent, SentReading, SentRecord, SentResult
+from hardware.rig.platform_messages import Item, SentAlarm, SentEvent, SentReading, SentRecord, SentResult, SentWindow
 
-FORMAT = 1
+FORMAT = 2
 """PRAGMA user_version of the files that this code reads and writes."""
 
 _TABLES = f"""
@@ -26,15 +27,22 @@ CREATE TABLE stored (
 ) WITHOUT ROWID;
 CREATE TABLE readings (
     gateway TEXT, point TEXT, time_ms INTEGER, value INTEGER, exponent INTEGER, kind TEXT, unit TEXT,
-    epoch INTEGER, sequence INTEGER, arrived_ms INTEGER
+    epoch INTEGER, sequence INTEGER, arrived_ms INTEGER, late INTEGER, trusted INTEGER
 );
+CREATE INDEX readings_by_point ON readings (point, time_ms);
+CREATE TABLE windows (
+    gateway TEXT, point TEXT, time_ms INTEGER, span_s INTEGER, least INTEGER, greatest INTEGER, total INTEGER,
+    count INTEGER, exponent INTEGER, kind TEXT, unit TEXT,
+    epoch INTEGER, sequence INTEGER, arrived_ms INTEGER, late INTEGER, trusted INTEGER
+);
+CREATE INDEX windows_by_point ON windows (point, time_ms);
 CREATE TABLE alarms (
     gateway TEXT, point TEXT, time_ms INTEGER, state INTEGER, code TEXT, source TEXT, number INTEGER,
-    epoch INTEGER, sequence INTEGER, arrived_ms INTEGER
+    epoch INTEGER, sequence INTEGER, arrived_ms INTEGER, trusted INTEGER
 );
 CREATE TABLE events (
-    gateway TEXT, name TEXT, time_ms INTEGER, code TEXT, source TEXT, number INTEGER,
-    epoch INTEGER, sequence INTEGER, arrived_ms INTEGER
+    gateway TEXT, name TEXT, time_ms INTEGER, code TEXT, source TEXT, number INTEGER, detail TEXT,
+    epoch INTEGER, sequence INTEGER, arrived_ms INTEGER, trusted INTEGER
 );
 CREATE TABLE commands (
     id TEXT PRIMARY KEY, gateway TEXT, action TEXT, target TEXT, arguments TEXT, expires_ms INTEGER,
@@ -46,6 +54,23 @@ _ANOTHER = "name another with --database"
 
 SENT = "sent"
 """State of a command without a result; then it is what the gateway says: confirmed, failed, expired or refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """What is said of every item of a record."""
+
+    gateway: str
+    epoch: int
+    sequence: int
+    arrived_ms: int
+    is_late: bool
+    trusted: bool
+
+    @property
+    def row(self) -> tuple[int, int, int]:
+        """The columns epoch, sequence and arrived_ms."""
+        return self.epoch, self.sequence, self.arrived_ms
 
 
 class StoreError(GatepostError):
@@ -71,8 +96,18 @@ class PlatformStore:
         self._connection.close()
         os.close(self._lock)
 
-    def store(self, gateway: str, epoch: int, records: Sequence[SentRecord], arrived_ms: int) -> list[SentRecord]:
-        """Store those records that are new, in one transaction, and return them."""
+    def highest(self, gateway: str, epoch: int) -> int:
+        """The highest sequence that is here of a gateway's epoch, 0 for none."""
+        find = "SELECT max(sequence) FROM stored WHERE gateway = ? AND epoch = ?"
+        return int(self._connection.execute(find, (gateway, epoch)).get or 0)
+
+    def store(
+        self, gateway: str, epoch: int, records: Sequence[SentRecord], arrived_ms: int, is_late: bool = False
+    ) -> list[SentRecord]:
+        """Store those records that are new, in one transaction, and return them.
+
+        `is_late`: they were sent as of the past.
+        """
         execute = self._connection.execute
         new = []
         with self._connection:
@@ -80,8 +115,9 @@ class PlatformStore:
                 key = (gateway, epoch, record.sequence)
                 if execute("INSERT INTO stored VALUES (?, ?, ?) ON CONFLICT DO NOTHING RETURNING 1", key).get:
                     new.append(record)
+                    origin = _Origin(gateway, epoch, record.sequence, arrived_ms, is_late, record.trusted)
                     for item in record.items:
-                        self._store_item(gateway, item, (epoch, record.sequence, arrived_ms))
+                        self._store_item(item, origin)
         return new
 
     def add_command(self, gateway: str, command: Command, sent_ms: int) -> None:
@@ -120,24 +156,45 @@ class PlatformStore:
         return [dict(zip(names, row, strict=True)) for row in rows]
 
     def count(self, table: str) -> int:
-        """Rows of `readings`, `alarms`, `events` or `commands`."""
-        if table not in ("readings", "alarms", "events", "commands"):
+        """Rows of `readings`, `windows`, `alarms`, `events` or `commands`."""
+        if table not in ("readings", "windows", "alarms", "events", "commands"):
             raise ValueError(f"there is no table {table}")
         return int(self._connection.execute(f"SELECT count(*) FROM {table}").get)
 
-    def _store_item(self, gateway: str, item: Item, origin: tuple[int, int, int]) -> None:
-        execute = self._connection.execute
+    def _store_item(self, item: Item, origin: "_Origin") -> None:
+        gateway = origin.gateway
         if isinstance(item, SentReading):
             row = (gateway, item.point, item.time_ms, item.value, item.exponent, item.kind, item.unit)
-            execute("INSERT INTO readings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, *origin))
+            self._insert("readings", *row, *origin.row, origin.is_late, origin.trusted)
+        elif isinstance(item, SentWindow):
+            self._store_window(item, origin)
         elif isinstance(item, SentAlarm):
             alarm = (gateway, item.point, item.time_ms, item.state, item.code, item.source, item.number)
-            execute("INSERT INTO alarms VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*alarm, *origin))
+            self._insert("alarms", *alarm, *origin.row, origin.trusted)
         elif isinstance(item, SentEvent):
-            event = (gateway, item.name, item.time_ms, item.code, item.source, item.number)
-            execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*event, *origin))
+            event = (gateway, item.name, item.time_ms, item.code, item.source, item.number, item.detail)
+            self._insert("events", *event, *origin.row, origin.trusted)
         else:
-            self._store_result(item, origin[2])
+            self._store_result(item, origin.arrived_ms)
+
+    def _store_window(self, window: SentWindow, origin: "_Origin") -> None:
+        """In the place of what it replaces, as far as that has arrived."""
+        end_ms = window.time_ms + 1000 * window.span_s
+        for first, last in window.replaces:
+            where = (origin.gateway, origin.epoch, window.point, window.kind, window.time_ms, end_ms, first, last)
+            for table in ("readings", "windows"):
+                self._connection.execute(
+                    f"DELETE FROM {table} WHERE gateway = ? AND epoch = ? AND point = ? AND kind = ? "
+                    "AND time_ms >= ? AND time_ms < ? AND sequence BETWEEN ? AND ?",
+                    where,
+                )
+        row = (origin.gateway, window.point, window.time_ms, window.span_s, window.least, window.greatest)
+        figures = (window.total, window.count, window.exponent, window.kind, window.unit)
+        self._insert("windows", *row, *figures, *origin.row, origin.is_late, origin.trusted)
+
+    def _insert(self, table: str, *values: int | str | None) -> None:
+        marks = ", ".join("?" * len(values))
+        self._connection.execute(f"INSERT INTO {table} VALUES ({marks})", values)
 
     def _store_result(self, result: SentResult, arrived_ms: int) -> None:
         self._connection.execute(

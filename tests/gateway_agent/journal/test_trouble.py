@@ -14,8 +14,8 @@ from hardware.rig.clock import RigClock, run_virtual
 from tests.gateway_agent.journal.failing_disk import FailingDisk
 
 
-def failing_journal(path: Path, clock: RigClock, disk: FailingDisk, memory_readings: int = 1000) -> Journal:
-    return Journal(Writer(path, vfs=disk.vfs_name), clock, 1.0, 8, memory_readings)
+def failing_journal(path: Path, clock: RigClock, disk: FailingDisk) -> Journal:
+    return Journal(Writer(path, vfs=disk.vfs_name), clock, 1.0, 8)
 
 
 def reading(clock: RigClock, value: int) -> list[Reading]:

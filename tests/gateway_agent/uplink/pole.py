@@ -135,7 +135,7 @@ async def pole(
         timing=Timing(ack_timeout_s=2, max_retransmit=2),
     )
     writer = Writer(folder / "journal.sqlite", vfs=disk.vfs_name if disk else None)
-    journal = Journal(writer, clock, 2.0, 64, 100_000)
+    journal = Journal(writer, clock, 2.0, 64)
     uplink = Uplink(settings, journal, clock)
     made = Pole(clock, folder, platform, relay, settings, journal, uplink)
 

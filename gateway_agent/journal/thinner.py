@@ -1,0 +1,94 @@
+"""When to thin, and telling it: keeps the journal within its budget, one bounded transaction after another."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from gateway_agent.journal import items as kinds
+from gateway_agent.journal.codec import CLASSES, EVENT, SPANS_S, TELEMETRY, encode_event
+from gateway_agent.journal.contents import Contents
+from gateway_agent.journal.thinning import Step, class_to_thin, thin_oldest
+from gateway_agent.journal.transaction import Transaction
+from gateway_agent.records import Event
+
+REPORT_EVERY_MS = 86_400_000
+"""How often thinning to one level is told at most; what happened in between is told together."""
+_MARK = "thinned/"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """`disk_bytes` for what the file holds; telemetry older than `fine_ms` is thinned to hours in any case (0: never).
+
+    The write-ahead log, 1 to 2 MiB, comes on top.
+    """
+
+    disk_bytes: int
+    fine_ms: int = 0
+
+
+@dataclass
+class ThinEntry:
+    """Thins one block of `record_class`; `step` tells what was done, None when there was nothing."""
+
+    record_class: int
+    before_ms: int | None
+    now_ms: int
+    readings = 0
+    needs_disk = False
+    step: Step | None = field(default=None, init=False)
+
+    def write(self, transaction: Transaction) -> None:
+        """Thin, count, and report when it is time."""
+        self.step = thin_oldest(transaction, self.record_class, self.before_ms)
+        if self.step is not None:
+            _count(transaction, self.step, self.now_ms)
+
+
+def next_step(contents: Contents, used_bytes: int, budget: Budget, now_ms: int) -> ThinEntry | None:
+    """What must be thinned now, None when all is within its bounds."""
+    if used_bytes > budget.disk_bytes:
+        record_class = class_to_thin(contents.waiting.bytes)
+        return None if record_class is None else ThinEntry(record_class, None, now_ms)
+    return None
+
+
+def old_steps(budget: Budget, now_ms: int) -> list[ThinEntry]:
+    """One try at each level for telemetry that is older than the budget keeps it fine; some may find nothing."""
+    if not budget.fine_ms:
+        return []
+    return [ThinEntry(each, now_ms - budget.fine_ms, now_ms) for each in range(TELEMETRY, CLASSES[-1])]
+
+
+def thinned_records(contents: Contents) -> int:
+    """Records that were thinned since the file was made, at any level."""
+    return sum(fact[2] for fact in (contents.items.get(kinds.MARK, f"{_MARK}{span}") for span in SPANS_S) if fact)
+
+
+def _count(transaction: Transaction, step: Step, now_ms: int) -> None:
+    """Add a step to what is known of its level: [from, to, records thinned in all, told when, told records]."""
+    key = f"{_MARK}{step.span_s}"
+    from_ms, to_ms, records, told_ms, told = transaction.items.get(kinds.MARK, key) or (
+        step.from_ms,
+        step.to_ms,
+        0,
+        None,
+        0,
+    )
+    from_ms, to_ms, records = min(from_ms, step.from_ms), max(to_ms, step.to_ms), records + step.records_before
+    if told_ms is None or not 0 <= now_ms - told_ms < REPORT_EVERY_MS:
+        event = _report(from_ms, to_ms, step.span_s, records - told, now_ms)
+        transaction.append(EVENT, now_ms, encode_event(event))
+        from_ms, to_ms, told_ms, told = step.to_ms, step.to_ms, now_ms, records
+    transaction.items.put(kinds.MARK, key, [from_ms, to_ms, records, told_ms, told])
+
+
+def _report(from_ms: int, to_ms: int, span_s: int, records: int, now_ms: int) -> Event:
+    detail = f"from {_utc(from_ms)} to {_utc(to_ms)} at {span_s // 60} min"
+    return Event("journal", "event", "thinned", now_ms, value=records, detail=detail)
+
+
+def _utc(unix_ms: int) -> str:
+    try:
+        return datetime.fromtimestamp(unix_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%MZ")
+    except (OverflowError, ValueError, OSError):
+        return f"{unix_ms} ms"

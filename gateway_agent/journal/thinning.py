@@ -1,0 +1,166 @@
+"""Thinning: when the disk budget is reached, the oldest telemetry becomes windows with least, greatest, sum and count.
+
+Each level (fresh, 1, 5, 15, 60 minutes) is thinned to the next when it takes the most room, oldest first, in blocks of
+whole rows, so that what is left is finest where it is newest. Nothing is cut off: each reading stays counted in a
+window. Windows carry the sequences of what they replace, for the platform may have some of it already.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from gateway_agent.journal.codec import (
+    CLASSES,
+    LARGEST,
+    SPANS_S,
+    TELEMETRY,
+    WINDOWS_EACH,
+    encode_windows,
+    numbers_of,
+    read_windows,
+    span_s,
+)
+from gateway_agent.journal.schema import WAITING
+from gateway_agent.journal.spans import Spans
+from gateway_agent.journal.transaction import Transaction
+
+_MAX_RANGES = 4
+_ROWS_EACH = 2000
+_Figures = tuple[int, int, int, int]
+"""count, least, greatest, total"""
+_Slot = tuple[int, int, int]
+"""(channel, era, number) of windows that may stand in one record; a number above 0 where sums would be too large"""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One block that was thinned: from and to (unix milliseconds, to not included), into windows of `span_s`; how many
+    records went and came."""
+
+    from_ms: int
+    to_ms: int
+    span_s: int
+    records_before: int
+    records_after: int
+
+
+def thin_oldest(transaction: Transaction, record_class: int, before_ms: int | None = None) -> Step | None:
+    """Thin the oldest block of a class of records to the next level.
+
+    Only what is older than `before_ms`, if that is given. None when there is nothing to thin.
+    """
+    rows = _oldest_block(transaction, record_class, before_ms)
+    if not rows:
+        return None
+    into = record_class + 1
+    each_ms = 1000 * span_s(into)
+    replaced = Spans()
+    found: dict[_Slot, dict[int, _Figures]] = defaultdict(dict)
+    ranges: dict[_Slot, Spans] = defaultdict(Spans)
+    for sequence, time_ms, era, body in rows:
+        replaced.add(sequence, sequence)
+        shift_ms, is_right = transaction.contents.shift(era)
+        slot_era, at_ms = (0, time_ms + shift_ms) if is_right else (era, time_ms)
+        for channel, start_ms, figures, before in _figures(record_class, at_ms, body):
+            slot = _join(found, channel, slot_era, start_ms // each_ms, figures)
+            for first, last in before:
+                ranges[slot].add(first, last)
+    first, last = rows[0][0], rows[-1][0]
+    for sequence, *_ in rows:
+        transaction.retire(sequence)
+    transaction.move_floor(record_class, last)
+    records = []
+    for slot, windows in found.items():
+        for span in ((first, last),) if record_class == TELEMETRY else replaced:
+            ranges[slot].add(*span)
+        records += [(start, slot, group) for start, group in _in_records(windows)]
+    # In the order of time, so that what the next level takes first is oldest.
+    for start, slot, group in sorted(records, key=lambda record: record[:2]):
+        body = encode_windows(slot[0], group, _few(ranges[slot]))
+        transaction.append(into, start * each_ms, body, era=slot[1])
+    times = [place for windows in found.values() for place in windows]
+    return Step(min(times) * each_ms, (max(times) + 1) * each_ms, span_s(into), len(rows), len(records))
+
+
+def class_to_thin(bytes_of: Sequence[int]) -> int | None:
+    """The class that takes the most room, of those that can be thinned; None when there is nothing."""
+    candidates = range(TELEMETRY, CLASSES[-1])
+    fullest = max(candidates, key=lambda record_class: bytes_of[record_class])
+    return fullest if bytes_of[fullest] > 0 else None
+
+
+def _oldest_block(transaction: Transaction, record_class: int, before_ms: int | None) -> list[Any]:
+    """Waiting rows of the class in their order: those of the block of the first, not much more than _ROWS_EACH."""
+    block_ms = 1000 * WINDOWS_EACH * SPANS_S[record_class - TELEMETRY]
+    urgent = "" if record_class == TELEMETRY else "AND class <> 3"
+    rows: list[Any] = []
+    end_ms: int | None = None
+    for row in transaction.connection.execute(
+        f"SELECT sequence, time_ms, era, body FROM record WHERE class = ? AND state = {WAITING} {urgent} "
+        "AND sequence > ? ORDER BY sequence",
+        (record_class, transaction.contents.floor(record_class)),
+    ):
+        time_ms = row[1] + transaction.contents.shift(row[2])[0]
+        if before_ms is not None and time_ms >= before_ms:
+            break
+        if end_ms is None:
+            end_ms = (time_ms // block_ms + 1) * block_ms
+        if time_ms >= end_ms:
+            if len(rows) >= _ROWS_EACH:
+                break
+            end_ms = (time_ms // block_ms + 1) * block_ms
+        rows.append(row)
+    return rows
+
+
+def _figures(
+    record_class: int, time_ms: int, body: bytes
+) -> Iterator[tuple[int, int, _Figures, Iterable[tuple[int, int]]]]:
+    """(channel, time, figures, sequences that they replace already) of a row."""
+    if record_class == TELEMETRY:
+        for channel, value, after_ms in numbers_of(body):
+            yield channel, time_ms + after_ms, (1, value, value, value), ()
+        return
+    channel, replaces, windows = read_windows(body)
+    each_ms = 1000 * span_s(record_class)
+    for place, window in enumerate(windows):
+        if window is not None:
+            yield channel, time_ms + place * each_ms, window, replaces
+
+
+def _join(found: dict[_Slot, dict[int, _Figures]], channel: int, era: int, place: int, more: _Figures) -> _Slot:
+    """Add figures to the window at `place`, and return where it stands: beside it where the sum would be too large."""
+    number = 0
+    while True:
+        windows = found[channel, era, number]
+        known = windows.get(place, (0, more[1], more[2], 0))
+        total = known[3] + more[3]
+        if abs(total) <= LARGEST or not known[0]:
+            windows[place] = known[0] + more[0], min(known[1], more[1]), max(known[2], more[2]), total
+            return channel, era, number
+        number += 1
+
+
+def _in_records(windows: dict[int, _Figures]) -> Iterator[tuple[int, list[_Figures | None]]]:
+    """(place of the first, consecutive windows) of each record, none longer than WINDOWS_EACH, aligned to that."""
+    groups: dict[int, list[int]] = defaultdict(list)
+    for place in windows:
+        groups[place // WINDOWS_EACH].append(place)
+    for _, places in sorted(groups.items()):
+        first, last = min(places), max(places)
+        yield first, [windows.get(place) for place in range(first, last + 1)]
+
+
+def _few(spans: Spans) -> list[tuple[int, int]]:
+    """The ranges, those with the smallest gaps between them joined until they are few.
+
+    That takes in sequences of others, which does no harm: the platform looks at the point and at the time as well.
+    """
+    ranges = list(spans)
+    while len(ranges) > _MAX_RANGES:
+        gaps = [after[0] - before[1] for before, after in pairwise(ranges)]
+        at = gaps.index(min(gaps))
+        ranges[at : at + 2] = [(ranges[at][0], ranges[at + 1][1])]
+    return ranges
