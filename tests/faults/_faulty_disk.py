@@ -25,6 +25,7 @@ _ERRORS: dict[str, tuple[Callable[[], apsw.Error], int]] = {
     READ_ONLY: (lambda: apsw.ReadOnlyError("attempt to write a readonly database"), errno.EROFS),
     GONE: (lambda: apsw.IOError("disk I/O error"), errno.EIO),
 }
+_PYTHON = {"setxattr": _WRITE, "pwrite": _WRITE, "fsync": _OTHER, "rename": _NAME, "unlink": _NAME}
 _NAMES = itertools.count()
 
 
@@ -106,7 +107,13 @@ def faulty(folder: Path, fault: str) -> Iterator[FaultyDisk]:
     disk = FaultyDisk(folder, fault)
     with ExitStack() as stack:
         stack.callback(disk.unregister)
-        for name, kind in (("setxattr", _WRITE), ("fsync", _OTHER), ("rename", _NAME), ("unlink", _NAME)):
+        for name, kind in (
+            ("setxattr", _WRITE),
+            ("pwrite", _WRITE),
+            ("fsync", _OTHER),
+            ("rename", _NAME),
+            ("unlink", _NAME),
+        ):
             stack.enter_context(patch.object(os, name, _guarded(getattr(os, name), disk, kind)))
         stack.enter_context(patch.object(os, "open", _guarded_open(disk)))
         yield disk

@@ -13,19 +13,18 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, Self
+from typing import Any
 
 from gateway_agent.control import Control
-from gateway_agent.journal import ALARM, EVENT, RESULT, TELEMETRY, Journal, Record
+from gateway_agent.journal import CLASSES, Journal, Record
+from gateway_agent.journal.codec import Content
 from gateway_agent.journal.commands import StoredCommand
-from gateway_agent.journal.writer import Writer
 from gateway_agent.records import Command, CommandResult, Event, LampOutcome, Reading
 from hardware.rig.clock import RigClock
 from tests.faults import _journal_world as w
-from tests.faults._journal_world import Content, Mark, Number, World
+from tests.faults._journal_world import Mark, Number, World
 from tests.faults._power import Operation
 
-CLASSES = (ALARM, EVENT, RESULT, TELEMETRY)
 ALL_RECORDS = 1_000_000
 NAME = "journal.sqlite"
 HOUR_S = 3600
@@ -80,11 +79,6 @@ class NotingJournal(Journal):
         await super().finish_command(result)
         self.play.mark(w.ENDED, result.command_id)
 
-    @classmethod
-    def open_on(cls, path: Path, clock: RigClock, vfs: str | None = None) -> Self:
-        """Open the journal at `path` on the SQLite file system `vfs`, with groups of the default sizes."""
-        return cls(Writer(path, vfs=vfs), clock, 30, 64, 100_000)
-
 
 @contextmanager
 def quiet() -> Iterator[None]:
@@ -114,15 +108,15 @@ def time_limit(seconds: int) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def number_of(journal: Journal, record: Record) -> Number:
+def number_of(record: Record) -> Number:
     """What the platform stores a record by."""
-    return journal.epoch, record.sequence
+    return record.epoch, record.sequence
 
 
 async def read_all(journal: Journal) -> dict[Number, Content]:
     """Everything that waits."""
     records = [record for each in CLASSES for record in await journal.read(each, ALL_RECORDS)]
-    return {number_of(journal, record): record.content for record in records}
+    return {number_of(record): record.content for record in records}
 
 
 class Play:
@@ -164,7 +158,7 @@ class Play:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Control]:
         """A gateway: the journal open, commands carried out; closed cleanly at the end."""
-        self._journal = NotingJournal.open_on(self.path, self.clock, self._vfs)
+        self._journal = NotingJournal.open(self.path, self.clock, vfs=self._vfs)
         self._journal.play = self
         self._journal.subscribe(self._note_commit)
         control = Control(self._journal, self, self.clock)
@@ -194,17 +188,15 @@ class Play:
         """The gateway raises or clears an alarm."""
         event = Event("manhole/level", "alarm", "high", self.clock.unix_ms(), state=state)
         self.mark(w.OFFERED, [event])
-        await self.journal.add_event(event)
-        self.mark(w.TOLD, event)
+        await self._store(event)
 
     async def node_event(self, event: Event) -> None:
-        """A node offers its event, until it is told that it is stored."""
-        await self.journal.add_event(event)
-        self.mark(w.TOLD, event)
+        """A node offers its event, until it is told that it is safe."""
+        await self._store(event)
 
     async def deliver(self, records: list[Record], answer_is_lost: bool = False) -> None:
         """The platform stores records; the gateway acknowledges them unless the platform's answer is lost."""
-        found = [(number_of(self.journal, record), record.content) for record in records]
+        found = [(number_of(record), record.content) for record in records]
         self.mark(w.DELIVERED, self.world.shared(found))
         if not answer_is_lost:
             await self.journal.acknowledge([record.sequence for record in records])
@@ -236,6 +228,17 @@ class Play:
         """A manhole does what it is told: `acknowledge` names the command."""
         self.mark(w.ACTED, f"c{acknowledge}")
         return LampOutcome("confirmed", None, "")
+
+    async def look_at_lamp(self, target: str, fade_s: int) -> LampOutcome:
+        """A lamp tells what level it has."""
+        last = self.world.levels.get(target)
+        level_pct = 0 if last is None else self.world.commands[last].arguments["level_pct"]
+        return LampOutcome("confirmed", level_pct, "")
+
+    async def _store(self, event: Event) -> None:
+        stored = await self.journal.add_event(event)
+        if stored.is_safe:
+            self.mark(w.TOLD, event)
 
     def _note_commit(self) -> None:
         self._has_committed = True

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway_agent.journal.codec import Content
 from gateway_agent.records import Command, CommandResult, Event, Reading
 
 Number = tuple[int, int]
 """(epoch of the journal, sequence of the record): what the platform stores only once."""
-Content = tuple[Reading, ...] | Event | CommandResult
 
 OFFERED, ACCEPTED, DELIVERED, ACKNOWLEDGED, TOLD, ISSUED, RECEIVED, ACTED, ENDED = (
     "offered",
@@ -48,7 +48,6 @@ class Verdict:
     wrong: int = 0
     numbers_reused: int = 0
     commands_twice: int = 0
-    acted_again: int = 0
     resent: int = 0
 
     @property
@@ -59,9 +58,8 @@ class Verdict:
 
 @dataclass
 class World:
-    """`acted_again` in the verdict counts commands that the power cut while they acted and that were done again, as
-    Control does with them; `commands_twice` those that acted although their end was stored. `resent` are records that
-    came again although the journal had taken the platform's acknowledgement."""  # fmt: skip
+    """`commands_twice` in the verdict counts commands that acted a second time, `resent` records that came again
+    although the journal had taken the platform's acknowledgement."""  # fmt: skip
 
     accepted: dict[Number, Content] = field(default_factory=dict)
     platform: dict[Number, Content] = field(default_factory=dict)
@@ -162,8 +160,6 @@ class World:
         if known is not None and known != content:
             self.verdict.numbers_reused += 1
         self.accepted[number] = content
-        if isinstance(content, CommandResult):
-            self.ended.add(content.command_id)
 
     def _deliver(self, number: Number, content: Content) -> None:
         stored = self.platform.get(number)
@@ -176,6 +172,7 @@ class World:
         self.platform[number] = content
         if isinstance(content, CommandResult):
             self.verdict.wrong += content.command_id not in self.commands
+            self.verdict.wrong += content.state == "confirmed" and content.command_id not in self.acts
             self.results.add(content.command_id)
         else:
             for item in content if isinstance(content, tuple) else (content,):
@@ -189,10 +186,6 @@ class World:
         self.places[item] = number
 
     def _act(self, command_id: str) -> None:
-        if command_id in self.acts:
-            if command_id in self.ended:
-                self.verdict.commands_twice += 1
-            else:
-                self.verdict.acted_again += 1
+        self.verdict.commands_twice += command_id in self.acts
         self.acts.append(command_id)
         self.levels[self.commands[command_id].target] = command_id

@@ -8,6 +8,7 @@ ended and are offered to be carried out again. The control is a queue without ch
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,15 @@ from typing import Any
 import apsw
 
 from gateway_agent.journal import Journal, JournalError
+from gateway_agent.journal.codec import Content
 from gateway_agent.journal.commands import ACTING, RECEIVED
 from gateway_agent.records import Command, CommandResult, Event, Reading
 from hardware.rig.clock import DEMO_START_UNIX_MS, RigClock, run_virtual
 from tests.faults._cases import Row
 from tests.faults._cores import on_all_cores
 from tests.faults._damage import damage
-from tests.faults._journal_hour import NAME, NotingJournal, quiet, read_all, time_limit
-from tests.faults._journal_world import Content, Number
+from tests.faults._journal_hour import NAME, quiet, read_all, time_limit
+from tests.faults._journal_world import Number
 from tests.faults._power import Image, lay, memory_folder, take
 from tests.faults._progress import OnProgress, silent
 
@@ -92,18 +94,18 @@ def make_scene(records: int = _RECORDS) -> Scene:
     """A journal that was closed once, so that its file has content, and then went on, so that its log has."""
 
     async def main(clock: RigClock) -> Scene:
-        journal = NotingJournal.open_on(folder / NAME, clock)
+        journal = Journal.open(folder / NAME, clock)
         await _fill(journal, clock, records * 2 // 3)
         left = dict(list((await read_all(journal)).items())[: records // 8])
         await journal.acknowledge([sequence for _, sequence in left])
         await journal.close()
-        journal = NotingJournal.open_on(folder / NAME, clock)
+        journal = Journal.open(folder / NAME, clock)
         await _fill(journal, clock, records // 3)
         for number in range(_COMMANDS):
-            await Journal.receive_command(journal, Command(f"c{number}", "lamp", "lamp", {"level_pct": number}))
+            await journal.receive_command(Command(f"c{number}", "lamp", "lamp", {"level_pct": number}))
             await journal.begin_command(f"c{number}")
             result = CommandResult(f"c{number}", "confirmed", "", clock.unix_ms(), number)
-            await Journal.finish_command(journal, result)
+            await journal.finish_command(result)
         found = Scene(take(folder), await read_all(journal), left, frozenset(f"c{n}" for n in range(_COMMANDS)))
         await journal.close()
         return found
@@ -136,11 +138,11 @@ def try_damages(scene: Scene, numbers: range) -> Tally:
 def _judge(scene: Scene, folder: Path, what: str) -> Tally:
     async def main(clock: RigClock) -> Tally:
         began_s = time.perf_counter()
-        journal = NotingJournal.open_on(folder / NAME, clock)
+        journal = Journal.open(folder / NAME, clock)
         tally = Tally(1, opened=1, open_ms_max=int(1000 * (time.perf_counter() - began_s)))
         try:
             found = await read_all(journal)
-            _compare(scene, found, missing(journal, found), tally)
+            _compare(scene, found, journal.missing, tally)
             open_again = [each for each in await journal.unfinished_commands() if each.state in (RECEIVED, ACTING)]
             tally.commands_open_again = sum(each.command.id in scene.ended for each in open_again)
             journal.add_readings([Reading("air/pm2_5", clock.unix_ms(), 1, 0)])
@@ -164,7 +166,7 @@ def _judge(scene: Scene, folder: Path, what: str) -> Tally:
     return tally
 
 
-def _compare(scene: Scene, found: dict[Number, Content], told: list[tuple[int, int, int]], tally: Tally) -> None:
+def _compare(scene: Scene, found: dict[Number, Content], told: Sequence[tuple[int, int]], tally: Tally) -> None:
     for number, content in found.items():
         known = scene.waiting.get(number, scene.left.get(number))
         if known is None:
@@ -172,14 +174,8 @@ def _compare(scene: Scene, found: dict[Number, Content], told: list[tuple[int, i
         else:
             tally.wrong += known != content
     tally.salvaged = len(scene.waiting.keys() & found.keys())
-    for epoch, sequence in scene.waiting.keys() - found.keys():
-        tally.lost += not any(first <= sequence <= last and of == epoch for first, last, of in told)
-
-
-def missing(journal: Journal, found: dict[Number, Content]) -> list[tuple[int, int, int]]:
-    """(first, last, epoch) of the records that the journal has told to be missing."""
-    told = {each.value for each in found.values() if isinstance(each, Event) and each.code == "record-damaged"}
-    return [(sequence, sequence, journal.epoch) for sequence in told if sequence is not None]
+    for _, sequence in scene.waiting.keys() - found.keys():
+        tally.lost += not any(first <= sequence <= last for first, last in told)
 
 
 def damaged_control(on_progress: OnProgress = silent, damages: int = _DAMAGES_OF_CONTROL) -> Row:

@@ -110,7 +110,6 @@ class Outcome:
     wrong: int
     numbers_reused: int
     commands_twice: int
-    acted_again: int
     counted: int
     refused: int
     why: str
@@ -130,7 +129,7 @@ def disk_full(on_progress: OnProgress = silent, most: int = _MOST_OF_A_KIND) -> 
     outcomes = on_all_cores(try_fault, jobs, on_progress)
     sums = {
         key: sum(getattr(outcome, key) for outcome in outcomes)
-        for key in ("lost", "duplicated", "wrong", "numbers_reused", "commands_twice", "acted_again", "refused")
+        for key in ("lost", "duplicated", "wrong", "numbers_reused", "commands_twice", "refused")
     }
     why = next((outcome.why for outcome in outcomes if outcome.why), "")
     survived = sum(not outcome.why for outcome in outcomes)
@@ -197,7 +196,7 @@ def try_fault(scene: Scene, kind: str, fault: str, fails_from: int) -> Outcome:
     found.lost += 0 if kind == CLOSE else sum(item not in world.places for item in world.offered)
     if not why and not found.is_clean:
         why = str(found)
-    sums = (found.lost, found.duplicated, found.wrong, found.numbers_reused, found.commands_twice, found.acted_again)
+    sums = (found.lost, found.duplicated, found.wrong, found.numbers_reused, found.commands_twice)
     return Outcome(*sums, counted, disk.refused, why and f"{kind}, {fault} from operation {fails_from} on: {why}")
 
 

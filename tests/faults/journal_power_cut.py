@@ -2,11 +2,12 @@
 
 `lost` are records that the journal had accepted, events whose node was told that they are stored, and commands that it
 had received, which the platform never sees; `numbers_reused` record numbers that came twice with different contents;
-`commands_twice` commands that acted although their end was stored. `acted_again` counts those that were cut while they
-acted and that Control does again by its rule: it sets a level that is absolute, so it counts as no harm.
+`commands_twice` commands that acted a second time; `wrong` also commands that are told to be confirmed and never acted.
 
 The controls: the same hour with `synchronous=OFF`, and a queue whose key is a plain row id.
 """
+
+from typing import Any
 
 import apsw
 
@@ -39,7 +40,8 @@ def numbers_control(on_progress: OnProgress = silent, records: int = 1000) -> Ro
     reused = 0
     for record in range(records):
         queue.execute("INSERT INTO queue (content) VALUES (?)", (f"record {record}",))
-        for number, content in queue.execute("SELECT number, content FROM queue").fetchall():
+        rows: list[Any] = queue.execute("SELECT number, content FROM queue").fetchall()
+        for number, content in rows:
             reused += platform.setdefault(number, content) != content
             queue.execute("DELETE FROM queue WHERE number = ?", (number,))
         on_progress(record + 1, records)
