@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway_agent.journal.codec import Content
-from gateway_agent.records import Command, CommandResult, Event, Reading
+from gateway_agent.records import Command, CommandResult, Event, Reading, Thinned
 
 Number = tuple[int, int]
 """(epoch of the journal, sequence of the record): what the platform stores only once."""
@@ -174,6 +174,8 @@ class World:
             self.verdict.wrong += content.command_id not in self.commands
             self.verdict.wrong += content.state == "confirmed" and content.command_id not in self.acts
             self.results.add(content.command_id)
+        elif isinstance(content, Thinned):
+            self.verdict.wrong += 1
         else:
             for item in content if isinstance(content, tuple) else (content,):
                 self._place(item, number)

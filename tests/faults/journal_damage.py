@@ -1,8 +1,9 @@
 """A damaged journal: flipped bits, zeroed sectors and blocks, swapped pages, files cut short, in the file and its log.
 
 The journal was not closed, so its log has content. After each damage it is opened with the real code, read wholly, and
-takes a new record. `wrong` are records whose content is not what was accepted under their number, `lost` are records
-that are missing and not told to be missing, `salvaged_share` is how much of what waited could still be read.
+takes a new record. `wrong` are records whose content is not what was accepted under their number, `duplicated` those
+that have another epoch now, so that a platform that had them stores them again, `lost` are records that are missing and
+not told to be missing. `salvaged_share` is how much of what waited could still be read under its number.
 `crashed` counts errors that would end the agent and starts that never end, `commands_open_again` commands that had
 ended and are offered to be carried out again. The control is a queue without checksums: it must hand out wrong values.
 """
@@ -15,7 +16,7 @@ from typing import Any
 
 import apsw
 
-from gateway_agent.journal import Journal, JournalError
+from gateway_agent.journal import EVENT, TELEMETRY, Journal, JournalError
 from gateway_agent.journal.codec import Content
 from gateway_agent.journal.commands import ACTING, RECEIVED
 from gateway_agent.records import Command, CommandResult, Event, Reading
@@ -23,7 +24,7 @@ from hardware.rig.clock import DEMO_START_UNIX_MS, RigClock, run_virtual
 from tests.faults._cases import Row
 from tests.faults._cores import on_all_cores
 from tests.faults._damage import damage
-from tests.faults._journal_hour import NAME, quiet, read_all, time_limit
+from tests.faults._journal_hour import ALL_RECORDS, NAME, number_of, quiet, read_all, time_limit
 from tests.faults._journal_world import Number
 from tests.faults._power import Image, lay, memory_folder, take
 from tests.faults._progress import OnProgress, silent
@@ -31,7 +32,7 @@ from tests.faults._progress import OnProgress, silent
 DAMAGES = 10_000
 _DAMAGES_OF_CONTROL = 1000
 _OF_A_JOB = 100
-_RECORDS = 2000
+_RECORDS = 1200
 _GROUP = 16
 _COMMANDS = 20
 _LIMIT_S = 20
@@ -142,14 +143,16 @@ def _judge(scene: Scene, folder: Path, what: str) -> Tally:
         tally = Tally(1, opened=1, open_ms_max=int(1000 * (time.perf_counter() - began_s)))
         try:
             found = await read_all(journal)
-            _compare(scene, found, journal.missing, tally)
+            last = journal.last_sequence
             open_again = [each for each in await journal.unfinished_commands() if each.state in (RECEIVED, ACTING)]
             tally.commands_open_again = sum(each.command.id in scene.ended for each in open_again)
             journal.add_readings([Reading("air/pm2_5", clock.unix_ms(), 1, 0)])
             await journal.flush()
-            new = (await read_all(journal)).keys() - found.keys()
+            new = {number_of(each) for each in await journal.read(TELEMETRY, ALL_RECORDS, after=last)}
             tally.numbers_reused = len(new & (scene.waiting.keys() | scene.left.keys()))
             tally.lost += not new
+            reports = [each.content for each in await journal.read(EVENT, ALL_RECORDS)]
+            _compare(scene, found, [*journal.missing, *_told_one_by_one(reports)], tally)
         finally:
             await journal.close()
         return tally
@@ -161,21 +164,28 @@ def _judge(scene: Scene, folder: Path, what: str) -> Tally:
         return Tally(1, lost=len(scene.waiting), first=f"{what}: {error}")
     except Exception as error:  # whatever it is, it would end the agent, and that is what is counted
         return Tally(1, lost=len(scene.waiting), crashed=1, first=f"{what}: {type(error).__name__}: {error}")
-    tally.survived = int(not (tally.lost or tally.wrong or tally.numbers_reused))
+    tally.survived = int(not (tally.lost or tally.duplicated or tally.wrong or tally.numbers_reused))
     tally.first = "" if tally.survived else f"{what}: {tally}"
     return tally
 
 
+def _told_one_by_one(reports: Sequence[Content]) -> list[tuple[int, int]]:
+    """Records that the journal has set aside because it cannot read them."""
+    values = [each.value for each in reports if isinstance(each, Event) and each.code == "record-damaged"]
+    return [(value, value) for value in values if value is not None]
+
+
 def _compare(scene: Scene, found: dict[Number, Content], told: Sequence[tuple[int, int]], tally: Tally) -> None:
+    known = scene.waiting | scene.left
+    by_sequence = {sequence: content for (_, sequence), content in known.items()}
     for number, content in found.items():
-        known = scene.waiting.get(number, scene.left.get(number))
-        if known is None:
-            tally.wrong += not (isinstance(content, Event) and content.name == "journal")
-        else:
-            tally.wrong += known != content
+        if number not in known and by_sequence.get(number[1]) == content:
+            tally.duplicated += 1
+        elif not (number[1] not in by_sequence and isinstance(content, Event) and content.name == "journal"):
+            tally.wrong += known.get(number) != content
     tally.salvaged = len(scene.waiting.keys() & found.keys())
-    for _, sequence in scene.waiting.keys() - found.keys():
-        tally.lost += not any(first <= sequence <= last for first, last in told)
+    gone = {sequence for _, sequence in scene.waiting} - {sequence for _, sequence in found}
+    tally.lost += sum(not any(first <= sequence <= last for first, last in told) for sequence in gone)
 
 
 def damaged_control(on_progress: OnProgress = silent, damages: int = _DAMAGES_OF_CONTROL) -> Row:
