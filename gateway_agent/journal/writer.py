@@ -156,6 +156,7 @@ class Writer:
         store, self._store = self._store, None
         try:
             if store is not None:
+                self._last_known = store.contents
                 store.close(tidy=True)
         except apsw.Error as error:
             log.warning(

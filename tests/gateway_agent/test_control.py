@@ -10,7 +10,7 @@ import pytest
 from gateway_agent.control import Control, find_problem
 from gateway_agent.errors import GatepostError
 from gateway_agent.journal import RESULT, Journal
-from gateway_agent.journal.writer import Writer
+from gateway_agent.journal.commands import StoredCommand, unfinished_commands
 from gateway_agent.records import Command, CommandResult, LampOutcome
 from hardware.rig.clock import RigClock, run_virtual
 from tests.gateway_agent.journal.failing_disk import FailingDisk
@@ -56,6 +56,11 @@ async def running(journal: Journal, lamps: Lamps, clock: RigClock) -> AsyncItera
         await asyncio.gather(task, return_exceptions=True)
 
 
+def unfinished(journal: Journal) -> list[StoredCommand]:
+    """Commands without a result, as they stand on the disk at this moment."""
+    return unfinished_commands(journal._writer.contents.items)
+
+
 async def results(journal: Journal) -> list[CommandResult]:
     contents = [record.content for record in await journal.read(RESULT, 100)]
     return [content for content in contents if isinstance(content, CommandResult)]
@@ -68,7 +73,7 @@ def dim(number: int = 1, level_pct: int = 40, expires_ms: int = 0, target: str =
 def test_a_command_is_durably_acting_before_it_reaches_the_lamp_and_its_result_is_stored(tmp_path: Path) -> None:
     async def main(clock: RigClock) -> None:
         journal, lamps, states = Journal.open(tmp_path / "j.sqlite", clock), Lamps(), []
-        lamps.looks_at = lambda: states.extend(stored.state for stored in journal._writer.unfinished_commands())
+        lamps.looks_at = lambda: states.extend(stored.state for stored in unfinished(journal))
         async with running(journal, lamps, clock) as control:
             control.offer([dim(expires_ms=clock.unix_ms() + 9000)])
             await asyncio.sleep(0.5)
@@ -233,22 +238,26 @@ def test_a_manhole_is_acknowledged_and_its_cover_learned(tmp_path: Path) -> None
     run_virtual(body)
 
 
-def test_without_a_durable_state_nothing_acts(tmp_path: Path) -> None:
+def test_a_lamp_is_controlled_while_the_disk_cannot_be_written_and_once_only(tmp_path: Path) -> None:
     async def main(clock: RigClock) -> None:
         disk, lamps = FailingDisk(), Lamps()
-        journal = Journal(Writer(tmp_path / "j.sqlite", vfs=disk.vfs_name), clock, 1.0, 8)
+        journal = Journal.open(tmp_path / "j.sqlite", clock, vfs=disk.vfs_name)
         async with running(journal, lamps, clock) as control:
             disk.full = True
             for _ in range(10):
                 control.offer([dim()])
                 await asyncio.sleep(1)
-            assert lamps.log == []
+            assert len(lamps.log) == 1
+            assert journal.trouble is not None
             disk.full = False
             await asyncio.sleep(60)
-            assert lamps.log == []
             control.offer([dim()])
             await asyncio.sleep(5)
+            assert journal.trouble is None
             assert len(lamps.log) == len(await results(journal)) == 1
+        await journal.close()
+        journal = Journal.open(tmp_path / "j.sqlite", clock)
+        assert (await journal.receive_command(dim())).state == "confirmed"
         await journal.close()
 
     run_virtual(main)

@@ -11,6 +11,7 @@ from gateway_agent.collect.node import NodeReader
 from gateway_agent.collect.node_slots import NodePoint
 from gateway_agent.collect.owner import BusOwner
 from gateway_agent.config import BusConfig, NodeConfig
+from gateway_agent.journal import EventStored
 from gateway_agent.records import Event, Reading
 from hardware.rig import modbus_side
 from hardware.rig.bus import Bus
@@ -163,7 +164,7 @@ class ModelNode:
 
 
 class Sink:
-    """Keeps what the collector hands on; `refuse` makes the journal fail."""
+    """Keeps what the collector hands on; `unsafe` makes the journal keep it in memory alone."""
 
     def __init__(self) -> None:
         self.samples: list[Reading] = []
@@ -171,7 +172,7 @@ class Sink:
         self.noticed_events: list[Event] = []
         self.node_events: list[Event] = []
         self.forgotten_alarms: list[tuple[str, str]] = []
-        self.refuse: Exception | None = None
+        self.unsafe = False
 
     def polled(self, device: str, samples: Sequence[Reading]) -> None:
         self.polls.append(device)
@@ -180,13 +181,11 @@ class Sink:
     def noticed(self, event: Event) -> None:
         self.noticed_events.append(event)
 
-    async def happened(self, event: Event) -> bool:
-        if self.refuse is not None:
-            raise self.refuse
+    async def happened(self, event: Event) -> EventStored:
         is_new = event.origin not in [known.origin for known in self.node_events]
         if is_new:
             self.node_events.append(event)
-        return is_new
+        return EventStored(is_new, is_safe=not self.unsafe)
 
     async def forgotten(self, alarms: Iterable[tuple[str, str]], time_ms: int) -> None:
         assert self.node_events[-1].time_ms == time_ms

@@ -9,7 +9,6 @@ import pytest
 from gateway_agent.collect.latest import LatestValues
 from gateway_agent.collect.node_service import CLOCK_TOLERANCE_MS, NodeClock
 from gateway_agent.collect.node_slots import NodePoint, SlotBook
-from gateway_agent.journal import JournalUnavailable
 from gateway_agent.records import LampOutcome
 from hardware.rig.clock import RigClock, run_virtual
 from protocols import event_codes, lamp_codes, manhole_codes, node_map, quality
@@ -83,14 +82,15 @@ def test_a_counter_that_came_round_to_the_same_number_is_a_new_sample() -> None:
     on_node_bench(body)
 
 
-def test_an_event_becomes_an_alarm_and_is_acknowledged_after_it_was_stored() -> None:
+def test_an_event_becomes_an_alarm_and_is_acknowledged_when_it_is_safe() -> None:
     async def body(bench: NodeBench) -> None:
         await asyncio.sleep(3)
         bench.node.events = [(1, event_codes.INPUT_RAISED, 2, 1)]
-        bench.sink.refuse = JournalUnavailable("disk full")
+        bench.sink.unsafe = True
         await asyncio.sleep(2)
         assert bench.node.acknowledged == []
-        bench.sink.refuse = None
+        assert len(bench.sink.node_events) == 1
+        bench.sink.unsafe = False
         await asyncio.sleep(1)
         (event,) = bench.sink.node_events
         assert (event.name, event.kind, event.code, event.state) == ("cover/open", "alarm", "input", True)

@@ -103,7 +103,7 @@ def test_alarms_go_alone_and_first_then_results_then_events_then_telemetry(tmp_p
         await journal.add_event(Event("manhole/cover", "alarm", "closed", now, False))
         batcher = Batcher(journal, "gp-1", {}, PAYLOAD_BYTES)
         order = []
-        while (batch := await batcher.next_batch(up_to_telemetry=True)) is not None:
+        while (batch := await batcher.next_batch(journal.last_sequence, with_past=False)) is not None:
             order.append((batch.record_class, batch.sequences, batch.readings))
             await journal.acknowledge(batch.sequences)
         assert order == [
@@ -125,13 +125,13 @@ def test_telemetry_waits_for_its_turn_and_a_held_record_is_passed_over(tmp_path:
             journal.add_readings([Reading("air/pm2_5", clock.unix_ms(), value, 0)])
         await journal.flush()
         batcher = Batcher(journal, "gp-1", {}, PAYLOAD_BYTES)
-        assert await batcher.next_batch(up_to_telemetry=False) is None
+        assert await batcher.next_batch(0, with_past=False) is None
         batcher.held.add(2)
-        batch = await batcher.next_batch(up_to_telemetry=True)
+        batch = await batcher.next_batch(journal.last_sequence, with_past=False)
         assert batch is not None
         assert batch.sequences == (1, 3)
         batcher.one_by_one = True
-        batch = await batcher.next_batch(up_to_telemetry=True)
+        batch = await batcher.next_batch(journal.last_sequence, with_past=False)
         assert batch is not None
         assert batch.sequences == (1,)
         await journal.close()

@@ -8,7 +8,7 @@ from typing import Any
 import apsw
 import cbor2
 import pytest
-from aiocoap import GET, POST, Context, Message
+from aiocoap import POST, PUT, Context, Message
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -196,7 +196,7 @@ def test_other_formats_methods_and_sizes_are_refused(tmp_path: Path) -> None:
     async def scenario(platform: Platform, client: Client, clock: RigClock) -> None:
         answers = [
             await client.post(message(POLL), content_format=110),
-            await client.post(b"", code=GET),
+            await client.post(b"", code=PUT),
             await client.post(b"\x00" * 1200),
             await client.post(message(POLL), block1=(0, True, 6)),
         ]
