@@ -15,6 +15,7 @@ from gateway_agent.journal import JournalError
 from hardware.rig.clock import DEMO_START_UNIX_MS, RigClock, run_virtual
 from tests.faults._cases import Row
 from tests.faults._cores import on_all_cores
+from tests.faults._inline import run_inline
 from tests.faults._journal_hour import NAME, Play, Script, hour, recover
 from tests.faults._journal_world import Mark, Verdict, World
 from tests.faults._power import DROP, MODES, SYNC, TORN, Image, Operation, images, lay, memory_folder, recording
@@ -140,7 +141,7 @@ def _try(image: Image, world: World, start_ms: int, folder: Path, what: str) -> 
         await recover(Play(folder / NAME, clock, world))
 
     try:
-        run_virtual(main, start_unix_ms=start_ms)
+        run_inline(main, start_unix_ms=start_ms)
     except JournalError as error:
         opened, why = 0, f"{what}: {error}"
     found = world.judge()

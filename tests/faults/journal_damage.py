@@ -24,6 +24,7 @@ from hardware.rig.clock import DEMO_START_UNIX_MS, RigClock, run_virtual
 from tests.faults._cases import Row
 from tests.faults._cores import on_all_cores
 from tests.faults._damage import damage
+from tests.faults._inline import run_inline
 from tests.faults._journal_hour import ALL_RECORDS, NAME, number_of, quiet, read_all, time_limit
 from tests.faults._journal_world import Number
 from tests.faults._power import Image, lay, memory_folder, take
@@ -159,7 +160,7 @@ def _judge(scene: Scene, folder: Path, what: str) -> Tally:
 
     try:
         with time_limit(_LIMIT_S):
-            tally = run_virtual(main, start_unix_ms=DEMO_START_UNIX_MS + _DAY_MS)
+            tally = run_inline(main, start_unix_ms=DEMO_START_UNIX_MS + _DAY_MS)
     except JournalError as error:
         return Tally(1, lost=len(scene.waiting), first=f"{what}: {error}")
     except Exception as error:  # whatever it is, it would end the agent, and that is what is counted

@@ -16,7 +16,7 @@ from tests.faults._journal_cuts import cut_everywhere
 from tests.faults._journal_hour import HOUR, Script
 from tests.faults._progress import OnProgress, silent
 
-_SECOND_EVERY = 20
+_SECOND_EVERY = 60
 _EVERY_OF_CONTROL = 10
 
 
