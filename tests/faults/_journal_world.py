@@ -49,6 +49,7 @@ class Verdict:
     numbers_reused: int = 0
     commands_twice: int = 0
     resent: int = 0
+    reports: int = 0
 
     @property
     def is_clean(self) -> bool:
@@ -58,8 +59,11 @@ class Verdict:
 
 @dataclass
 class World:
-    """`commands_twice` in the verdict counts commands that acted a second time, `resent` records that came again
-    although the journal had taken the platform's acknowledgement."""  # fmt: skip
+    """What is known outside the disk.
+
+    `commands_twice` in the verdict counts commands that acted a second time, `resent` records that came again although
+    the journal had taken the platform's acknowledgement, `reports` what the journal told of itself.
+    """
 
     accepted: dict[Number, Content] = field(default_factory=dict)
     platform: dict[Number, Content] = field(default_factory=dict)
@@ -182,6 +186,7 @@ class World:
 
     def _place(self, item: Reading | Event, number: Number) -> None:
         if isinstance(item, Event) and item.name == "journal":
+            self.verdict.reports += 1
             return
         self.verdict.wrong += item not in self.offered
         self.verdict.duplicated += item in self.places
