@@ -165,11 +165,10 @@ async def _make_scene(folder: Path, clock: RigClock, until_log_is_full: bool) ->
             scene = Scene(take(folder), play.world.copy())
             while until_log_is_full and len(play.world.commands) == 2:
                 await play.alarm(state=True)
-                await play.settle()
-                await asyncio.sleep(1)
                 image = take(folder)
                 if image[NAME] != scene.image[NAME]:
                     break
+                await asyncio.sleep(1)
                 scene = Scene(image, play.world.copy())
     return scene
 

@@ -14,12 +14,12 @@ from tests.faults.journal_power_cut import numbers_control, power_cut, power_cut
 QUARTER = Script(seconds=900, alarm_every_s=90, event_every_s=50)
 
 DOSES = [
-    partial(power_cut, script=QUARTER, every=17, second_every=30),
-    partial(damaged, damages=60, records=400),
+    partial(power_cut, script=QUARTER, every=23, second_every=90),
+    partial(damaged, damages=40, records=300),
     partial(disk_full, most=2),
 ]
 CONTROLS = [
-    partial(power_cut_control, script=QUARTER, every=60),
+    partial(power_cut_control, script=QUARTER, every=90),
     numbers_control,
     partial(damaged_control, damages=60),
     partial(disk_full_control, groups=20),
