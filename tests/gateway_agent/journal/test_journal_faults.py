@@ -11,15 +11,15 @@ from tests.faults.journal_damage import damaged, damaged_control
 from tests.faults.journal_disk_full import disk_full, disk_full_control
 from tests.faults.journal_power_cut import numbers_control, power_cut, power_cut_control
 
-QUARTER = Script(seconds=900, alarm_every_s=90, event_every_s=50)
+MINUTES = Script(seconds=720, alarm_every_s=90, event_every_s=50)
 
 DOSES = [
-    partial(power_cut, script=QUARTER, every=23, second_every=90),
+    partial(power_cut, script=MINUTES, every=23, second_every=90),
     partial(damaged, damages=40, records=300),
     partial(disk_full, most=2),
 ]
 CONTROLS = [
-    partial(power_cut_control, script=QUARTER, every=90),
+    partial(power_cut_control, script=MINUTES, every=90),
     numbers_control,
     partial(damaged_control, damages=60),
     partial(disk_full_control, groups=20),
