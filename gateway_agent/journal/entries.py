@@ -121,7 +121,8 @@ class EraEntry:
 
     def write(self, transaction: Transaction) -> None:
         """Put down the era under the next number."""
-        number = 1 + max((int(key) for key, _ in transaction.items.all(kinds.ERA)), default=0)
+        known = (int(key) for key, _ in transaction.items.all(kinds.ERA))
+        number = 1 + max(known, default=transaction.contents.eras_from)
         shift_ms = 0 if self.trusted else None
         self.era = Era(number, self.boot_id, self.offset_ms, self.trusted, shift_ms)
         transaction.items.put(kinds.ERA, str(number), [self.boot_id, self.offset_ms, self.trusted, shift_ms])

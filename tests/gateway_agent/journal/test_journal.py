@@ -207,7 +207,9 @@ def test_what_is_damaged_while_the_agent_runs_is_set_aside_and_told(tmp_path: Pa
             journal.add_readings(poll(clock, value))
         await journal.flush()
         await journal.look(
-            lambda connection: connection.execute("UPDATE record SET time_ms = time_ms + 1 WHERE sequence = 2").fetchall()
+            lambda connection: connection.execute(
+                "UPDATE record SET time_ms = time_ms + 1 WHERE sequence = 2"
+            ).fetchall()
         )
         assert await sequences(journal) == [1, 3]
         assert (journal.damaged_records, journal.waiting(TELEMETRY)) == (1, 2)

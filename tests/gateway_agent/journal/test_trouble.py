@@ -8,24 +8,11 @@ from pathlib import Path
 import apsw
 import pytest
 
-from gateway_agent.journal import EVENT, TELEMETRY, THINNED, EventStored, Journal, committer
-from gateway_agent.journal.writer import Writer
-from gateway_agent.records import Command, Event, Reading, Thinned
+from gateway_agent.journal import EVENT, EventStored, Journal, committer
+from gateway_agent.records import Command, Event, Reading
 from hardware.rig.clock import RigClock, run_virtual
 from tests.gateway_agent.journal.failing_disk import FailingDisk
-
-
-def failing_journal(path: Path, clock: RigClock, disk: FailingDisk) -> Journal:
-    return Journal(Writer(path, vfs=disk.vfs_name), clock, 1.0, 8)
-
-
-def reading(clock: RigClock, value: int) -> list[Reading]:
-    return [Reading("air/pm2_5", clock.unix_ms(), value, 0)]
-
-
-async def values(journal: Journal) -> list[int]:
-    records = await journal.read(TELEMETRY, 10_000)
-    return [each.value for record in records if isinstance(record.content, tuple) for each in record.content]
+from tests.gateway_agent.journal.looks import count_and_sum, failing_journal, reading, values
 
 
 def test_a_full_disk_holds_readings_in_memory_says_so_once_and_recovers(
@@ -48,9 +35,7 @@ def test_a_full_disk_holds_readings_in_memory_says_so_once_and_recovers(
         assert await values(journal) == list(range(300))
         assert (journal.committed_readings, journal.pending_readings) == (300, 0)
         reports = [record.content for record in await journal.read(EVENT, 10)]
-        assert [(report.code, report.value) for report in reports if isinstance(report, Event)] == [
-            ("written-again", 0)
-        ]
+        assert [report.code for report in reports if isinstance(report, Event)] == ["written-again"]
         await journal.close()
 
     with caplog.at_level(logging.INFO, "gatepost.journal"):
@@ -78,15 +63,8 @@ def test_memory_has_an_end_and_is_thinned_like_the_disk(tmp_path: Path, monkeypa
         assert journal.trouble is None
         fresh = await values(journal)
         assert (fresh[0], fresh[-1]) == (0, 3999)
-        windows = [
-            window
-            for record_class in THINNED
-            for record in await journal.read(record_class, 10_000)
-            if isinstance(record.content, Thinned)
-            for window in record.content.windows
-        ]
-        assert len(fresh) + sum(window.count for window in windows) == 4000 == journal.committed_readings
-        assert sum(fresh) + sum(window.total for window in windows) == sum(range(4000))
+        assert await count_and_sum(journal) == (4000, sum(range(4000)))
+        assert journal.committed_readings == 4000
         await journal.close()
 
     run_virtual(main)
