@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar, TypeVarTuple
 
-from gateway_agent.journal.errors import JournalError, JournalUnavailable
+from gateway_agent.journal.errors import JournalError
 from gateway_agent.journal.store import Entry
 from gateway_agent.journal.thinner import Budget, ThinEntry, next_step, old_steps
 from gateway_agent.journal.writer import Writer
@@ -30,7 +30,7 @@ Arguments = TypeVarTuple("Arguments")
 
 
 class Committer:
-    """Owns the writer's thread. `trouble` is None, or a sentence while the disk cannot be used.
+    """Owns the writer's thread.
 
     `pending_readings` are taken and not yet committed; `unwritable` counts entries that are wrong in themselves and
     were left out, each with a traceback in the log; `thinned_records` counts what was thinned since the start.
@@ -46,7 +46,6 @@ class Committer:
         now_ms: Callable[[], int],
         on_recovery: Callable[[], None],
     ) -> None:
-        self.trouble: str | None = None
         self.pending_readings = 0
         self.unwritable = 0
         self.thinned_records = 0
@@ -59,7 +58,7 @@ class Committer:
         self._on_recovery = on_recovery
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._pending: list[Entry] = []
-        self._is_due = False
+        self._next: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._return: asyncio.Task[None] | None = None
@@ -83,26 +82,24 @@ class Committer:
         Raises JournalUnavailable where one of them needs the disk and it cannot be written: then none of these is.
         """
         self._heed_memory()
-        failed: JournalUnavailable | None = None
+        # The task goes on when whoever waits for it is cancelled: a thread cannot be stopped in its commit.
         if any(entry.needs_disk for entry in entries):
-            failed = await self._commit_on_disk(entries)
+            await asyncio.shield(self._start())
+            try:
+                await self._run(self._writer.commit_on_disk, entries)
+            finally:
+                self._heed_memory()
         else:
             self._pending.extend(entries)
-            # The task goes on when whoever waits for it is cancelled: a thread cannot be stopped in its commit.
             await asyncio.shield(self._start())
-        if failed is not None:
-            raise failed
-        return self.trouble is None
+        return self._writer.trouble is None
 
-    async def in_thread(self, function: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:
+    async def in_thread(self, method: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:
         """Run a method of the writer in its thread; in memory, when the disk fails now. Raises JournalUnavailable."""
         try:
-            return await self._run(function, *arguments)
-        except JournalUnavailable as error:
-            if self._writer.in_memory:
-                raise
-            await self._meet_trouble(error)
-            return await self._run(function, *arguments)
+            return await self._run(self._writer.persist, method, *arguments)
+        finally:
+            self._heed_memory()
 
     async def close(self) -> None:
         """Close the file; what is still pending, or in memory alone, is not written."""
@@ -120,37 +117,45 @@ class Committer:
 
     async def last_try(self) -> None:
         """Try the disk once more, before the end. Raises JournalUnavailable."""
-        if self._writer.in_memory:
-            await self._run(self._writer.return_to_disk)
+        if await self._run(self._writer.return_to_disk):
             self._recover()
+            await asyncio.shield(self._start())
 
     async def _run(self, function: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
 
     def _heed_memory(self) -> None:
-        """Notice a writer that has begun in memory, because the disk failed when it was opened."""
+        """Notice that the writer has gone to memory, and see that it returns."""
         if self._writer.in_memory and self._return is None and not self._is_closed:
-            self.trouble = self.trouble or "the journal's disk could not be used at the start; all is in memory"
             self._return = asyncio.get_running_loop().create_task(self._try_to_return(), name="journal to disk")
 
-    def _start(self) -> "asyncio.Task[None]":
-        self._is_due = True
+    def _start(self) -> "asyncio.Future[None]":
+        """Commit what waits as soon as may be; what is returned is done when it is written."""
+        loop = asyncio.get_running_loop()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self._next is None:
+            self._next = loop.create_future()
         if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._work(), name="journal commit")
-        return self._task
+            self._task = loop.create_task(self._work(), name="journal commit")
+        return self._next
 
     async def _work(self) -> None:
-        while self._is_due:
-            self._is_due = False
+        while self._next is not None:
+            written, self._next = self._next, None
             group, self._pending = self._pending, []
-            await self._write(group)
-            self.pending_readings -= sum(entry.readings for entry in group)
-            for listener in tuple(self.on_commit) if group else ():
-                listener()
-            if not self._is_due:
+            try:
+                await self._write(group)
+                self.pending_readings -= sum(entry.readings for entry in group)
+                for listener in tuple(self.on_commit) if group else ():
+                    listener()
+            except Exception as error:
+                # A listener has failed: whoever waits hears of it, and waits no longer.
+                written.set_exception(error)
+                raise
+            written.set_result(None)
+            if self._next is None:
                 await self._keep_within_bounds()
 
     async def _write(self, group: Sequence[Entry]) -> None:
@@ -167,39 +172,25 @@ class Committer:
             for entry in group:
                 await self._write([entry])
 
-    async def _commit_on_disk(self, entries: Sequence[Entry]) -> JournalUnavailable | None:
-        await asyncio.shield(self._start())
-        try:
-            await self._run(self._writer.commit, entries)
-        except JournalUnavailable as error:
-            if not self._writer.in_memory:
-                await self._meet_trouble(error)
-            return error
-        return None
-
-    async def _meet_trouble(self, error: JournalUnavailable) -> None:
-        log.error("%s. What is collected stays in memory; the disk is tried again until it works.", error)
-        self.trouble = str(error)
-        await self._run(self._writer.start_in_memory)
-        self._heed_memory()
-
     async def _try_to_return(self) -> None:
         pause_s = RETRY_FIRST_S
         while True:
             await asyncio.sleep(pause_s)
             try:
-                await self._run(self._writer.return_to_disk)
+                has_moved = await self._run(self._writer.return_to_disk)
             except JournalError as error:
-                self.trouble = str(error)
-                pause_s = min(2 * pause_s, RETRY_LONGEST_S)
+                log.debug("the journal stays in memory: %s", error)
+            except Exception:
+                log.exception("the journal cannot return to its disk, and stays in memory")
             else:
                 self._return = None
-                self._recover()
+                if has_moved:
+                    self._recover()
                 return
+            pause_s = min(2 * pause_s, RETRY_LONGEST_S)
 
     def _recover(self) -> None:
         log.info("the journal is on the disk again")
-        self.trouble = None
         self._on_recovery()
         for listener in tuple(self.on_commit):
             listener()
@@ -210,21 +201,30 @@ class Committer:
         if self._aged_ms is None or not 0 <= now_ms - self._aged_ms < _LOOK_AT_AGE_MS:
             self._aged_ms = now_ms
             for entry in old_steps(self._budget, now_ms):
-                while not self._is_due and await self._thin(replace(entry)):
+                while self._is_idle and await self._thin(replace(entry)):
                     pass
         budget = Budget(MEMORY_BYTES) if self._writer.in_memory else self._budget
-        while not self._is_due:
+        while self._is_idle:
             used = await self.in_thread(self._used_bytes)
             step = next_step(self._writer.contents, used, budget, now_ms)
             self._tell_of_budget(used > budget.held_bytes and step is None, used)
             if step is None or not await self._thin(step):
                 return
 
+    @property
+    def _is_idle(self) -> bool:
+        return self._next is None and not self._is_closed
+
     def _used_bytes(self) -> int:
         return self._writer.used_bytes
 
     async def _thin(self, entry: ThinEntry) -> bool:
-        await self._write([entry])
+        try:
+            await self.in_thread(self._writer.thin, entry)
+        except Exception:
+            self.unwritable += 1
+            log.exception("the journal cannot be thinned")
+            return False
         if entry.step is None:
             return False
         self.thinned_records += entry.step.records_before

@@ -66,7 +66,8 @@ class Contents:
     """The mirror of a file.
 
     `next_sequence` is what the next record gets; `gone` are the sequences that have left, `doubt` those that the
-    platform may have; `latest` is the time of the newest reading of each channel, `numbers` the channels' numbers.
+    platform may have; `latest` is the time of the newest reading of each channel, `numbers` the channels' numbers; the
+    first era gets the number after `eras_from`.
     """
 
     def __init__(self) -> None:
@@ -80,6 +81,7 @@ class Contents:
         self.latest_as_of = 0
         self.floors: dict[int, int] = {}
         self.numbers: dict[Channel, int] = {}
+        self.eras_from = 0
         self._channels: dict[int, Channel] = {}
         self._epochs: list[tuple[int, int]] = []
         self._eras: dict[int, Era] = {}
@@ -149,7 +151,8 @@ class Contents:
 
     def last_sample_ms(self) -> dict[str, int]:
         """The time of the newest committed sample of each point."""
-        newest = ((self._channels[number], time_ms) for number, time_ms in self.latest.items())
+        known = self._channels
+        newest = ((known[number], time_ms) for number, time_ms in self.latest.items() if number in known)
         return {point: time_ms for (point, _, kind), time_ms in newest if kind == "sample"}
 
     def standing_alarms(self) -> list[tuple[str, str]]:

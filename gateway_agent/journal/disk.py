@@ -10,7 +10,7 @@ import apsw
 
 from gateway_agent.journal.contents import Contents, Damaged, Foreign, begin, load
 from gateway_agent.journal.errors import JournalError, JournalUnavailable
-from gateway_agent.journal.file_lock import take_lock
+from gateway_agent.journal.file_lock import lock_path, take_lock
 from gateway_agent.journal.outer_mark import read_mark, write_mark
 from gateway_agent.journal.salvage import Found, find_rows, finish_rebuild, rebuild
 from gateway_agent.journal.schema import (
@@ -33,35 +33,42 @@ _ERRNO_OF_DISK = (errno.EROFS, errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ENOD
 class Disk:
     """The place of the journal. `vfs` is as in `open_file`, `now_ms` gives unix milliseconds for reports.
 
-    After `open`, `missing` are the ranges of sequences that were found missing by it, and `rebuilt_from` is the first
-    sequence that a salvage has given, None without one.
+    `rebuilt_from` is the first sequence that a salvage has given, None without one. It and what was found missing stand
+    until `take_missing`, for what must be done after a salvage may fail and be tried again.
     """
 
     def __init__(self, path: Path, keep_acknowledged: bool, vfs: str | None, now_ms: Callable[[], int]) -> None:
         self.path = path
-        self.missing: list[tuple[int, int]] = []
         self.rebuilt_from: int | None = None
         self._keep_acknowledged = keep_acknowledged
         self._vfs = vfs
         self._now_ms = now_ms
         self._lock: int | None = None
+        self._missing: list[tuple[int, int]] = []
 
-    def open(self, *, may_create: bool) -> Store:
+    def open(self, *, may_create: bool, known: tuple[int, int] | None = None) -> Store:
         """Open the journal, salvage it where it is damaged, make one where there is none and `may_create`.
+
+        `known` is the (epoch, sequence) of a commit that is known to have succeeded.
 
         Raises JournalUnavailable when the disk fails or has vanished, JournalError for what somebody must set right.
         """
-        self.missing, self.rebuilt_from = [], None
+        self._let_go_of_another_disk()
         if self._lock is None:
             self._lock = _take_lock(self.path)
         try:
-            return self._open(self._lock, may_create)
+            return self._open(self._lock, may_create, known)
         except apsw.Error as error:
             passes = isinstance(error, _DISK_FAILS) or not may_create
             kind = JournalUnavailable if passes else JournalError
             raise kind(f"{self.path}: the journal cannot be opened: {describe(error)}") from error
         except OSError as error:
             raise _os_error(self.path, error) from error
+
+    def take_missing(self) -> list[tuple[int, int]]:
+        """The ranges of sequences that a salvage has found missing; it is over and done with then."""
+        missing, self._missing, self.rebuilt_from = self._missing, [], None
+        return missing
 
     def note(self, contents: Contents) -> None:
         """Remember outside the file how far it has come."""
@@ -77,9 +84,23 @@ class Disk:
         if lock is not None:
             os.close(lock)
 
-    def _open(self, lock: int, may_create: bool) -> Store:
+    def _let_go_of_another_disk(self) -> None:
+        """A card that was taken out and put in again is another file system, and our lock is on the former one."""
+        if self._lock is None:
+            return
+        try:
+            is_ours = os.path.samestat(os.fstat(self._lock), os.stat(lock_path(self.path)))
+        except OSError as error:
+            log.debug("%s: the lock file cannot be looked at: %s", self.path, error)
+            return
+        if not is_ours:
+            self.close()
+
+    def _open(self, lock: int, may_create: bool, known: tuple[int, int] | None) -> Store:
         finish_rebuild(self.path, self._vfs)
         mark = read_mark(lock)
+        if known is not None and (mark is None or (mark[0] == known[0] and mark[1] < known[1])):
+            mark = known
         is_there = self.path.exists()
         if not is_there and mark is not None and not may_create:
             raise apsw.CantOpenError("the file is not there")
@@ -92,7 +113,10 @@ class Disk:
                     f"{self.path}: this is not a journal that can be read ({error}); move it away and a new one is made"
                 ) from error
             self._salvage(found, mark, error)
-        return self._checked(False, None)
+        try:
+            return self._checked(False, None)
+        except (Damaged, Foreign) as error:
+            raise JournalUnavailable(f"{self.path}: the disk does not keep what is written to it ({error})") from error
 
     def _checked(self, may_create: bool, mark: tuple[int, int] | None) -> Store:
         """A store on the file as it is. Raises Damaged, Foreign or apsw.Error; the file is left as it was then."""
@@ -115,9 +139,10 @@ class Disk:
     def _salvage(self, found: Found, mark: tuple[int, int] | None, reason: Exception) -> None:
         log.error("%s: the journal is damaged (%s); what is sound is saved", self.path, reason)
         expected = mark[1] if mark is not None else 0
-        self.missing = rebuild(self.path, found, expected, self._now_ms(), self._vfs)
-        self.rebuilt_from = max(found.highest, expected) + 1
-        count = sum(last - first + 1 for first, last in self.missing)
+        missing, rebuilt_from = rebuild(self.path, found, expected, self._now_ms(), self._vfs)
+        self._missing += missing
+        self.rebuilt_from = min(rebuilt_from, self.rebuilt_from or rebuilt_from)
+        count = sum(last - first + 1 for first, last in missing)
         log.error("%s: %d records are saved, %d are missing", self.path, len(found.records), count)
 
 

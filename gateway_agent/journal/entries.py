@@ -137,7 +137,7 @@ class EraEntry:
     def write(self, transaction: Transaction) -> None:
         """Put down the era under the next number."""
         known = sorted(int(key) for key, _ in transaction.items.all(kinds.ERA))
-        number = 1 + max(known, default=0)
+        number = 1 + max(known, default=transaction.contents.eras_from)
         for old in known[: 1 - ERAS_KEPT]:
             if transaction.connection.execute("SELECT 1 FROM record WHERE era = ? LIMIT 1", (old,)).get is None:
                 transaction.items.remove(kinds.ERA, str(old))

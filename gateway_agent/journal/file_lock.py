@@ -8,12 +8,17 @@ import os
 from pathlib import Path
 
 
+def lock_path(path: Path) -> Path:
+    """The lock file of the database at `path`."""
+    return path.with_name(path.name + ".lock")
+
+
 def take_lock(path: Path) -> int:
     """Lock `<path>.lock` for this process and return its descriptor; closing it gives the lock up.
 
     Raises BlockingIOError when somebody has it, another OSError when the lock file cannot be made.
     """
-    descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(lock_path(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

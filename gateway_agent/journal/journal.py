@@ -155,7 +155,7 @@ class Journal:
     @property
     def trouble(self) -> str | None:
         """Why the disk cannot be used just now, None when all is well."""
-        return self._committer.trouble
+        return self._writer.trouble
 
     def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener` in the event loop after each commit, until what is returned here is called."""

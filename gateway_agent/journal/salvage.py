@@ -58,11 +58,13 @@ def find_rows(path: Path) -> Found:
     return found
 
 
-def rebuild(path: Path, found: Found, expected_last: int, now_ms: int, vfs: str | None) -> list[tuple[int, int]]:
+def rebuild(
+    path: Path, found: Found, expected_last: int, now_ms: int, vfs: str | None
+) -> tuple[list[tuple[int, int]], int]:
     """Make a whole new journal of what was found and put it in the place of the damaged one.
 
-    Returns the ranges of sequences that are missing; they are told in the new journal as events too. Raises apsw.Error
-    or OSError when the disk fails; then it can be begun again.
+    Returns the ranges of sequences that are missing, which are told in the new journal as events too, and the first
+    sequence that was given in it. Raises apsw.Error or OSError when the disk fails; then it can be begun again.
     """
     fresh = _fresh(path)
     _remove_unfinished(path)
@@ -83,7 +85,7 @@ def rebuild(path: Path, found: Found, expected_last: int, now_ms: int, vfs: str 
         connection.close()
     sync_folder(path)
     _put_in_place(path)
-    return missing
+    return missing, last + 1
 
 
 def finish_rebuild(path: Path, vfs: str | None) -> None:

@@ -1,6 +1,6 @@
 """Sets of whole numbers as ranges: which sequences have left the journal, whatever their number."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 
 
@@ -39,6 +39,21 @@ class Spans:
             first, last = min(first, self._firsts[low]), max(last, self._lasts[high - 1])
         self._firsts[low:high] = [first]
         self._lasts[low:high] = [last]
+
+    def remove(self, first: int, last: int) -> None:
+        """Take out first to last."""
+        low = bisect_left(self._lasts, first)
+        high = bisect_right(self._firsts, last)
+        if low < high:
+            kept = [(self._firsts[low], first - 1), (last + 1, self._lasts[high - 1])]
+            kept = [(left, right) for left, right in kept if left <= right]
+            self._firsts[low:high] = [left for left, _ in kept]
+            self._lasts[low:high] = [right for _, right in kept]
+
+    def touches(self, first: int, last: int) -> bool:
+        """Whether any number from first to last, ends included, is in the set."""
+        at = bisect_right(self._firsts, last) - 1
+        return first <= last and at >= 0 and self._lasts[at] >= first
 
     def gaps(self, first: int, last: int) -> Iterator[tuple[int, int]]:
         """The ranges between first and last, ends included, that are not in the set."""

@@ -3,7 +3,7 @@
 The sums become the journal's only when the commit has succeeded, so a failed one leaves nothing behind.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import apsw
 
@@ -77,7 +77,7 @@ class Transaction:
         """The number of a channel, a new one where it has none."""
         number = self._channels.get(channel) or self.contents.numbers.get(channel)
         if number is None:
-            number = 1 + len(self.contents.numbers) + len(self._channels)
+            number = 1 + max(*self.contents.numbers.values(), *self._channels.values(), 0, 0)
             self._channels[channel] = number
             self.items.put(kinds.CHANNEL, str(number), list(channel))
         return number
@@ -112,9 +112,12 @@ class Transaction:
 
     def leave(self, first: int, last: int) -> None:
         """Note that these sequences are in the journal no more."""
-        if self._gone is None:
-            self._gone = self.contents.gone.copy()
-        self._gone.add(first, last)
+        self._changed_gone().add(first, last)
+
+    def come_back(self, first: int, last: int) -> None:
+        """These sequences can be inserted, even if they seem to have left."""
+        if self.contents.gone.touches(first, last):
+            self._changed_gone().remove(first, last)
 
     def change_state(self, sequence: int, state: int) -> bool:
         """Give a waiting record another state; whether it was waiting."""
@@ -159,6 +162,11 @@ class Transaction:
     def count_retired(self, readings: int) -> None:
         """Count readings that have left already."""
         self._retired_readings += readings
+
+    def note_latest(self, latest: Mapping[int, int]) -> None:
+        """Take in the times of the newest samples by their channels, of records that may be gone."""
+        for channel, time_ms in latest.items():
+            self._latest[channel] = max(time_ms, self._latest.get(channel, time_ms))
 
     def move_floor(self, record_class: int, sequence: int) -> None:
         """Nothing of the class waits up to this sequence any more."""
@@ -211,6 +219,11 @@ class Transaction:
             contents.doubt = self._doubt
         if self._latest or kinds.MARK in changed:
             contents.take_latest(self._newest())
+
+    def _changed_gone(self) -> Spans:
+        if self._gone is None:
+            self._gone = self.contents.gone.copy()
+        return self._gone
 
     def _newest(self) -> dict[int, int]:
         if not self._latest:

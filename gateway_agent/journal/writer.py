@@ -8,14 +8,14 @@ written into memory, and what it left on the disk is taken out when the two are 
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, TypeVarTuple
 
 import apsw
 
 from gateway_agent.journal.codec import Record
 from gateway_agent.journal.contents import Contents, Waiting
 from gateway_agent.journal.disk import Disk
-from gateway_agent.journal.errors import JournalUnavailable
+from gateway_agent.journal.errors import JournalError, JournalUnavailable
 from gateway_agent.journal.memory import Joining, memory_store
 from gateway_agent.journal.schema import describe
 from gateway_agent.journal.store import Entry, Store
@@ -23,14 +23,16 @@ from gateway_agent.journal.store import Entry, Store
 log = logging.getLogger("gatepost.journal")
 
 Result = TypeVar("Result")
+Arguments = TypeVarTuple("Arguments")
 
 
 class Writer:
     """Owns both stores. Not for two threads at once. JournalUnavailable says that the disk cannot be used; the method
-    may be called again, and `start_in_memory` makes all but what needs the disk work meanwhile.
+    may be called again, and after `start_in_memory` all works but what needs the disk.
 
-    `missing` are the ranges of sequences (first, last) that were found missing when the file was opened, and
-    `opened_at` is the first sequence that was given after that. `vfs` and `now_ms` are as in `Disk`.
+    `trouble` is a sentence while all is in memory, else None. `missing` are the ranges of sequences (first, last) that
+    were found missing when the file was opened, and `opened_at` is the first sequence that was given after that. `vfs`
+    and `now_ms` are as in `Disk`.
     """
 
     def __init__(
@@ -43,8 +45,8 @@ class Writer:
     ) -> None:
         """Open the journal; in memory, when the disk fails. Raises JournalError for what somebody must set right."""
         self.missing: list[tuple[int, int]] = []
+        self.trouble: str | None = None
         self._disk = Disk(path, keep_acknowledged, vfs, now_ms)
-        self._now_ms = now_ms
         self._keep_acknowledged = keep_acknowledged
         self._store: Store | None = None
         self._joining: Joining | None = None
@@ -52,10 +54,9 @@ class Writer:
         self._doubtful: int | None = None
         try:
             self._store = self._disk.open(may_create=True)
-            self.missing += self._disk.missing
+            self.missing += self._disk.take_missing()
         except JournalUnavailable as error:
-            log.error("%s. The agent runs all the same; what it collects stays in memory.", error)
-            self.start_in_memory()
+            self.start_in_memory(str(error))
         except BaseException:
             self._disk.close()
             raise
@@ -69,27 +70,63 @@ class Writer:
     @property
     def contents(self) -> Contents:
         """What the store in use holds."""
-        return self._last_known if self._store is None else self._store.contents
+        store = self._store
+        return self._last_known if store is None else store.contents
 
     @property
     def waiting(self) -> Waiting:
         """What the platform has not acknowledged, on the disk and in memory."""
-        if self._joining is None:
+        joining = self._joining
+        if joining is None:
             return self.contents.waiting
         both = Waiting()
-        both.take(self._joining.on_disk)
+        both.take(joining.on_disk)
         both.take(self.contents.waiting)
         return both
 
     @property
     def committed_readings(self) -> int:
         """Readings committed since the file was made, those in memory included."""
-        return self.contents.committed_readings + (self._joining.held_readings if self._joining else 0)
+        joining = self._joining
+        return self.contents.committed_readings + (0 if joining is None else joining.held_readings)
 
     @property
     def used_bytes(self) -> int:
         """Bytes of the store in use that hold something."""
         return self._ask(lambda store: store.used_bytes)
+
+    def persist(self, method: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:
+        """What a method of this writer returns; in memory, when the disk fails now.
+
+        All in one call, for whatever else is called in between would find no store.
+        """
+        try:
+            return method(*arguments)
+        except JournalUnavailable as error:
+            if self.in_memory:
+                raise
+            self.start_in_memory(str(error))
+            return method(*arguments)
+
+    def commit_on_disk(self, entries: Sequence[Entry]) -> None:
+        """As `commit`, and in memory from now on when the disk fails; the entries are not written then."""
+        try:
+            self.commit(entries)
+        except JournalUnavailable as error:
+            if not self.in_memory:
+                self.start_in_memory(str(error))
+            raise
+
+    def thin(self, entry: Entry) -> None:
+        """As `commit`. When the disk fails now it may have been thinned or not, and stays as it is: the entry is not
+        written again, so nothing may be taken back."""
+        was_in_memory = self.in_memory
+        try:
+            self.commit([entry])
+        except JournalUnavailable:
+            if not was_in_memory:
+                self._doubtful = None
+            raise
 
     def commit(self, entries: Sequence[Entry]) -> None:
         """Write all entries in one transaction; on the disk it is durable when this returns.
@@ -124,32 +161,29 @@ class Writer:
             raise JournalUnavailable(f"{self._disk.path}: the journal cannot be read just now")
         return self._ask(lambda store: function(store.connection))
 
-    def start_in_memory(self) -> None:
-        """Go on in memory; `return_to_disk` ends it."""
+    def start_in_memory(self, trouble: str) -> None:
+        """Go on in memory because of some trouble; `return_to_disk` ends it."""
         if self._joining is None:
+            log.error("%s. What is collected stays in memory; the disk is tried again until it works.", trouble)
+            self.trouble = trouble
             self._give_up_store()
-            self._store, self._joining = memory_store(
-                self._last_known, self._doubtful, self._now_ms(), self._keep_acknowledged
-            )
+            self._store, self._joining = memory_store(self._last_known, self._doubtful, self._keep_acknowledged)
 
-    def return_to_disk(self) -> None:
-        """Open the disk again and move there what is in memory. Raises JournalUnavailable: all is as before then."""
+    def return_to_disk(self) -> bool:
+        """Open the disk again and move there what is in memory; whether anything was in memory.
+
+        Raises JournalError: all is as before then.
+        """
         joining, memory = self._joining, self._in_use()
         if joining is None:
-            return
-        store = self._disk.open(may_create=joining.knows_nothing)
+            return False
         try:
-            joining.join(store, memory, self._disk.rebuilt_from)
-        except apsw.Error as error:
-            _close_badly(store)
-            raise JournalUnavailable(f"{self._disk.path}: the journal cannot be written: {describe(error)}") from error
-        except BaseException:
-            _close_badly(store)
+            self._return_to_disk(joining, memory)
+        except JournalError as error:
+            self.trouble = str(error)
             raise
-        memory.close(tidy=True)
-        self.missing += self._disk.missing
-        self._store, self._joining, self._doubtful = store, None, None
-        self._disk.note(store.contents)
+        self.trouble = None
+        return True
 
     def close(self) -> None:
         """Close the file and give up its lock; what was committed on the disk stays."""
@@ -164,6 +198,21 @@ class Writer:
             )
         finally:
             self._disk.close()
+
+    def _return_to_disk(self, joining: Joining, memory: Store) -> None:
+        store = self._disk.open(may_create=joining.knows_nothing, known=joining.disk_mark)
+        try:
+            joining.join(store, memory, self._disk.rebuilt_from)
+        except apsw.Error as error:
+            _close_badly(store)
+            raise JournalUnavailable(f"{self._disk.path}: the journal cannot be written: {describe(error)}") from error
+        except BaseException:
+            _close_badly(store)
+            raise
+        memory.close(tidy=True)
+        self.missing += self._disk.take_missing()
+        self._store, self._joining, self._doubtful = store, None, None
+        self._disk.note(store.contents)
 
     def _ask(self, question: Callable[[Store], Result]) -> Result:
         try:
@@ -182,10 +231,11 @@ class Writer:
         return JournalUnavailable(f"{self._disk.path}: the journal cannot be {what}: {describe(error)}")
 
     def _give_up_store(self) -> None:
-        store, self._store = self._store, None
+        store = self._store
         if store is not None:
-            self._last_known = store.contents
-            self._doubtful = store.doubtful
+            # In this order: the event loop looks at the contents at any time.
+            self._last_known, self._doubtful = store.contents, store.doubtful
+            self._store = None
             _close_badly(store)
 
 

@@ -1,12 +1,15 @@
 """The journal's promises, in virtual time: what is committed when, what survives, what is never done twice."""
 
 import asyncio
+import shutil
 from pathlib import Path
 
 import apsw
 import pytest
 
-from gateway_agent.journal import ALARM, EVENT, RESULT, TELEMETRY, Journal, JournalError
+from gateway_agent.journal import ALARM, EVENT, RESULT, TELEMETRY, EventStored, Journal, JournalError, items
+from gateway_agent.journal.inspect import stored_records
+from gateway_agent.journal.transaction import Transaction
 from gateway_agent.records import Command, CommandResult, Event, Reading
 from hardware.rig.clock import RigClock, run_virtual
 
@@ -20,6 +23,34 @@ def poll(clock: RigClock, value: int = 0) -> list[Reading]:
 def cover(clock: RigClock, sequence: int | None, epoch: int = 3) -> Event:
     origin = None if sequence is None else (epoch, sequence)
     return Event("manhole/cover", "alarm", "opened", clock.unix_ms(), True, source="manhole_node", origin=origin)
+
+
+def copied(path: Path) -> Path:
+    """The journal's files as they are now, for a look while an agent holds them."""
+    folder = path.parent / "copy"
+    folder.mkdir()
+    for file in (path, path.with_name(path.name + "-wal")):
+        shutil.copy(file, folder)
+    return folder / path.name
+
+
+def flip_body(path: Path, sequence: int) -> None:
+    """Change one bit of a record of a journal that is closed."""
+    vandal = apsw.Connection(str(path))
+    body = bytearray(vandal.execute("SELECT body FROM record WHERE sequence = ?", (sequence,)).get)
+    body[-1] ^= 0x01
+    vandal.execute("UPDATE record SET body = ? WHERE sequence = ?", (bytes(body), sequence))
+    vandal.close()
+
+
+class UnreadableCommand:
+    """Writes what no command is in the place of one."""
+
+    needs_disk = False
+    readings = 0
+
+    def write(self, transaction: Transaction) -> None:
+        transaction.items.put(items.COMMAND, "dim-7", [b"\xff", "received", None, 0, 0])
 
 
 async def sequences(journal: Journal, record_class: int = TELEMETRY) -> list[int]:
@@ -47,11 +78,11 @@ def test_an_alarm_is_on_the_disk_at_once_and_takes_what_waits_along(tmp_path: Pa
     async def main(clock: RigClock) -> None:
         journal = Journal.open(tmp_path / "journal.sqlite", clock)
         journal.add_readings(poll(clock))
-        assert await journal.add_event(cover(clock, 1))
-        reader = apsw.Connection(str(tmp_path / "journal.sqlite"))
-        assert reader.execute("SELECT class FROM record ORDER BY sequence").fetchall() == [(TELEMETRY,), (ALARM,)]
+        assert await journal.add_event(cover(clock, 1)) == EventStored(is_new=True, is_safe=True)
         assert journal.committed_readings == 3
-        reader.close()
+        copy = copied(tmp_path / "journal.sqlite")
+        assert [record.sequence for record in stored_records(copy, TELEMETRY)] == [1]
+        assert [record.content for record in stored_records(copy, ALARM)] == [cover(clock, 1)]
         await journal.close()
 
     run_virtual(main)
@@ -66,7 +97,8 @@ def test_an_event_of_a_node_is_stored_once_by_its_origin_across_restarts(tmp_pat
             await journal.close()
         journal = Journal.open(tmp_path / "journal.sqlite", clock)
         answers += [await journal.add_event(cover(clock, 1, epoch=4)), await journal.add_event(cover(clock, None))]
-        assert answers == [True, True, False, False, True, True]
+        assert [answer.is_new for answer in answers] == [True, True, False, False, True, True]
+        assert all(answer.is_safe for answer in answers)
         assert journal.waiting(ALARM) == 4
         await journal.close()
 
@@ -132,9 +164,7 @@ def test_what_is_acknowledged_can_be_kept(tmp_path: Path) -> None:
         await journal.acknowledge([1, 2])
         assert (await sequences(journal), journal.depth, journal.waiting_readings) == ([3], 1, 3)
         await journal.close()
-        reader = apsw.Connection(str(path))
-        assert reader.execute("SELECT sequence, state FROM record").fetchall() == [(1, 1), (2, 1), (3, 0)]
-        reader.close()
+        assert [record.sequence for record in stored_records(path, TELEMETRY)] == [1, 2, 3]
         journal = Journal.open(path, clock, keep_acknowledged=True)
         assert (await sequences(journal), journal.depth) == ([3], 1)
         await journal.close()
@@ -142,26 +172,51 @@ def test_what_is_acknowledged_can_be_kept(tmp_path: Path) -> None:
     run_virtual(main)
 
 
-def test_a_flipped_byte_is_caught_reported_and_never_handed_out(tmp_path: Path) -> None:
+def test_a_flipped_byte_is_found_at_the_start_told_and_never_handed_out(tmp_path: Path) -> None:
+    async def main(clock: RigClock) -> None:
+        path = tmp_path / "journal.sqlite"
+        journal = Journal.open(path, clock)
+        epoch = journal.epoch
+        for value in range(3):
+            journal.add_readings(poll(clock, value))
+        await journal.close()
+        flip_body(path, 2)
+        journal = Journal.open(path, clock)
+        assert await sequences(journal) == [1, 3]
+        assert (list(journal.missing), journal.waiting_readings, journal.trouble) == ([(2, 2)], 6, None)
+        reports = [record.content for record in await journal.read(EVENT, 10)]
+        assert [(report.code, report.value) for report in reports if isinstance(report, Event)] == [
+            ("damaged", 1),
+            ("records-missing", 1),
+        ]
+        assert {record.epoch for record in await journal.read(TELEMETRY, 10)} == {epoch}
+        assert journal.epoch != epoch
+        await journal.close()
+        journal = Journal.open(path, clock)
+        assert (await sequences(journal), journal.waiting(EVENT), list(journal.missing)) == ([1, 3], 2, [])
+        await journal.close()
+
+    run_virtual(main)
+
+
+def test_what_is_damaged_while_the_agent_runs_is_set_aside_and_told(tmp_path: Path) -> None:
     async def main(clock: RigClock) -> None:
         path = tmp_path / "journal.sqlite"
         journal = Journal.open(path, clock)
         for value in range(3):
             journal.add_readings(poll(clock, value))
-        await journal.close()
-        vandal = apsw.Connection(str(path))
-        body = bytearray(vandal.execute("SELECT body FROM record WHERE sequence = 2").get)
-        body[-1] ^= 0x01
-        vandal.execute("UPDATE record SET body = ? WHERE sequence = 2", (bytes(body),))
-        vandal.close()
-        journal = Journal.open(path, clock)
+        await journal.flush()
+        await journal.look(
+            lambda connection: connection.execute(
+                "UPDATE record SET time_ms = time_ms + 1 WHERE sequence = 2"
+            ).fetchall()
+        )
         assert await sequences(journal) == [1, 3]
-        assert (journal.damaged_records, journal.depth) == (1, 3)
+        assert (journal.damaged_records, journal.waiting(TELEMETRY)) == (1, 2)
         reports = [record.content for record in await journal.read(EVENT, 10)]
         assert [(report.code, report.value) for report in reports if isinstance(report, Event)] == [
             ("record-damaged", 2)
         ]
-        assert await sequences(journal) == [1, 3]
         await journal.close()
         journal = Journal.open(path, clock)
         assert (await sequences(journal), journal.waiting(EVENT), journal.depth) == ([1, 3], 1, 3)
@@ -258,17 +313,36 @@ def test_a_command_is_known_by_its_id_and_its_result_is_repeated(tmp_path: Path)
     run_virtual(main)
 
 
-def test_a_damaged_command_is_not_taken_for_a_sound_one(tmp_path: Path) -> None:
+def test_a_command_of_which_one_copy_is_damaged_is_as_it_was(tmp_path: Path) -> None:
+    command = Command("dim-7", "lamp", "street_lamp", {"level_pct": 40})
+
+    async def main(clock: RigClock) -> None:
+        path = tmp_path / "journal.sqlite"
+        for table in items.TABLES:
+            journal = Journal.open(path, clock)
+            await journal.receive_command(command)
+            await journal.close()
+            vandal = apsw.Connection(str(path))
+            vandal.execute(f"UPDATE {table} SET version = version + 1 WHERE kind = ?", (items.COMMAND,))
+            vandal.close()
+            journal = Journal.open(path, clock)
+            assert [(each.command, each.state) for each in await journal.unfinished_commands()] == [
+                (command, "received")
+            ]
+            assert list(journal.missing) == []
+            await journal.close()
+
+    run_virtual(main)
+
+
+def test_a_command_that_cannot_be_read_is_known_and_never_carried_out(tmp_path: Path) -> None:
     async def main(clock: RigClock) -> None:
         path = tmp_path / "journal.sqlite"
         journal = Journal.open(path, clock)
         await journal.receive_command(Command("dim-7", "lamp", "street_lamp", {"level_pct": 40}))
-        await journal.close()
-        vandal = apsw.Connection(str(path))
-        vandal.execute("UPDATE command SET state = 'acting'")
-        vandal.close()
-        journal = Journal.open(path, clock)
+        await journal.commit(UnreadableCommand())
         assert [stored.state for stored in await journal.unfinished_commands()] == ["damaged"]
+        assert (await journal.receive_command(Command("dim-7", "lamp", "street_lamp"))).state == "damaged"
         await journal.close()
 
     run_virtual(main)

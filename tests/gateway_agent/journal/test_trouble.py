@@ -1,4 +1,5 @@
-"""A disk that is full, locked, or fails in the middle: nothing is lost or doubled, and the journal mends itself."""
+"""A disk that is full, locked, or fails in the middle: all goes on in memory, nothing is lost or doubled, and the
+journal mends itself."""
 
 import asyncio
 import logging
@@ -7,24 +8,11 @@ from pathlib import Path
 import apsw
 import pytest
 
-from gateway_agent.journal import EVENT, TELEMETRY, Journal, JournalUnavailable
-from gateway_agent.journal.writer import Writer
+from gateway_agent.journal import EVENT, EventStored, Journal, committer
 from gateway_agent.records import Command, Event, Reading
 from hardware.rig.clock import RigClock, run_virtual
 from tests.gateway_agent.journal.failing_disk import FailingDisk
-
-
-def failing_journal(path: Path, clock: RigClock, disk: FailingDisk) -> Journal:
-    return Journal(Writer(path, vfs=disk.vfs_name), clock, 1.0, 8)
-
-
-def reading(clock: RigClock, value: int) -> list[Reading]:
-    return [Reading("air/pm2_5", clock.unix_ms(), value, 0)]
-
-
-async def values(journal: Journal) -> list[int]:
-    records = await journal.read(TELEMETRY, 10_000)
-    return [each.value for record in records if isinstance(record.content, tuple) for each in record.content]
+from tests.gateway_agent.journal.looks import count_and_sum, failing_journal, reading, values
 
 
 def test_a_full_disk_holds_readings_in_memory_says_so_once_and_recovers(
@@ -39,16 +27,15 @@ def test_a_full_disk_holds_readings_in_memory_says_so_once_and_recovers(
             await asyncio.sleep(1)
             if value == 150:
                 assert "the disk is full" in str(journal.trouble)
-                assert journal.pending_readings > 40
+                assert (journal.committed_readings, journal.depth) == (151 - journal.pending_readings,) * 2
+                assert journal.pending_readings < 8
         assert disk.refused > 5
         await asyncio.sleep(60)
         assert journal.trouble is None
         assert await values(journal) == list(range(300))
-        assert (journal.committed_readings, journal.pending_readings, journal.dropped_readings) == (300, 0, 0)
+        assert (journal.committed_readings, journal.pending_readings) == (300, 0)
         reports = [record.content for record in await journal.read(EVENT, 10)]
-        assert [(report.code, report.value) for report in reports if isinstance(report, Event)] == [
-            ("written-again", 0)
-        ]
+        assert [report.code for report in reports if isinstance(report, Event)] == ["written-again"]
         await journal.close()
 
     with caplog.at_level(logging.INFO, "gatepost.journal"):
@@ -56,23 +43,28 @@ def test_a_full_disk_holds_readings_in_memory_says_so_once_and_recovers(
     assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) == 1
 
 
-def test_the_newest_always_get_in_and_what_is_dropped_is_counted(tmp_path: Path) -> None:
+def test_memory_has_an_end_and_is_thinned_like_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(committer, "MEMORY_BYTES", 40_000)
+
     async def main(clock: RigClock) -> None:
         disk = FailingDisk()
-        journal = failing_journal(tmp_path / "journal.sqlite", clock, disk, memory_readings=50)
+        journal = failing_journal(tmp_path / "journal.sqlite", clock, disk)
+        journal.add_readings(reading(clock, 0))
+        await journal.flush()
         disk.full = True
-        for value in range(200):
+        for value in range(1, 4000):
             journal.add_readings(reading(clock, value))
             await asyncio.sleep(1)
-        assert journal.pending_readings == 50
+        assert journal._writer.in_memory
+        assert journal._writer.used_bytes < 45_000
+        assert journal.thinned_records > 1000
         disk.full = False
         await asyncio.sleep(60)
-        kept = await values(journal)
-        # The group that met the full disk first is kept as it was.
-        assert (kept[:1], kept[1:]) == ([0], list(range(151, 200)))
-        assert (journal.committed_readings, journal.dropped_readings) == (50, 150)
-        reports = [record.content for record in await journal.read(EVENT, 10)]
-        assert [report.value for report in reports if isinstance(report, Event)] == [150]
+        assert journal.trouble is None
+        fresh = await values(journal)
+        assert (fresh[0], fresh[-1]) == (0, 3999)
+        assert await count_and_sum(journal) == (4000, sum(range(4000)))
+        assert journal.committed_readings == 4000
         await journal.close()
 
     run_virtual(main)
@@ -100,43 +92,45 @@ def test_a_commit_whose_success_is_unknown_is_never_written_twice(tmp_path: Path
     run_virtual(main)
 
 
-def test_in_trouble_a_nodes_event_stays_with_the_node_and_our_own_stays_in_memory(tmp_path: Path) -> None:
+def test_in_trouble_a_nodes_event_is_in_but_not_safe_and_commands_are_taken(tmp_path: Path) -> None:
     async def main(clock: RigClock) -> None:
         disk = FailingDisk()
         journal = failing_journal(tmp_path / "journal.sqlite", clock, disk)
         journal.add_readings(reading(clock, 1))
         disk.full = True
         theirs = Event("node", "event", "started", clock.unix_ms(), source="node", origin=(1, 1))
-        for _ in range(3):
-            with pytest.raises(JournalUnavailable):
-                await journal.add_event(theirs)
-        for number in range(3):
-            with pytest.raises(JournalUnavailable):
-                await journal.add_event(Event("air", "event", f"own-{number}", clock.unix_ms()))
-        with pytest.raises(JournalUnavailable):
-            await journal.receive_command(Command("c", "lamp", "street_lamp", {"level_pct": 1}))
-        with pytest.raises(JournalUnavailable):
-            await journal.flush()
+        command = Command("c", "lamp", "street_lamp", {"level_pct": 1})
+        assert await journal.add_event(theirs) == EventStored(is_new=True, is_safe=False)
+        assert await journal.add_event(theirs) == EventStored(is_new=False, is_safe=False)
+        own = Event("air", "event", "own", clock.unix_ms())
+        assert await journal.add_event(own) == EventStored(is_new=True, is_safe=False)
+        assert (await journal.receive_command(command)).state == "received"
+        await journal.begin_command("c")
+        assert [record.content for record in await journal.read(EVENT, 10)] == [theirs, own]
         disk.full = False
         await asyncio.sleep(60)
-        # The first offer was in the group that met the full disk; the node's next offer is known by its origin.
-        assert await journal.add_event(theirs) is False
+        assert await journal.add_event(theirs) == EventStored(is_new=False, is_safe=True)
         contents = [record.content for record in await journal.read(EVENT, 10)]
-        codes = sorted(content.code for content in contents if isinstance(content, Event))
-        assert codes == ["own-0", "own-1", "own-2", "started", "written-again"]
+        codes = [content.code for content in contents if isinstance(content, Event)]
+        assert codes == ["started", "own", "written-again"]
+        assert [(each.command, each.state) for each in await journal.unfinished_commands()] == [(command, "acting")]
         await journal.close()
 
     run_virtual(main)
 
 
-def test_a_journal_that_another_program_locks_is_written_later(tmp_path: Path) -> None:
+def test_a_journal_that_another_program_takes_meanwhile_is_written_later(tmp_path: Path) -> None:
     async def main(clock: RigClock) -> None:
+        disk = FailingDisk()
         path = tmp_path / "journal.sqlite"
-        journal = Journal.open(path, clock, commit_readings=1)
+        journal = failing_journal(path, clock, disk)
+        disk.full = True
+        journal.add_readings(reading(clock, 1))
+        await journal.flush()
         other = apsw.Connection(str(path))
         other.execute("BEGIN IMMEDIATE")
-        journal.add_readings(reading(clock, 1))
-        await asyncio.sleep(5)
+        disk.full = False
+        await asyncio.sleep(60)
         assert "another program holds it" in str(journal.trouble)
         other.execute("ROLLBACK")
         other.close()
