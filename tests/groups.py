@@ -41,10 +41,12 @@ def run_group(package: str, keys: Sequence[str], group_key: str | None, words: S
 def find_groups(package: str) -> Iterator[tuple[str, str]]:
     """Yield the name of each group of the package and the first line of its docstring, without importing it.
 
-    A module whose name begins with `_` or with `node_`, a part of the group `node`, is no group of its own.
+    A module whose name begins with `_`, or with another module's and `_` (`node_settings` beside `node`), is a part
+    and no group of its own.
     """
     for folder in importlib.import_module(package).__path__:
-        for module in pkgutil.iter_modules([folder]):
-            if not module.name.startswith(("_", "node_")):
-                source = (Path(folder) / f"{module.name}.py").read_text(encoding="utf-8")
-                yield module.name, source.partition("\n")[0].strip('"')
+        names = [module.name for module in pkgutil.iter_modules([folder]) if not module.name.startswith("_")]
+        for name in names:
+            if not any(name.startswith(f"{other}_") for other in names):
+                source = (Path(folder) / f"{name}.py").read_text(encoding="utf-8")
+                yield name, source.partition("\n")[0].strip('"')

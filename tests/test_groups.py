@@ -22,6 +22,7 @@ def planted(tmp_path, monkeypatch):
         "    for word in arguments:\n"
         "        yield {'case': word, 'metric': 'rate', 'value': 5, 'unit': '1/s'}\n"
     )
+    (package / "frames_long.py").write_text('"""A part of the frames."""\n')
     (package / "broken.py").write_text('"""Yields too little."""\ndef run(arguments):\n    yield {"case": "one"}\n')
     monkeypatch.syspath_prepend(str(tmp_path))
     yield
@@ -43,7 +44,9 @@ def test_fault_groups_share_one_group_name(capsys):
 
 def test_without_a_group_the_groups_are_listed(capsys):
     assert run_group("planted_groups", KEYS, None, []) == 0
-    assert "frames       How fast frames are read." in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "frames       How fast frames are read." in told
+    assert "A part of the frames." not in told
 
 
 @pytest.mark.parametrize("words", [["nosuch"], ["__main__"]])

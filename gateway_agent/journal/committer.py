@@ -216,7 +216,7 @@ class Committer:
         while not self._is_due:
             used = await self.in_thread(self._used_bytes)
             step = next_step(self._writer.contents, used, budget, now_ms)
-            self._tell_of_budget(used > budget.disk_bytes and step is None, used)
+            self._tell_of_budget(used > budget.held_bytes and step is None, used)
             if step is None or not await self._thin(step):
                 return
 

@@ -57,6 +57,20 @@ CREATE TABLE item_copy (
     body BLOB NOT NULL,
     crc32 INTEGER NOT NULL
 );
+
+-- One row per OSCORE context, never deleted: an id is begun once. id: the platform's name and the key's generation.
+-- epoch: that of the file in which the row was written; a row of another epoch was salvaged and is not continued.
+-- generation: how often the context was opened; who opened it before that cannot write it any more.
+-- reserved: sender sequence numbers below it may have been used.
+-- replay_window: exact after a clean close, NULL while the context is in use. crc32 covers all columns.
+CREATE TABLE security (
+    id TEXT PRIMARY KEY,
+    epoch INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    reserved INTEGER NOT NULL,
+    replay_window BLOB,
+    crc32 INTEGER NOT NULL
+) WITHOUT ROWID;
 """
 
 

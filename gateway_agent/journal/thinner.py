@@ -13,17 +13,21 @@ from gateway_agent.records import Event
 REPORT_EVERY_MS = 86_400_000
 """How often thinning to one level is told at most; what happened in between is told together."""
 _MARK = "thinned/"
+_MARGIN_BYTES = 3 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """`disk_bytes` for what the file holds; telemetry older than `fine_ms` is thinned to hours in any case (0: never).
-
-    The write-ahead log, 1 to 2 MiB, comes on top.
-    """
+    """`disk_bytes` for the journal's file and its log; telemetry older than `fine_ms` is thinned to hours in any case
+    (0: never)."""
 
     disk_bytes: int
     fine_ms: int = 0
+
+    @property
+    def held_bytes(self) -> int:
+        """What rows may take: the rest is for the log and for what a step of thinning writes before it deletes."""
+        return max(self.disk_bytes - _MARGIN_BYTES, self.disk_bytes // 2)
 
 
 @dataclass
@@ -46,7 +50,7 @@ class ThinEntry:
 
 def next_step(contents: Contents, used_bytes: int, budget: Budget, now_ms: int) -> ThinEntry | None:
     """What must be thinned now, None when all is within its bounds."""
-    if used_bytes > budget.disk_bytes:
+    if used_bytes > budget.held_bytes:
         record_class = class_to_thin(contents.waiting.bytes)
         return None if record_class is None else ThinEntry(record_class, None, now_ms)
     return None

@@ -10,7 +10,10 @@ from gateway_agent.uplink.senml_cbor import array_head, encode_record
 PAYLOAD_BYTES = 1024
 """Default bound of one message: below what any link of the wired and Cat 1 kind cuts (RFC 7252, 4.6)."""
 
-_RECORDS_ASKED = 64
+_RECORDS_ASKED = 256
+_TAKEN_AT_ONCE = 512
+"""Acknowledged records after which the journal is told: each commit costs the disk some writes, and a record that is
+sent again because one was missing does no harm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,9 @@ class Batcher:
     Telemetry up to the sequence `past_up_to`, and all that is thinned, is the past. `units` gives the SenML unit of
     each point. `one_by_one` makes every message hold a single record, so that the one which the platform refuses can be
     told from the others; sequences in `held` are passed over.
+
+    Telemetry is read ahead. What the platform `took` is told to the journal before it is read again, so that each
+    record is sent once as long as the agent lives.
     """
 
     def __init__(self, journal: Journal, gateway: str, units: Mapping[str, str], payload_bytes: int) -> None:
@@ -44,6 +50,23 @@ class Batcher:
         self._gateway = gateway
         self._units = units
         self._payload_bytes = payload_bytes
+        self._ahead: list[Record] = []
+        self._taken: list[int] = []
+
+    async def took(self, batch: Batch, sequences: Sequence[int]) -> None:
+        """The platform has acknowledged these records of a batch."""
+        self._taken += sequences
+        if batch.record_class >= TELEMETRY:
+            self._ahead = [record for record in self._ahead if record.sequence > batch.sequences[-1]]
+        if batch.record_class < TELEMETRY or len(self._taken) >= _TAKEN_AT_ONCE or not self._ahead:
+            await self.settle()
+
+    async def settle(self) -> None:
+        """Tell the journal what the platform has, and forget what was read ahead."""
+        self._ahead = []
+        if self._taken:
+            taken, self._taken = self._taken, []
+            await self._journal.acknowledge(taken)
 
     async def next_batch(self, telemetry_up_to: int, with_past: bool) -> Batch | None:
         """The next message, None when nothing waits: telemetry of the present only up to a sequence, the past only
@@ -81,9 +104,24 @@ class Batcher:
         if not self._journal.waiting(record_class):
             return None
         limit = 1 if record_class == ALARM or self.one_by_one else _RECORDS_ASKED
-        records = await self._journal.read(record_class, limit + len(self.held), after, up_to)
+        last = self._journal.last_sequence if up_to is None else up_to
+        if record_class < TELEMETRY:
+            records = await self._journal.read(record_class, limit + len(self.held), after, last)
+        else:
+            records = await self._read_ahead(record_class, after, last)
         usable = [record for record in records if record.sequence not in self.held][:limit]
-        return build_batch(usable, self._gateway, self._units, self._payload_bytes, is_late) if usable else None
+        if not usable:
+            return None
+        return build_batch(usable, self._gateway, self._units, self._payload_bytes, is_late)
+
+    async def _read_ahead(self, record_class: int, after: int, up_to: int) -> list[Record]:
+        """What was read ahead, where it is what is asked for; else it is read anew."""
+        ahead = self._ahead
+        if not ahead or ahead[0].record_class != record_class or not after < ahead[0].sequence <= up_to:
+            await self.settle()
+            self._ahead = await self._journal.read(record_class, _RECORDS_ASKED + len(self.held), after, up_to)
+            return self._ahead
+        return [record for record in ahead if record.sequence <= up_to]
 
 
 def build_batch(

@@ -290,7 +290,7 @@ class Uplink:
             self.counters.acknowledged_readings += batch.readings
             if batch.is_late:
                 self._past_readings -= batch.readings
-        await self._journal.acknowledge(taken)
+        await self._batcher.took(batch, taken)
         if was_away:
             await self._look_back()
         await self._set_held_aside()
