@@ -9,6 +9,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -210,7 +211,7 @@ def _out_of_turn(rows: _Rows) -> int:
     amiss = 0
     for point in ALARMED:
         states = [state for _, (name, _, code, state, _) in rows.alarms if (name, code) == (point, "above")]
-        amiss += sum(state != (place + 1) % 2 for place, state in enumerate(states))
+        amiss += sum(state == before for before, state in pairwise([0, *states]))
     return amiss
 
 

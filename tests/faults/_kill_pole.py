@@ -28,7 +28,6 @@ _FLIP_POLLS = 5
 _EVERY_S = 0.2
 _BATCH_S = 0.2
 _BAUD = 115200
-_RADIO = RadioFaults(delay_s=0.02, jitter_s=0.03)
 
 _PROFILE = """# Source: made for the kills of tests/faults; there is no such product.
 [device]
@@ -101,7 +100,9 @@ class ForgetfulStore(PlatformStore):
 class KillPole:
     """Everything around the agent, in `folder`; inside an `async with`."""
 
-    def __init__(self, folder: Path, seed: int, commit_s: float, *, is_forgetful: bool = False) -> None:
+    def __init__(
+        self, folder: Path, seed: int, commit_s: float, radio: RadioFaults, *, is_forgetful: bool = False
+    ) -> None:
         self.pole_toml = folder / "pole.toml"
         self.journal_path = folder / "journal.sqlite"
         self.platform_path = folder / "platform.sqlite"
@@ -110,6 +111,7 @@ class KillPole:
         self._folder = folder
         self._seed = seed
         self._commit_s = commit_s
+        self._radio = radio
         self._store_class = ForgetfulStore if is_forgetful else PlatformStore
         self._relay: Relay
         self._open = AsyncExitStack()
@@ -120,7 +122,7 @@ class KillPole:
         self.platform = Platform(self._store_class(self.platform_path), clock)
         await self.platform.come_back()
         self._open.push_async_callback(self.platform.stop)
-        self._relay = await Relay.start(("127.0.0.1", self.platform.port), seed=self._seed, faults=_RADIO)
+        self._relay = await Relay.start(("127.0.0.1", self.platform.port), seed=self._seed, faults=self._radio)
         self._open.push_async_callback(self._relay.close)
         bus = Bus("pole", _BAUD)
         drop = PtyDrop(bus, self._folder / "serial")
@@ -137,10 +139,9 @@ class KillPole:
         """By full point name, every value that it ever gave and when (unix ms)."""
         return {point: values for device in self.devices for point, values in device.given.items()}
 
-    def reach_platform(self, is_reached: bool, loss: float = 0.0) -> None:
-        """Let the radio carry or not; `loss` is the share of datagrams, both ways, that it loses all the same."""
+    def reach_platform(self, is_reached: bool) -> None:
+        """Let the radio carry, or nothing come through."""
         self._relay.down = not is_reached
-        self._relay.faults = RadioFaults(loss=loss, delay_s=_RADIO.delay_s, jitter_s=_RADIO.jitter_s)
 
     def settle(self) -> None:
         """Let the devices fall silent and the radio be at its best: what is stored can be sent in peace."""

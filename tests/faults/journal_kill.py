@@ -12,8 +12,9 @@ import asyncio
 import contextlib
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -22,6 +23,7 @@ from gateway_agent.journal.items import TABLES
 from gateway_agent.journal.schema import open_file
 from gateway_agent.records import Command
 from hardware.rig.agent_process import AgentError, AgentProcess
+from hardware.rig.relay import RadioFaults
 from tests.faults._cores import on_all_cores
 from tests.faults._kill_count import Figures, Ledger, add, count
 from tests.faults._kill_pole import KillPole
@@ -30,12 +32,14 @@ from tests.faults._progress import OnProgress, silent
 PRESENT, COMES_AND_GOES, ABSENT = "present", "comes-and-goes", "absent-from-start"
 PLATFORMS = (PRESENT, COMES_AND_GOES, ABSENT)
 KILLS, CONTROL_KILLS = 300, 20
-_POLES = 2
+_CORES = 2
 _LIFE_S = (0.5, 2.5)
 _START_SHARE, _REPAIR_SHARE, _AGAIN_SHARE = 0.12, 0.06, 0.5
 _COMMAND_SHARE = 0.25
 _LONGEST_START_S, _LONGEST_DRAIN_S = 60.0, 180.0
-_LOSS = 0.2
+_QUICK = RadioFaults(delay_s=0.02, jitter_s=0.03)
+_LOSSY = RadioFaults(loss=0.2, delay_s=0.1, jitter_s=0.1)
+_SLOW = RadioFaults(delay_s=0.2)
 
 Row = dict[str, Any]
 
@@ -51,18 +55,23 @@ class Plan:
     kills: int
     seed: int
     commit_s: float = 0.4
+    radio: RadioFaults = _QUICK
     promise: tuple[str, ...] = ("committed",)
     is_forgetful: bool = False
 
 
 @dataclass
 class Outcome:
-    """What became of a plan; `in_start` and `in_repair` are the kills that fell there."""
+    """What became of a plan; `in_start` and `in_repair` are the kills that fell there.
+
+    `repeated` are records that came to the platform although it had them.
+    """
 
     tried: int = 0
     survived: int = 0
     in_start: int = 0
     in_repair: int = 0
+    repeated: int = 0
     crashed: int = 0
     last_words: str = ""
     figures: Figures = field(default_factory=Figures)
@@ -83,26 +92,29 @@ class Victim(AgentProcess):
 
 
 def kill(on_progress: OnProgress = silent, kills: int = KILLS) -> Row:
-    """As the module says; `kills` in all, on two poles at a time."""
-    share = kills // (_POLES * len(PLATFORMS))
-    plans = [
-        Plan(platform, share, seed)
-        for seed, platform in enumerate(platform for platform in PLATFORMS for _ in range(_POLES))
+    """As the module says; `kills` in all; two processes with three poles each."""
+    share = kills // (_CORES * len(PLATFORMS))
+    jobs = [
+        [
+            Plan(platform, share, len(PLATFORMS) * core + place, radio=_LOSSY if platform == COMES_AND_GOES else _QUICK)
+            for place, platform in enumerate(PLATFORMS)
+        ]
+        for core in range(_CORES)
     ]
-    return _row("journal/kill", plans, on_progress)
+    return _row("journal/kill", jobs, on_progress)
 
 
 def kill_control(on_progress: OnProgress = silent, kills: int = CONTROL_KILLS) -> Row:
     """An agent that calls accepted what it still holds in memory: that is gone with it, so it must lose."""
     plan = Plan(PRESENT, kills, seed=7, commit_s=5.0, promise=("committed", "pending"))
-    return _row("journal/kill-control", [plan], on_progress)
+    return _row("journal/kill-control", [[plan]], on_progress)
 
 
 def forgetful_control(on_progress: OnProgress = silent, kills: int = CONTROL_KILLS) -> Row:
-    """A platform that does not remember what it has: what it stored while its answer was on the way to an agent that
-    was killed, or was lost, comes again; so it must double."""
-    plan = Plan(COMES_AND_GOES, kills, seed=8, is_forgetful=True)
-    return _row("journal/kill-forgetful-control", [plan], on_progress)
+    """A platform that does not remember what it has, behind a slow radio: what it stored while its answer was on the
+    way to an agent that was killed comes again, so it must double."""
+    plan = Plan(PRESENT, kills, seed=8, radio=_SLOW, is_forgetful=True)
+    return _row("journal/kill-forgetful-control", [[plan]], on_progress)
 
 
 CASES = {
@@ -112,14 +124,22 @@ CASES = {
 }
 
 
-def run_plan(plan: Plan) -> Outcome:
-    """Kill one pole's agent as planned, in a folder of its own, and count. Needs no running event loop."""
+def run_plans(plans: Sequence[Plan]) -> list[Outcome]:
+    """Kill the agents of these poles as planned, all at the same time, and count. Needs no running event loop."""
+
+    async def run_all() -> list[Outcome]:
+        return await asyncio.gather(*map(_run, plans))
+
+    return asyncio.run(run_all())
+
+
+async def _run(plan: Plan) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="gatepost-kill-") as folder:
-        return asyncio.run(_run(plan, Path(folder)))
+        return await _run_in(Path(folder), plan)
 
 
-async def _run(plan: Plan, folder: Path) -> Outcome:
-    async with KillPole(folder, plan.seed, plan.commit_s, is_forgetful=plan.is_forgetful) as pole:
+async def _run_in(folder: Path, plan: Plan) -> Outcome:
+    async with KillPole(folder, plan.seed, plan.commit_s, plan.radio, is_forgetful=plan.is_forgetful) as pole:
         slaughter = _Slaughter(plan, folder, pole)
         with _going(pole, plan):
             for _ in range(plan.kills):
@@ -127,6 +147,7 @@ async def _run(plan: Plan, folder: Path) -> Outcome:
         await slaughter.drain()
         given = pole.given()
     outcome = slaughter.outcome
+    outcome.repeated = pole.platform.counters.repeated_records
     outcome.figures = count(
         slaughter.ledger, pole.platform_path, given, slaughter.damages, commands_sent=slaughter.commands
     )
@@ -177,7 +198,7 @@ class _Slaughter:
         self.outcome.in_repair += bool(must_repair) and not self._is_whole
 
     async def drain(self) -> None:
-        """Let a last agent bring everything to the platform."""
+        """Let a last agent bring everything to the platform, and look at what its journal told and holds at the end."""
         self._pole.settle()
         try:
             await self._victim.start()
@@ -188,8 +209,10 @@ class _Slaughter:
                         self._victim.check()
                         await asyncio.sleep(0.1)
             await self._victim.stop(within_s=20)
+            self._hear(self._victim.finished[-1]["journal"])
         except AgentError as error:
             await self._mourn(error)
+        self.ledger.look(self._pole.journal_path)
 
     async def _live(self, life_s: float) -> None:
         await self._first_status()
@@ -266,13 +289,14 @@ def _going(pole: KillPole, plan: Plan) -> Iterator[None]:
 async def _come_and_go(pole: KillPole, random: Random) -> None:
     is_reached = True
     while True:
-        pole.reach_platform(is_reached, _LOSS)
+        pole.reach_platform(is_reached)
         await asyncio.sleep(random.uniform(0.3, 4.0))
         is_reached = not is_reached
 
 
-def _row(case: str, plans: list[Plan], on_progress: OnProgress) -> Row:
-    outcomes = on_all_cores(run_plan, [(plan,) for plan in plans], on_progress)
+def _row(case: str, jobs: list[list[Plan]], on_progress: OnProgress) -> Row:
+    found = on_all_cores(run_plans, [(job,) for job in jobs], on_progress)
+    plans, outcomes = list(chain(*jobs)), list(chain(*found))
     figures = add(outcome.figures for outcome in outcomes)
     by_platform = {
         platform: _by_platform(
@@ -293,6 +317,7 @@ def _row(case: str, plans: list[Plan], on_progress: OnProgress) -> Row:
         "commands": figures.commands,
         "in_start": sum(outcome.in_start for outcome in outcomes),
         "in_repair": sum(outcome.in_repair for outcome in outcomes),
+        "repeated_records": sum(outcome.repeated for outcome in outcomes),
         "by_platform": by_platform,
     }
     words = next((outcome.last_words for outcome in outcomes if outcome.last_words), "")

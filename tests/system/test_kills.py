@@ -8,7 +8,7 @@ from gateway_agent.records import Event, Reading
 from hardware.rig.platform_messages import Item, SentAlarm, SentEvent, SentReading, SentRecord
 from hardware.rig.platform_store import PlatformStore
 from tests.faults._kill_count import Figures, Ledger, count
-from tests.faults.journal_kill import COMES_AND_GOES, Plan, run_plan
+from tests.faults.journal_kill import PRESENT, Plan, run_plans
 
 TIME_MS = 1_790_000_000_000
 GIVEN = {"d0/first": {4: TIME_MS, 8: TIME_MS + 200}, "d0/level": {7: TIME_MS, 2_000_000_011: TIME_MS + 200}}
@@ -18,7 +18,7 @@ RAISED = SentAlarm("d0/level", TIME_MS + 209, True, "above", "", 2_000_000_011)
 
 
 def test_an_agent_that_is_killed_again_and_again_loses_and_doubles_nothing() -> None:
-    outcome = run_plan(Plan(COMES_AND_GOES, kills=5, seed=11))
+    (outcome,) = run_plans([Plan(PRESENT, kills=5, seed=11)])
     figures = outcome.figures
     print(outcome)
     assert (outcome.tried, outcome.survived, outcome.crashed) == (5, 5, 0), outcome.last_words
