@@ -144,7 +144,7 @@ class _Rows:
         self.readings = rows("point, time_ms, value, exponent, kind", "readings")
         self.alarms = rows("point, time_ms, code, state, number", "alarms")
         self.events = rows("name, time_ms, code, number", "events")
-        self.commands: dict[str, str] = dict(database.execute("SELECT id, state FROM commands").fetchall())
+        self.commands = {str(name): str(state) for name, state in database.execute("SELECT id, state FROM commands")}
 
     def duplicated(self) -> int:
         """What is there more often than once: by its time, by the answer it came from, or by its record."""
@@ -152,7 +152,8 @@ class _Rows:
         by_answer = Counter((point, value) for _, (point, _, value, _, _) in self.readings)
         by_sample = Counter((point, time_ms, state) for _, (point, time_ms, _, state, _) in self.alarms)
         alarms, events = Counter(key for key, _ in self.alarms), Counter(key for key, _ in self.events)
-        return max(map(_surplus, (by_time, by_answer))) + max(map(_surplus, (by_sample, alarms))) + _surplus(events)
+        readings = max(_surplus(by_time), _surplus(by_answer))
+        return readings + max(_surplus(by_sample), _surplus(alarms)) + _surplus(events)
 
 
 class _Expected:

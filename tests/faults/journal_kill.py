@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import signal
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -179,7 +179,7 @@ class _Slaughter:
         wants_repair = choice < _REPAIR_SHARE
         if wants_repair and self._is_whole:
             self._damage()
-        must_repair = self.damages and (wants_repair or not self._is_whole)
+        must_repair = self.damages > 0 and (wants_repair or not self._is_whole)
         try:
             await self._victim.start()
             if must_repair and (wants_repair or choice < _AGAIN_SHARE):
@@ -223,24 +223,26 @@ class _Slaughter:
         await asyncio.sleep(self._random.uniform(0, 0.1))
 
     async def _first_status(self) -> None:
-        """Raises AgentError when the agent does not come."""
-        loop = asyncio.get_running_loop()
-        began_s = loop.time()
-        while not self._victim.latest:
-            self._victim.check()
-            if loop.time() - began_s > _LONGEST_START_S:
-                raise AgentError(f"no status within {_LONGEST_START_S:.0f} s:\n{self._victim.last_words()}")
-            await asyncio.sleep(0.01)
-        self._start_s = loop.time() - began_s
+        began_s = asyncio.get_running_loop().time()
+        await self._until(lambda: bool(self._victim.latest), look_s=0.01)
+        self._start_s = asyncio.get_running_loop().time() - began_s
         self.outcome.survived += self._unanswered
         self._unanswered = 0
+
+    async def _until(self, is_so: Callable[[], bool], look_s: float) -> None:
+        """Raises AgentError when the agent ends before that, or takes too long."""
+        try:
+            async with asyncio.timeout(_LONGEST_START_S):
+                while not is_so():
+                    self._victim.check()
+                    await asyncio.sleep(look_s)
+        except TimeoutError as error:
+            raise AgentError(f"nothing within {_LONGEST_START_S:.0f} s:\n{self._victim.last_words()}") from error
 
     async def _wait_for_repair(self) -> None:
         """Until the repair has begun to write, and a moment more; or until there is no repair."""
         fresh = self._pole.journal_path.with_name(self._pole.journal_path.name + ".new")
-        while not fresh.exists() and not self._victim.latest:
-            self._victim.check()
-            await asyncio.sleep(0.001)
+        await self._until(lambda: fresh.exists() or bool(self._victim.latest), look_s=0.001)
         await asyncio.sleep(0.04 * self._random.random() ** 2)
 
     def _hear(self, journal: dict[str, Any]) -> None:
