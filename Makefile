@@ -20,8 +20,8 @@ setup: ## Prepare this computer: .venv, libraries, MicroPython machine; a second
 run: setup ## Run a whole pole in a box until Ctrl-C, or as ARGS="--seconds 60 --json" says
 	@$(bin)/gatepost demo $(ARGS)
 
-test: setup ## Run the tests; ARGS goes to pytest, for example ARGS="tests/protocols -x"
-	@$(bin)/python -m pytest $(ARGS)
+test: setup ## Run the tests on all cores; ARGS goes to pytest, for example ARGS="tests/protocols -x"
+	@$(bin)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 lint: setup gen-check ## Check style, types and generated files; changes nothing
 	@$(bin)/ruff check --quiet --output-format concise

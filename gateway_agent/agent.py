@@ -1,4 +1,4 @@
-"""The whole agent of one pole: collector, pipeline, journal, uplink, control, put together and run as one.
+"""The whole agent of one pole: clock, collector, pipeline, journal, uplink, control, put together and run as one.
 
 Each part is a task of one group. A part that fails takes the agent down with a clear message, after the journal has
 been closed: systemd starts it again, and what was on the disk goes on from there. What is ordinary in the field (a
@@ -17,6 +17,7 @@ from gateway_agent.condense import Condenser
 from gateway_agent.config import PoleConfig
 from gateway_agent.control import Control
 from gateway_agent.errors import GatepostError
+from gateway_agent.gateway_clock import GatewayClock
 from gateway_agent.journal import Budget, Journal
 from gateway_agent.pipeline import Pipeline
 from gateway_agent.records import LampOutcome
@@ -36,28 +37,32 @@ class AgentFailedError(GatepostError):
 class Agent:
     """One agent. Its parts are open for whoever looks: the status, the rig, tests.
 
-    Opens the journal. Raises JournalError, ProvisionError or UplinkError with what to do.
+    Its own `clock` is built on the machine's, which it is given. Opens the journal. Raises JournalError,
+    ProvisionError or UplinkError with what to do.
     """
 
     def __init__(self, pole: PoleConfig, clock: Clock, make_line: MakeLine = serial_line) -> None:
         self.pole = pole
-        self.clock = clock
+        self.clock = GatewayClock(clock, pole.clock.trust)
         self.started_monotonic_ms = clock.monotonic_ms()
         self.journal = Journal.open(
             Path(pole.journal.path),
-            clock,
+            self.clock,
             commit_s=pole.journal.commit_s,
             commit_readings=pole.journal.commit_readings,
             keep_acknowledged=pole.journal.keep_acknowledged,
             budget=Budget(pole.journal.budget_mib << 20, round(pole.journal.fine_days * 86_400_000)),
         )
+        self.clock.keep_eras(self.journal)
         rules = limits(pole)
         standing = self.journal.standing_alarms()
         condenser = Condenser(report_rules(pole), self.journal.last_sample_ms())
-        self.pipeline = Pipeline(self.journal, condenser, Watch(rules, standing), clock)
+        self.pipeline = Pipeline(self.journal, condenser, Watch(rules, standing), self.clock)
+        self.clock.before_step.append(self.pipeline.flush_windows)
+        self.clock.after_step.append(self.pipeline.moved)
         self._clear_without_rule(standing, {(rule.point, rule.code) for rule in rules})
-        self.collector = Collector(pole, clock, self.pipeline, make_line)
-        self.control = Control(self.journal, self, clock)
+        self.collector = Collector(pole, self.clock, self.pipeline, make_line)
+        self.control = Control(self.journal, self, self.clock)
         self.uplink = Uplink(
             UplinkSettings(
                 gateway=pole.pole.gateway,
@@ -68,9 +73,10 @@ class Agent:
                 backfill_bytes_per_hour=pole.uplink.backfill_kib_per_hour << 10,
             ),
             self.journal,
-            clock,
+            self.clock,
             units=units(pole),
             on_commands=self.control.offer,
+            on_time=self.clock.heard_platform,
         )
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -78,9 +84,11 @@ class Agent:
 
         Raises AgentFailedError when a part has failed; the rest has then been finished all the same.
         """
+        await self.clock.look()
         parts = {
             asyncio.create_task(part.run(), name=name)
             for name, part in (
+                ("clock", self.clock),
                 ("collector", self.collector),
                 ("pipeline", self.pipeline),
                 ("uplink", self.uplink),

@@ -3,9 +3,10 @@
 A point is reported in one of two ways. On change: a sample travels when it differs from the last one that travelled by
 at least `change`, and the first sample of every stretch of `every_ms` of unix time travels in any case. Or by windows,
 aligned to unix time: when a window is whole, its figures travel in the samples' place; otherwise its samples travel as
-samples, so that no figure claims more than was measured. Whole means that each poll slot of the window gave exactly one
-good sample, all at the same place in their slots give or take an eighth of the period: a node that has just started
-and is not in step with unix time yet has other gaps. A point with neither reports every sample.
+samples, so that no figure claims more than was measured. Whole means that each poll slot of the window gave exactly
+one good sample, all at the same place in their slots give or take an eighth of the period: a node that has just
+started and is not in step with unix time yet has other gaps. A sample that carries its slot was taken somewhere within
+a second of it, so it may have been beside one that came a little later. A point with neither reports every sample.
 
 Equal input gives equal output: there is no clock in here, `tick` is told the time.
 """
@@ -13,18 +14,22 @@ Equal input gives equal output: there is no clock in here, `tick` is told the ti
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from gateway_agent.collect.slots import ON_TIME_MS
 from gateway_agent.records import Reading
 
 WINDOW_GRACE_MS = 3_000
 """How long after its end a window is kept open: a sample may be older than the exchange that brought it."""
 _EVENNESS = 8
+_STAMPS_DIFFER_MS = 1_100
+"""Two stamps of one sample differ by less: one may carry its slot (a second), and a node's ages have a grain."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportRule:
     """How one point is reported; times in milliseconds, `change` in counts of the point's exponent.
 
-    `period_ms` is how often the point is measured. `figures` are of mean, min, max and last.
+    `period_ms` is how often the point is measured, `phase_ms` how long after a multiple of it. `figures` are of mean,
+    min, max and last.
     """
 
     period_ms: int
@@ -32,12 +37,18 @@ class ReportRule:
     every_ms: int | None = None
     window_ms: int | None = None
     figures: tuple[str, ...] = ("mean", "min", "max")
+    phase_ms: int = 0
 
 
 def rounded_mean(values: Sequence[int]) -> int:
     """Ten times the mean of the values, rounded half to even: the mean with one more decimal digit."""
-    quotient, remainder = divmod(10 * sum(values), len(values))
-    if 2 * remainder > len(values) or (2 * remainder == len(values) and quotient % 2):
+    return rounded_tenths(sum(values), len(values))
+
+
+def rounded_tenths(total: int, count: int) -> int:
+    """Ten times total / count, rounded half to even."""
+    quotient, remainder = divmod(10 * total, count)
+    if 2 * remainder > count or (2 * remainder == count and quotient % 2):
         return quotient + 1
     return quotient
 
@@ -46,10 +57,12 @@ class Condenser:
     """Condenses the samples of a whole pole. `rules` by full point name; a point without a rule reports every sample.
 
     `last_sample_ms` says, per point, when the newest sample was taken that an earlier run has already kept: a node that
-    is read again after a restart of the agent still shows it.
+    is read again after a restart of the agent still shows it. While `has_windows` is false all samples of windows
+    travel as samples.
     """
 
     def __init__(self, rules: Mapping[str, ReportRule], last_sample_ms: Mapping[str, int] | None = None) -> None:
+        self.has_windows = True
         self._rules = rules
         self._kept_ms = dict(last_sample_ms or {})
         self._reported: dict[str, Reading] = {}
@@ -78,22 +91,20 @@ class Condenser:
         return [reading for point in ended for reading in self._close(point)]
 
     def flush(self) -> list[Reading]:
-        """Give up all open windows: their samples travel as samples. For the end of the agent."""
+        """Give up all open windows: their samples travel as samples. For the end of the agent or of an era."""
         kept = [sample for window in self._windows.values() for sample in window.samples]
         self._windows.clear()
+        self._closed_ms.clear()
         return kept
 
     def _is_known(self, sample: Reading) -> bool:
-        """Whether an earlier run has kept this sample; its stamp may differ by the grain of a node's age.
-
-        Only the first sample of a point can be such a one, and later the clock may have been set back.
-        """
+        """Whether an earlier run has kept this sample. Only the first sample of a point can be such a one."""
         kept_ms = self._kept_ms.pop(sample.point, None)
         if kept_ms is None:
             return False
         rule = self._rules.get(sample.point)
-        grain_ms = 100 if rule is None else min(100, rule.period_ms // 2)
-        return sample.time_ms < kept_ms + grain_ms
+        differ_ms = _STAMPS_DIFFER_MS if rule is None else min(_STAMPS_DIFFER_MS, rule.period_ms // 2)
+        return abs(sample.time_ms - kept_ms) < differ_ms
 
     def _is_worth_reporting(self, sample: Reading, rule: ReportRule) -> bool:
         last = self._reported.get(sample.point)
@@ -104,6 +115,8 @@ class Condenser:
         return rule.every_ms is not None and sample.time_ms // rule.every_ms != last.time_ms // rule.every_ms
 
     def _into_window(self, sample: Reading, rule: ReportRule, window_ms: int) -> list[Reading]:
+        if not self.has_windows:
+            return [sample]
         start_ms = sample.time_ms - sample.time_ms % window_ms
         closed_ms = self._closed_ms.get(sample.point)
         if closed_ms is not None and start_ms <= closed_ms:
@@ -145,8 +158,12 @@ class _Window:
             return False
         if len({sample.time_ms // period_ms for sample in self.samples}) != expected:
             return False
-        places = [sample.time_ms % period_ms for sample in self.samples]
-        return max(places) - min(places) <= period_ms // _EVENNESS
+        places = [(sample.time_ms - self._rule.phase_ms) % period_ms for sample in self.samples]
+        own = [place for place in places if place]
+        if not own:
+            return True
+        carried_until_ms = period_ms if len(own) == len(places) else min(ON_TIME_MS, period_ms // 2)
+        return max(own) - min(*own, carried_until_ms) <= period_ms // _EVENNESS
 
     def figures(self) -> list[Reading]:
         """The figures of the window, in the order of the rule."""

@@ -5,7 +5,8 @@ it acts, and its result is committed before the platform can hear of it. The pla
 the result; a repeated id is never carried out a second time, its result is repeated. After a restart, what was only
 received is carried out unless it has expired. What was acting may or may not have reached the node, so it is never
 done again: a lamp is asked what level it has, which confirms the command or reports it as failed; anything else is
-reported as failed with an unknown outcome, and whoever wants it sends it anew.
+reported as failed with an unknown outcome, and whoever wants it sends it anew. What expires waits until the gateway's
+clock can be trusted.
 """
 
 import asyncio
@@ -36,6 +37,7 @@ MANHOLE_LIMITS = {"acknowledge": 0xFFFF, "learn": 1}
 protocols/manhole_codes.py, and 1 to learn the angle of the closed cover."""
 _KNOWN = {LAMP: LAMP_LIMITS, RESUME: RESUME_LIMITS, MANHOLE: MANHOLE_LIMITS}
 
+_LOOK_AT_CLOCK_S = 0.5
 _RECENT = 8
 
 
@@ -130,6 +132,8 @@ class Control:
         command = stored.command
         async with self._turns.setdefault(command.target, asyncio.Lock()):
             self._show(command, stored.state, "")
+            while command.expires_ms and not self._clock.is_trusted:
+                await asyncio.sleep(_LOOK_AT_CLOCK_S)
             result = self._result_without_acting(stored)
             if result is None:
                 result = await (self._look_back(command) if stored.state == ACTING else self._act(command))

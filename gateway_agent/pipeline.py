@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from gateway_agent.clock import Clock
@@ -55,6 +56,19 @@ class Pipeline:
         """Clear an alarm of that name and code, if it stands."""
         if (name, code) in self._standing:
             self.noticed(Event(name, "alarm", code, self._clock.unix_ms(), state=False))
+
+    def flush_windows(self) -> None:
+        """Hand what is in open windows to the journal, and open none until `moved`: the clock is about to be set."""
+        self._keep(self._condenser.flush())
+        self._condenser.has_windows = False
+
+    def moved(self, by_ms: int) -> None:
+        """The clock was set, and moved by so many milliseconds: so do the times of what waits here."""
+        self._condenser.has_windows = True
+        self._watch.move(by_ms)
+        waiting = [self._own_events.get_nowait() for _ in range(self._own_events.qsize())]
+        for event in waiting:
+            self._own_events.put_nowait(replace(event, time_ms=event.time_ms + by_ms))
 
     async def run(self) -> None:
         """Store the gateway's own events and close windows in time, until cancelled."""

@@ -1,7 +1,7 @@
 """What travels between the stages of the agent: small immutable records.
 
-Times are unix milliseconds, values are scaled integers (`value * 10 ** exponent` in the point's unit). A point's full
-name is `<device>/<point>`, for example `air/pm2_5`.
+Times are unix milliseconds by the gateway's clock (see `Era`), values are scaled integers (`value * 10 ** exponent` in
+the point's unit). A point's full name is `<device>/<point>`, for example `air/pm2_5`.
 """
 
 from collections.abc import Mapping
@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 class Reading:
     """One value of one point, or one figure of a window.
 
-    `kind` is `sample`, `mean`, `min` or `max`. A sample's `time_ms` is when the device answered; a window figure's is
-    the beginning of its window. Bad quality never makes a `Reading`.
+    `kind` is `sample`, `mean`, `min` or `max`. A sample's `time_ms` is when the device answered, or its poll's slot
+    when that is no more than a second earlier; a window figure's is the beginning of its window. Bad quality never
+    makes a `Reading`.
     """
 
     point: str
@@ -111,14 +112,14 @@ class CommandResult:
 @dataclass(frozen=True, slots=True)
 class PointState:
     """The latest value of a point for the view; `value` is None until it was read once, `quality` is a number of
-    `protocols.quality`, `time_ms` is when the value was read (0 for never)."""
+    `protocols.quality`, `monotonic_ms` is when the value was read by the monotonic clock (0 for never)."""
 
     point: str
     value: int | None
     exponent: int
     unit: str
     quality: int
-    time_ms: int
+    monotonic_ms: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
 from gateway_agent.condense import ReportRule
-from gateway_agent.config import AlarmRule, PoleConfig, ReportConfig, devices_of
+from gateway_agent.config import AlarmRule, BusDeviceConfig, DeviceConfig, PoleConfig, ReportConfig, devices_of
 from gateway_agent.config.devices import seconds_in_ms
 from gateway_agent.watch import Limit
 
@@ -12,7 +12,7 @@ from gateway_agent.watch import Limit
 def report_rules(pole: PoleConfig) -> dict[str, ReportRule]:
     """The report rule of every point, by full name."""
     return {
-        device.point_name(point): _rule(device.report(point), device.config.every_ms, point.exponent)
+        device.point_name(point): _rule(device.report(point), device.config, point.exponent)
         for device in devices_of(pole)
         for point in device.profile.points
     }
@@ -31,14 +31,15 @@ def units(pole: PoleConfig) -> dict[str, str]:
     return {device.point_name(point): point.unit for device in devices_of(pole) for point in device.profile.points}
 
 
-def _rule(report: ReportConfig, period_ms: int, exponent: int) -> ReportRule:
+def _rule(report: ReportConfig, device: DeviceConfig, exponent: int) -> ReportRule:
     change = None if report.change is None else max(1, _counts(report.change, exponent, ROUND_HALF_EVEN))
     return ReportRule(
-        period_ms,
+        device.every_ms,
         change=change,
         every_ms=seconds_in_ms(report.every_s),
         window_ms=seconds_in_ms(report.window_s),
         figures=report.figures,
+        phase_ms=device.phase_ms if isinstance(device, BusDeviceConfig) else 0,
     )
 
 

@@ -89,11 +89,12 @@ class StatusServer:
 
 def status_of(agent: "Agent") -> dict[str, Any]:
     """Everything about an agent, ready for JSON."""
-    now_ms = agent.clock.unix_ms()
+    now_ms = agent.clock.monotonic_ms()
     return {
-        "unix_ms": now_ms,
+        "unix_ms": agent.clock.unix_ms(),
+        "clock": _clock(agent),
         "gateway": agent.pole.pole.gateway,
-        "running_s": round((agent.clock.monotonic_ms() - agent.started_monotonic_ms) / 1000, 1),
+        "running_s": round((now_ms - agent.started_monotonic_ms) / 1000, 1),
         "points": [_point(state, now_ms) for state in agent.collector.latest.states()],
         "buses": [_bus(bus) for bus in agent.collector.buses()],
         "nodes": [_node(reader) for reader in agent.collector.nodes],
@@ -104,6 +105,11 @@ def status_of(agent: "Agent") -> dict[str, Any]:
     }
 
 
+def _clock(agent: "Agent") -> dict[str, Any]:
+    clock = agent.clock
+    return {"trusted": clock.is_trusted, "source": clock.source, "offset_ms": clock.system_off_ms}
+
+
 def _point(state: PointState, now_ms: int) -> dict[str, Any]:
     return {
         "point": state.point,
@@ -111,7 +117,7 @@ def _point(state: PointState, now_ms: int) -> dict[str, Any]:
         "exponent": state.exponent,
         "unit": state.unit,
         "quality": quality.NAMES[state.quality],
-        "age_ms": None if state.value is None else max(0, now_ms - state.time_ms),
+        "age_ms": None if state.value is None else max(0, now_ms - state.monotonic_ms),
     }
 
 

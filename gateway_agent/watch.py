@@ -53,6 +53,12 @@ class Watch:
             for event in watched.look_at(sample)
         ]
 
+    def move(self, by_ms: int) -> None:
+        """Times have moved by so many milliseconds; what has held for a while goes on holding."""
+        for group in self._by_point.values():
+            for watched in group:
+                watched.move(by_ms)
+
     def standing(self) -> Mapping[tuple[str, str], bool]:
         """Every rule's (point, code) and whether its alarm stands."""
         return {
@@ -67,6 +73,10 @@ class _Watched:
         self.limit = limit
         self.is_raised = is_raised
         self._since_ms: int | None = None
+
+    def move(self, by_ms: int) -> None:
+        if self._since_ms is not None:
+            self._since_ms += by_ms
 
     def look_at(self, sample: Reading) -> list[Event]:
         limit = self.limit

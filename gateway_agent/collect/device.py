@@ -5,14 +5,14 @@ import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from gateway_agent.clock import Clock
+from gateway_agent.clock import Clock, unix_at
 from gateway_agent.collect.attendance import Attendance, Change
 from gateway_agent.collect.complaints import Complaints
 from gateway_agent.collect.latest import LatestValues
 from gateway_agent.collect.owner import BusOwner, Urgency
 from gateway_agent.collect.request import Answer, Fault, NoAnswerError, Read
 from gateway_agent.collect.sink import Sink
-from gateway_agent.collect.slots import Slots
+from gateway_agent.collect.slots import Slots, stamp
 from gateway_agent.collect.unit import Pace, Timing, UnitLink
 from gateway_agent.config import BusDeviceConfig, Device, line_of
 from gateway_agent.profiles import Request
@@ -68,7 +68,7 @@ class DevicePoller:
 
     async def _poll(self, slot_ms: int) -> None:
         """Ask for everything; a unit that has given nothing that counts is not asked for the rest, whatever it gave."""
-        samples: list[Reading] = []
+        answers: list[tuple[Request, Answer]] = []
         errors: list[NoAnswerError] = []
         answered = False
         for offset, requests in self._requests.items():
@@ -85,7 +85,9 @@ class DevicePoller:
                         break
                 else:
                     unit_is_there = answered = True
-                    samples.extend(self._decoded(request, answer))
+                    answers.append((request, answer))
+        # Stamped and handed on without a pause between: the clock may have been set while others were asked.
+        samples = [sample for request, answer in answers for sample in self._decoded(request, answer, slot_ms)]
         self._note(answered, errors, slot_ms)
         self._sink.polled(self._device.name, samples)
 
@@ -106,9 +108,12 @@ class DevicePoller:
             answer = await self._links[offset].read(read, urgency, prefixes=prefixes)
         return answer
 
-    def _decoded(self, request: Request, answer: Answer) -> list[Reading]:
+    def _decoded(self, request: Request, answer: Answer, slot_ms: int) -> list[Reading]:
         samples = []
-        is_warm = self._is_warm(answer.time_ms)
+        is_warm = self._is_warm(answer.monotonic_ms)
+        time_ms = unix_at(self._clock, answer.monotonic_ms)
+        if self._clock.is_trusted:
+            time_ms = stamp(time_ms, slot_ms, self._slots.period_ms)
         for point in request.points:
             name = self._device.point_name(point)
             value, number = decode(point, answer.registers, request.address)
@@ -117,15 +122,15 @@ class DevicePoller:
             elif not is_warm:
                 self._latest.bad([name], quality.WARMING_UP)
             else:
-                self._latest.good(name, value, answer.time_ms)
-                samples.append(Reading(name, answer.time_ms, value, point.exponent))
+                self._latest.good(name, value, answer.monotonic_ms)
+                samples.append(Reading(name, time_ms, value, point.exponent))
         return samples
 
     def _is_warm(self, now_ms: int) -> bool:
         """Whether the sensor has had power for its warm-up time, counted from when it was first heard."""
         if self._warm_from_ms is None:
-            self._warm_from_ms = self._clock.monotonic_ms() + self._timing.warm_up_s * 1000
-        return self._clock.monotonic_ms() >= self._warm_from_ms
+            self._warm_from_ms = now_ms + self._timing.warm_up_s * 1000
+        return now_ms >= self._warm_from_ms
 
     def _no_value(self, requests: Sequence[Request], error: NoAnswerError) -> None:
         for request in requests:

@@ -17,9 +17,10 @@ class LatestValues:
         """Make a point known before it is read for the first time."""
         self._states[point] = PointState(point, None, exponent, unit, quality.NEVER, 0)
 
-    def good(self, point: str, value: int, time_ms: int) -> None:
-        """Note a good value and when it was measured (unix milliseconds)."""
-        self._states[point] = replace(self._states[point], value=value, quality=quality.GOOD, time_ms=time_ms)
+    def good(self, point: str, value: int, monotonic_ms: int) -> None:
+        """Note a good value and when it was measured, by the monotonic clock."""
+        state = self._states[point]
+        self._states[point] = replace(state, value=value, quality=quality.GOOD, monotonic_ms=monotonic_ms)
 
     def bad(self, points: Iterable[str], number: int) -> None:
         """Note that these points have no value now, by a number of `protocols.quality`; the old value stays visible."""

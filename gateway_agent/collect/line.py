@@ -153,7 +153,7 @@ class SerialLine:
         """Send, and leave the line alone until all units have had time to carry it out; SL 2.4.1."""
         await self._send(ask)
         await asyncio.sleep(ask.request_bytes * self._settings.byte_s + _TURNAROUND_S)
-        return Answer((), self._clock.unix_ms(), 0)
+        return Answer((), self._clock.monotonic_ms(), 0)
 
     async def _answer_within(self, limit_s: float, ask: Ask) -> ModbusPDU:
         async with asyncio.timeout(limit_s) as waiting:
@@ -210,7 +210,7 @@ class SerialLine:
         if self._found is None:
             self._give_up_early(loop_s)
             return b""
-        self._found_s, self._found_ms = loop_s, self._clock.unix_ms()
+        self._found_s, self._found_ms = loop_s, self._clock.monotonic_ms()
         self._found_event.set()
         if self._waiting is None:
             return b""

@@ -1,16 +1,17 @@
 """Reading one of our own nodes: who it is, its clock, its slots, its events, its log.
 
 A node is believed only when its identity says that it runs the table that this pole.toml makes; otherwise its slots
-would mean something else. Its clock is set when it was never set or is off; its events are acknowledged only after our
-own commit, and none is taken twice, for each carries the node's epoch and a sequence.
+would mean something else. Its clock is set when it was never set or is off, once ours can be trusted; its events are
+acknowledged only after our own commit, and none is taken twice, for each carries the node's epoch and a sequence.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import groupby
 
-from gateway_agent.clock import Clock
+from gateway_agent.clock import Clock, unix_at
 from gateway_agent.collect.attendance import Attendance, Change
 from gateway_agent.collect.complaints import Complaints
 from gateway_agent.collect.lamp import LampDialog
@@ -45,6 +46,7 @@ _ACKNOWLEDGE_REGISTERS = 4
 _HEAD_REGISTERS = node_map.EVENT - node_map.EVENTS
 _GAP_MS = 5
 _RETRIES = 2
+_SAME_TIME_MS = 1_000
 
 
 class NodeReader:
@@ -83,6 +85,7 @@ class NodeReader:
         self._epoch: int | None = None
         self._is_fit = False
         self._node_clock = NodeClock()
+        self._node_offset_ms: int | None = None
         self._introducing = asyncio.Lock()
         planned = {count for _, count in self._book.reads()}
         planned |= {node_map.IDENTITY_REGISTERS, node_map.HEALTH_REGISTERS, node_map.LAMP_STATE_REGISTERS}
@@ -181,6 +184,7 @@ class NodeReader:
                 self._book.forget()
                 self._epoch = epoch
                 self.health = None
+                self._node_offset_ms = None
                 self._node_log.soon()
             refusal = refusal_of(identity, self.config.name, self._digest)
             self._is_fit = refusal is None
@@ -206,32 +210,40 @@ class NodeReader:
         if self.health is not None and health.uptime_s < self.health.uptime_s:
             self._epoch = None
         self.health = health
-        if self._node_clock.wants_setting(health.clock_ms, answer.time_ms - answer.transmission_ms):
+        looked_ms = answer.monotonic_ms - answer.transmission_ms
+        self._node_offset_ms = None if health.clock_ms is None else health.clock_ms - looked_ms
+        if not self._clock.is_trusted:
+            return
+        if self._node_clock.wants_setting(health.clock_ms, unix_at(self._clock, looked_ms)):
             write = Write(self.config.unit, node_map.TIME, TIME_REGISTERS, time_registers)
             await self._link.write(write, Urgency.SERVICE)
+            self._node_offset_ms = unix_at(self._clock, 0)
 
     async def _read_slots(self) -> None:
         """Read all slots and hand on the new samples, grouped by device. Raises NoAnswerError when no read succeeded.
 
         A node that gives no sound at all is not asked for the rest.
         """
-        samples: list[Reading] = []
+        answers: list[tuple[int, Answer]] = []
         missed: NoAnswerError | None = None
-        answered = False
         for address, count in self._book.reads():
             try:
                 answer = await self._read(address, count, Urgency.POLL)
             except NoAnswerError as error:
                 missed = error
                 self._book.no_value(address, count, error.quality)
-                if not answered and error.fault in (Fault.SILENT, Fault.PORT_DOWN):
+                if not answers and error.fault in (Fault.SILENT, Fault.PORT_DOWN):
                     break
             else:
-                answered = True
-                samples += self._book.take(address, answer.registers, answer.time_ms)
+                answers.append((address, answer))
+        # Stamped and handed on without a pause between: the clock may have been set while the rest was read.
+        samples: list[Reading] = []
+        for address, answer in answers:
+            offset_ms, is_trusted = unix_at(self._clock, 0), self._clock.is_trusted
+            samples += self._book.take(address, answer.registers, answer.monotonic_ms, offset_ms, is_trusted)
         for device, group in groupby(samples, key=lambda sample: sample.point.partition("/")[0]):
             self._sink.polled(device, list(group))
-        if missed is not None and not answered:
+        if missed is not None and not answers:
             raise missed
 
     async def _take_events(self) -> None:
@@ -252,7 +264,7 @@ class NodeReader:
         head = read_head(answer.registers)
         events = read_events(answer.registers[_HEAD_REGISTERS:])[: head.count_in_window]
         epoch -= head.epochs_ago
-        stored = await self._store(events, epoch, answer.time_ms)
+        stored = await self._store(events, epoch, answer.monotonic_ms)
         if stored:
             await self._acknowledge(epoch, stored)
             if any(event.code == event_codes.EVENTS_LOST and event.sequence <= stored for event in events):
@@ -260,14 +272,16 @@ class NodeReader:
                 code = event_names.NAMES[event_codes.EVENTS_LOST]
                 self._sink.noticed(Event(self.config.name, "alarm", code, self._clock.unix_ms(), state=False))
 
-    async def _store(self, events: Sequence[NodeEvent], epoch: int, now_ms: int) -> int:
+    async def _store(self, events: Sequence[NodeEvent], epoch: int, answered_ms: int) -> int:
         """Hand the events on one by one; return the sequence of the last that is safe, 0 for none.
 
         One that is not safe stays in the node, and so do those after it, but each is taken on already.
         """
         safe, is_safe = 0, True
         for event in events:
-            record = as_record(event, self.config.name, epoch, self._names, self.lamp_name, now_ms)
+            timed = replace(event, unix_ms=self._time_of(event, answered_ms))
+            now_ms = unix_at(self._clock, answered_ms)
+            record = as_record(timed, self.config.name, epoch, self._names, self.lamp_name, now_ms)
             try:
                 stored = await self._sink.happened(record)
                 if stored.is_new and event.code == event_codes.NODE_STARTED:
@@ -279,6 +293,15 @@ class NodeReader:
             is_safe &= stored.is_safe
             safe = event.sequence if is_safe else safe
         return safe
+
+    def _time_of(self, event: NodeEvent, answered_ms: int) -> int | None:
+        """An event's own time, told anew by our clock where the node goes by another; None when that is not known."""
+        if event.unix_ms is None or self._node_offset_ms is None:
+            return None
+        if self._clock.is_trusted and abs(self._node_offset_ms - unix_at(self._clock, 0)) <= _SAME_TIME_MS:
+            return event.unix_ms
+        time_ms = unix_at(self._clock, min(event.unix_ms - self._node_offset_ms, answered_ms))
+        return time_ms if time_ms >= 0 else None
 
     async def _acknowledge(self, epoch: int, sequence: int) -> None:
         registers = [epoch >> 16, epoch & 0xFFFF, sequence >> 16, sequence & 0xFFFF]

@@ -220,12 +220,12 @@ Ask = Read | Write | Broadcast | ReadFile | WriteFile
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A good answer: the registers of a read (empty for a write) and the unix milliseconds at which it was complete.
+    """A good answer: the registers of a read (empty for a write) and when it was complete, by the monotonic clock.
 
-    `transmission_ms` is how long the answer itself was on the line, so that `time_ms - transmission_ms` is when the
-    device began to give it.
+    `transmission_ms` is how long the answer itself was on the line, so that `monotonic_ms - transmission_ms` is when
+    the device began to give it. Unix time is told when what was read is handed on (`clock.unix_at`).
     """
 
     registers: tuple[int, ...]
-    time_ms: int
+    monotonic_ms: int
     transmission_ms: int

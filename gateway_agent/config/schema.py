@@ -197,6 +197,12 @@ class AlarmRule(TomlModel):
         return milliseconds(self.hold_s)
 
 
+class ClockConfig(TomlModel):
+    """`[clock]`: by whom the gateway knows the time."""
+
+    trust: Literal["auto", "system", "platform"] = "auto"
+
+
 class JournalConfig(TomlModel):
     """`[journal]`: the durable record on disk."""
 
@@ -228,6 +234,7 @@ class PoleConfig(TomlModel):
     alarms: Annotated[tuple[AlarmRule, ...], Field(strict=False)] = ()
     programmes: Annotated[tuple[ProgrammeConfig, ...], Field(max_length=32, strict=False)] = ()
     lamps: Annotated[tuple[LampConfig, ...], Field(max_length=MAX_NODES, strict=False)] = ()
+    clock: ClockConfig = ClockConfig()
     journal: JournalConfig
     uplink: UplinkConfig
 

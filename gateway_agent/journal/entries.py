@@ -14,6 +14,8 @@ from gateway_agent.records import Era, Event, Reading
 
 ORIGINS_KEPT = 4096
 """Numbered events that are remembered per source and epoch; a node's ring is far smaller."""
+ERAS_KEPT = 64
+"""Eras of the clock that are remembered where no record is of them any more; each start of the agent begins one."""
 EPOCHS_KEPT = 8
 """Starts of a node of which its numbered events are remembered."""
 
@@ -121,7 +123,11 @@ class EraEntry:
 
     def write(self, transaction: Transaction) -> None:
         """Put down the era under the next number."""
-        number = 1 + max((int(key) for key, _ in transaction.items.all(kinds.ERA)), default=0)
+        known = sorted(int(key) for key, _ in transaction.items.all(kinds.ERA))
+        number = 1 + max(known, default=0)
+        for old in known[: 1 - ERAS_KEPT]:
+            if transaction.connection.execute("SELECT 1 FROM record WHERE era = ? LIMIT 1", (old,)).get is None:
+                transaction.items.remove(kinds.ERA, str(old))
         shift_ms = 0 if self.trusted else None
         self.era = Era(number, self.boot_id, self.offset_ms, self.trusted, shift_ms)
         transaction.items.put(kinds.ERA, str(number), [self.boot_id, self.offset_ms, self.trusted, shift_ms])

@@ -266,6 +266,7 @@ class Journal:
         """A new era of the clock, with its number; what was taken before is committed as of the former one."""
         entry = EraEntry(boot_id, offset_ms, trusted)
         await self._committer.commit(entry)
+        self.era = entry.era.number
         return entry.era
 
     async def correct_eras(self, shifts: Mapping[int, int]) -> None:

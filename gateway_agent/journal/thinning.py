@@ -28,6 +28,7 @@ from gateway_agent.journal.transaction import Transaction
 
 _MAX_RANGES = 4
 _ROWS_EACH = 2000
+_LONG_NUMBER = 1 << 40
 _Figures = tuple[int, int, int, int]
 """count, least, greatest, total"""
 _Slot = tuple[int, int, int]
@@ -144,10 +145,13 @@ def _join(found: dict[_Slot, dict[int, _Figures]], channel: int, era: int, place
 
 
 def _in_records(windows: dict[int, _Figures]) -> Iterator[tuple[int, list[_Figures | None]]]:
-    """(place of the first, consecutive windows) of each record, none longer than WINDOWS_EACH, aligned to that."""
+    """(place of the first, consecutive windows) of each record, none longer than WINDOWS_EACH, aligned to that; half as
+    many where their numbers are long, so that they fit one message."""
+    largest = max(max(map(abs, figures)) for figures in windows.values())
+    each = WINDOWS_EACH if largest < _LONG_NUMBER else WINDOWS_EACH // 2
     groups: dict[int, list[int]] = defaultdict(list)
     for place in windows:
-        groups[place // WINDOWS_EACH].append(place)
+        groups[place // each].append(place)
     for _, places in sorted(groups.items()):
         first, last = min(places), max(places)
         yield first, [windows.get(place) for place in range(first, last + 1)]

@@ -20,7 +20,6 @@ _LOG = logging.getLogger(__name__)
 FILE_NUMBER = 60002
 _BLOCK_BYTES = 244
 _LOOK_EVERY_MS = 60_000
-_RIGHT_SINCE_MS = 1_704_067_200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +56,8 @@ class ScheduleSender:
             return
         self._next_ms = now_ms + _LOOK_EVERY_MS
         self.view = await self._read()
-        if self._clock.unix_ms() < _RIGHT_SINCE_MS:
-            self.problem = f"{self._name} gets no lamp schedule: the gateway's own clock is not set"
+        if not self._clock.is_trusted:
+            self.problem = f"{self._name} gets no lamp schedule: the gateway does not know the time yet"
             return
         try:
             schedule = self._make(self._clock.unix_ms())

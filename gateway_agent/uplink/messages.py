@@ -6,6 +6,7 @@ records that stay together; the first of them carries the journal sequence as `q
 
 from collections.abc import Mapping
 
+from gateway_agent.condense import rounded_tenths
 from gateway_agent.journal import Record
 from gateway_agent.records import CommandResult, Event, Reading, Thinned, Window
 from gateway_agent.uplink.senml_cbor import Fields
@@ -15,8 +16,9 @@ SEQUENCE = "q"
 """Field of the first SenML record of each journal record: its sequence."""
 CODE, SOURCE, NUMBER, DETAIL, LEVEL = "code", "source", "number", "detail", "level"
 """Further fields of alarms and events (code, source, number, detail) and of command results (detail, level)."""
-LEAST, GREATEST, COUNT, SPAN, REPLACES = "min", "max", "count", "span", "replaces"
-"""Further fields of windows; the last two stand in the first of a journal record: seconds, and sequences as text."""
+LEAST, GREATEST, TOTAL, COUNT, SPAN, REPLACES = "min", "max", "sum", "count", "span", "replaces"
+"""Further fields of windows, whose value is their mean; the last two stand in the first of a journal record: seconds,
+and sequences as text. (SenML's own sum is an integral over time.)"""
 CLOCK, UNTRUSTED = "clock", "untrusted"
 """Field of the first SenML record of a journal record whose times are by a clock that was never found right."""
 
@@ -80,7 +82,8 @@ class MessageWriter:
 
     def _window(self, window: Window) -> Fields:
         figures: Fields = {
-            senml.SUM: senml.number(window.total, window.exponent),
+            senml.VALUE: _mean(window),
+            TOTAL: senml.number(window.total, window.exponent),
             LEAST: senml.number(window.least, window.exponent),
             GREATEST: senml.number(window.greatest, window.exponent),
             COUNT: window.count,
@@ -97,6 +100,16 @@ class MessageWriter:
     def _time(self, time_ms: int) -> Fields:
         after_ms = time_ms - (self._base_ms or 0)
         return {senml.TIME: senml.seconds(after_ms)} if after_ms else {}
+
+
+def _mean(window: Window) -> int | tuple[int, int]:
+    """The mean: exact where it can be, else with one more digit where there is room for it, else rounded."""
+    if window.total % window.count == 0:
+        return senml.number(window.total // window.count, window.exponent)
+    tenths = rounded_tenths(window.total, window.count)
+    if abs(tenths) <= senml.MAX_MANTISSA and window.exponent > -senml.MAX_EXPONENT:
+        return senml.number(tenths, window.exponent - 1)
+    return senml.number((tenths + 5) // 10, window.exponent)
 
 
 def _reading_fields(reading: Reading, unit: str | None) -> Fields:

@@ -86,9 +86,12 @@ class Uplink:
         *,
         units: Mapping[str, str] | None = None,
         on_commands: Callable[[Sequence[Command]], None] | None = None,
+        on_time: Callable[[int, int], None] | None = None,
         random: Random | None = None,
     ) -> None:
         """`units` gives the SenML unit of each point; `on_commands` gets each mailbox that is not empty.
+
+        `on_time` is told at once the platform's unix time in each answer, and the milliseconds since the request.
 
         Raises UplinkError when the settings cannot be used.
         """
@@ -102,6 +105,7 @@ class Uplink:
         self._journal = journal
         self._clock = clock
         self._on_commands = on_commands
+        self._on_time = on_time
         self._random = random or Random()
         self._client = CoapClient(settings.url, settings.timing)
         self._batcher = Batcher(journal, settings.gateway, units or {}, settings.payload_bytes)
@@ -157,6 +161,7 @@ class Uplink:
         pause_s = self.settings.retry_first_s
         while True:
             self.counters.exchanges += 1
+            begun_ms = self._clock.monotonic_ms()
             try:
                 answer = decode_answer(await self._client.get(self._query(self._journal.epoch)))
             except Refused as error:
@@ -169,7 +174,7 @@ class Uplink:
                 await asyncio.sleep(pause_s * self._random.uniform(0.5, 1.0))
                 pause_s = min(2 * pause_s, self.settings.retry_longest_s)
             else:
-                self._hear(answer)
+                self._hear(answer, begun_ms)
                 if answer.highest is not None and answer.highest >= self._journal.opened_at:
                     log.error(
                         "the platform has records up to %d and the journal began again at %d: its end was lost; a new "
@@ -239,6 +244,7 @@ class Uplink:
         """One exchange; whether this message is done with."""
         self.counters.exchanges += 1
         before_bytes = self.air.on_air_bytes
+        begun_ms = self._clock.monotonic_ms()
         try:
             answer = decode_answer(await self._exchange(batch))
         except ExchangeFailed as error:
@@ -255,6 +261,7 @@ class Uplink:
         finally:
             if batch.is_late:
                 self._allowance.spend(self.air.on_air_bytes - before_bytes)
+        self._hear(answer, begun_ms)
         return await self._take_answer(batch, answer)
 
     async def _exchange(self, batch: Batch) -> bytes:
@@ -276,7 +283,6 @@ class Uplink:
             await asyncio.gather(post, alarm, return_exceptions=True)
 
     async def _take_answer(self, batch: Batch, answer: Answer) -> bool:
-        self._hear(answer)
         taken = [sequence for sequence in batch.sequences if _is_within(sequence, answer.acknowledged)]
         named = sum(last - first + 1 for first, last in answer.acknowledged)
         self.counters.stray_acknowledgements += named - len(taken)
@@ -298,7 +304,9 @@ class Uplink:
             self._batcher.one_by_one = False
         return True
 
-    def _hear(self, answer: Answer) -> None:
+    def _hear(self, answer: Answer, begun_ms: int) -> None:
+        if self._on_time is not None:
+            self._on_time(answer.platform_ms, self._clock.monotonic_ms() - begun_ms)
         now_ms = self._clock.unix_ms()
         self.counters.last_answer_ms = now_ms
         self.counters.clock_offset_ms = answer.platform_ms - now_ms

@@ -23,10 +23,14 @@ _SETTLE_S = 0.0005
 
 
 class RigClock:
-    """Wall time that follows the running loop: `start_unix_ms` at the moment the clock is made (milliseconds)."""
+    """Wall time that follows the running loop: `start_unix_ms` at the moment the clock is made (milliseconds).
+
+    `is_trusted` is true until somebody says otherwise.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, start_unix_ms: int | None = None) -> None:
         self.loop = loop
+        self.is_trusted = True
         start = time.time_ns() // 1_000_000 if start_unix_ms is None else start_unix_ms
         self._origin_ms = start - loop.time() * 1000
 
@@ -35,8 +39,12 @@ class RigClock:
         return int(self._origin_ms + self.loop.time() * 1000)
 
     def monotonic_ms(self) -> int:
-        """Milliseconds of the loop's own time, which never goes back."""
-        return int(self.loop.time() * 1000)
+        """Milliseconds of the loop's own time, which never goes back; cut off where `unix_ms` is."""
+        return self.unix_ms() - int(self._origin_ms)
+
+    def boot_id(self) -> str:
+        """One name for every rig: its monotonic clock begins with the run."""
+        return "rig"
 
     def loop_time(self, unix_ms: float) -> float:
         """The loop time (seconds) at which the wall clock shows `unix_ms`."""

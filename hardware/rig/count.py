@@ -1,9 +1,10 @@
 """Counts a run: what was journaled, what the platform has, and whether every figure is what the rig's truth gives.
 
 Lost is a reading that the journal committed and the platform lacks; duplicated is one that the platform has twice;
-wrong is one whose value differs from the truth. A sample must equal what the point held at its time; a window's mean,
-min and max are worked out again from what the point held in the middle of each poll slot of the window. `EDGE_MS`
-forgives a stamp that is late by the time an answer takes (decision 0103), nothing else.
+wrong is one whose value differs from the truth. A sample must equal what the point held at its time, or, where its time
+is its slot, within `CARRIED_MS` of it (decision 0104); a window's mean, min and max are worked out again from what the
+point held in the middle of each poll slot of the window. `EDGE_MS` forgives a stamp that is late by the time an answer
+takes (decision 0103), nothing else.
 """
 
 import sqlite3
@@ -18,6 +19,7 @@ from gateway_agent.records import Event
 from hardware.rig.truth import Truth
 
 EDGE_MS = 50
+CARRIED_MS = 1_000
 
 Row = tuple[str, int, int, int, str]
 """point, time_ms, value, exponent, kind: one reading as the platform stores it."""
@@ -25,10 +27,11 @@ Row = tuple[str, int, int, int, str]
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """How a point is measured: its poll period and its window (0 when it has none), in milliseconds."""
+    """How a point is measured: its poll period, its window (0 when it has none) and its phase, in milliseconds."""
 
     every_ms: int
     window_ms: int
+    phase_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,9 @@ def _by_identity(rows: Counter[Row]) -> Counter[tuple[str, int, str]]:
 def _fault(row: Row, truth: Truth, period: Period | None) -> str | None:
     point, time_ms, value, exponent, kind = row
     if kind == "sample":
-        expected = {held for _from, _to, held in truth.values_between(point, time_ms - EDGE_MS, time_ms + 1)}
+        is_slot = period is not None and (time_ms - period.phase_ms) % period.every_ms == 0
+        until_ms = time_ms + (CARRIED_MS if is_slot else 0) + 1
+        expected = {held for _from, _to, held in truth.values_between(point, time_ms - EDGE_MS, until_ms)}
         right = value in expected
     else:
         expected = _window_figure(point, time_ms, kind, truth, period)

@@ -151,7 +151,7 @@ def _read_item(fields: Fields, gateway: str, record: "_Reader") -> Item:
         )
     if kind == senml.RESULT:
         return _read_result(fields, about, time_ms)
-    if senml.SUM in fields:
+    if messages.COUNT in fields:
         return _read_window(fields, about, kind, record)
     exponent, value = senml.parts(_value(fields, senml.VALUE))
     return SentReading(about, time_ms, value, exponent, kind, _text(fields, senml.UNIT))
@@ -160,12 +160,11 @@ def _read_item(fields: Fields, gateway: str, record: "_Reader") -> Item:
 def _read_window(fields: Fields, about: str, kind: str, record: "_Reader") -> SentWindow:
     if not record.span_s:
         raise FormatError(f"a window of {about} does not say how long it is")
-    exponent, total = senml.parts(fields[senml.SUM])
-    figures = [senml.parts(_value(fields, label)) for label in (messages.LEAST, messages.GREATEST)]
+    labels = (messages.TOTAL, messages.LEAST, messages.GREATEST)
+    (exponent, total), (_, least), (_, greatest) = figures = [senml.parts(_value(fields, label)) for label in labels]
     if any(scale != exponent for scale, _ in figures):
         raise FormatError(f"the figures of a window of {about} have different exponents")
     count, time_ms = _integer(fields, messages.COUNT, 1), _integer(fields, senml.TIME, 0)
-    (_, least), (_, greatest) = figures
     return SentWindow(
         about, time_ms, record.span_s, exponent, kind, least, greatest, total, count, record.unit, record.replaces
     )

@@ -13,7 +13,7 @@ from string import Template
 from typing import Literal
 
 from gateway_agent.boards import load_board
-from gateway_agent.config import Device, NodeConfig, PoleConfig, devices_of, load_pole
+from gateway_agent.config import BusDeviceConfig, Device, NodeConfig, PoleConfig, devices_of, load_pole
 from gateway_agent.node_keys import read_key
 from gateway_agent.provision import node_table
 from hardware.rig.bus import Bus, Drop
@@ -107,9 +107,10 @@ class PoleBox:
         """Return how each point is measured, for the count."""
         found = {}
         for device in devices_of(self.pole):
+            phase_ms = device.config.phase_ms if isinstance(device.config, BusDeviceConfig) else 0
             for point in device.profile.points:
                 window_s = device.report(point).window_s or 0
-                found[device.point_name(point)] = Period(device.config.every_ms, round(window_s * 1000))
+                found[device.point_name(point)] = Period(device.config.every_ms, round(window_s * 1000), phase_ms)
         return found
 
     def lamps(self) -> list[str]:

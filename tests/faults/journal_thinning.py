@@ -109,7 +109,7 @@ async def _measure(folder: Path, clock: RigClock, outage: Outage, on_progress: O
             truth.alarms.add(("cover/open", now_ms, state))
         await asyncio.sleep(EVERY_MS / 1000)
         if number % 200 == 0:
-            truth.most_bytes = max(truth.most_bytes, sum(file.stat().st_size for file in folder.glob("journal*")))
+            truth.most_bytes = max(truth.most_bytes, _disk_bytes(folder))
             on_progress(round(number / rounds * (1 - _DRAIN_SHARE) * 1000), 1000)
         if (number + 1) * EVERY_MS % (_RESTART_DAYS * 86_400_000) == 0:
             truth.thinned_records += journal.thinned_records
@@ -118,6 +118,10 @@ async def _measure(folder: Path, clock: RigClock, outage: Outage, on_progress: O
     truth.thinned_records += journal.thinned_records
     await journal.close()
     return truth
+
+
+def _disk_bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.glob("journal*"))
 
 
 def _open(folder: Path, clock: RigClock, outage: Outage) -> Journal:

@@ -65,6 +65,25 @@ def test_a_node_gets_the_schedule_that_it_lacks_once(tmp_path: Path, node_has_ke
     on_bench(tmp_path, table, body)
 
 
+def test_a_gateway_that_does_not_know_the_time_sends_no_schedule(tmp_path: Path) -> None:
+    table = lamp_table()
+    schedule = writer_of(table).schedule()
+
+    async def body(bench: Workbench) -> None:
+        Driver(bench)
+        await bench.power_on()
+        async with sender_on(bench, [schedule], None) as sender:
+            for is_trusted, digest in ((False, 0), (True, lamp_schedule.digest(schedule))):
+                bench.clock.is_trusted = is_trusted
+                await sender.look()
+                await asyncio.sleep(61)
+                assert sender.view is not None
+                assert sender.view.digest == digest
+                assert ("does not know the time" in (sender.problem or "")) is not is_trusted
+
+    on_bench(tmp_path, table, body)
+
+
 def test_a_schedule_without_a_tag_darkens_no_keyed_node(tmp_path: Path) -> None:
     table = lamp_table()
     good, dark = writer_of(table).schedule(), writer_of(table, default_level=0, groups=1).schedule()

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from gateway_agent.agent import Agent
+from gateway_agent.clock import Clock
 from gateway_agent.config import PoleConfig, load_pole
 from gateway_agent.profiles import load_profile
 from hardware.rig.bus import Bus
@@ -41,6 +42,8 @@ hold_s = 4
 [journal]
 path = "JOURNAL"
 commit_s = 2
+[clock]
+trust = "TRUST"
 [uplink]
 url = "PLATFORM"
 security = "clear"
@@ -70,16 +73,17 @@ class SmallPole:
         self.stop = asyncio.Event()
         self.running: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def configuration(self) -> PoleConfig:
+    def configuration(self, trust: str = "system") -> PoleConfig:
         """The pole.toml of this pole, written and read."""
-        text = POLE.replace("PORT", self.port.path).replace("JOURNAL", str(self.folder / "journal.sqlite"))
+        text = POLE.replace("TRUST", trust)
+        text = text.replace("PORT", self.port.path).replace("JOURNAL", str(self.folder / "journal.sqlite"))
         path = self.folder / "pole.toml"
         path.write_text(text.replace("PLATFORM", self.platform.url))
         return load_pole(path)
 
-    def start(self) -> Agent:
-        """Start an agent, as the first or the next one."""
-        self.agent = Agent(self.configuration(), self.clock)
+    def start(self, clock: Clock | None = None, trust: str = "system") -> Agent:
+        """Start an agent, as the first or the next one, on the rig's clock or another one."""
+        self.agent = Agent(self.configuration(trust), clock or self.clock)
         self.stop = asyncio.Event()
         self.running = asyncio.get_running_loop().create_task(self.agent.run(self.stop))
         return self.agent

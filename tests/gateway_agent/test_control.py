@@ -88,6 +88,24 @@ def test_a_command_is_durably_acting_before_it_reaches_the_lamp_and_its_result_i
     run_virtual(main)
 
 
+def test_a_command_that_expires_waits_until_the_time_is_known(tmp_path: Path) -> None:
+    async def main(clock: RigClock) -> None:
+        journal, lamps = Journal.open(tmp_path / "j.sqlite", clock), Lamps()
+        clock.is_trusted = False
+        async with running(journal, lamps, clock) as control:
+            control.offer([dim(1, expires_ms=clock.unix_ms() + 5_000), dim(2, target="other")])
+            await asyncio.sleep(10)
+            assert [entry[0] for entry in lamps.log] == ["other"]
+            clock.is_trusted = True
+            await asyncio.sleep(2)
+        states = {result.command_id: result.state for result in await results(journal)}
+        assert states == {"dim-1": "expired", "dim-2": "confirmed"}
+        assert len(lamps.log) == 1
+        await journal.close()
+
+    run_virtual(main)
+
+
 def test_a_command_that_is_repeated_acts_once_and_its_result_is_repeated(tmp_path: Path) -> None:
     async def main(clock: RigClock) -> None:
         journal, lamps = Journal.open(tmp_path / "j.sqlite", clock), Lamps()

@@ -34,6 +34,14 @@ def test_the_event_names_point_limit_value_and_time() -> None:
     assert event == Event("gas/ch4", "alarm", "above", 5, state=True, value=22)
 
 
+def test_what_has_held_for_a_while_goes_on_holding_when_the_clock_steps() -> None:
+    for step in (-86_400_000, 31_536_000_000):
+        watch = Watch([Limit("gas/ch4", "above", 20, 15, hold_ms=2_000)])
+        assert states(watch, [(0, 25), (1_000, 25)]) == []
+        watch.move(step)
+        assert states(watch, [(step + 1_999, 25), (step + 2_000, 25)]) == [(step + 2_000, True)]
+
+
 def test_a_clock_that_was_set_back_starts_the_time_to_hold_anew() -> None:
     watch = Watch([Limit("gas/ch4", "above", 20, 15, hold_ms=2_000)])
     assert states(watch, [(10_000, 25), (1_000, 25), (3_000, 25)]) == [(3_000, True)]

@@ -43,9 +43,10 @@ def count_again(kept) -> tuple[int, int]:
             SELECT count(*) FROM readings AS r WHERE r.kind = 'sample' AND NOT EXISTS (
                 SELECT 1 FROM rig.held AS h
                 WHERE h.point = r.point AND h.value = r.value AND h.exponent = r.exponent
-                AND h.from_ms <= r.time_ms AND r.time_ms < h.to_ms
+                AND h.from_ms <= r.time_ms + iif(r.time_ms % :every_ms = 0, 1000, 0) AND r.time_ms < h.to_ms
             )
-            """
+            """,
+            {"every_ms": 2_000},
         ).fetchone()
         figures = database.execute(WINDOW_FIGURES, {"window_ms": 10_000}).fetchall()
     assert len(figures) > 20

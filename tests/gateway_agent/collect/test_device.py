@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from gateway_agent.collect.direction import AutoDirection
 from gateway_agent.collect.latest import LatestValues
 from gateway_agent.collect.line import SerialLine
 from gateway_agent.collect.owner import BusOwner
+from gateway_agent.collect.request import Answer
 from gateway_agent.config import BusConfig, BusDeviceConfig, Device
 from gateway_agent.profiles import load_profile, resolve
 from hardware.rig.bus import Bus
@@ -91,9 +93,34 @@ def test_every_point_is_read_at_its_period_and_holds_what_the_device_holds() -> 
                 if owner == name:
                     assert sample.value == device.value(point)
                     assert sample.exponent == device.points[point].exponent
-                    assert sample.time_ms % 2_000 < 1_000
+                    assert sample.time_ms % 2_000 == 0
 
     on_device_bench(body)
+
+
+def test_an_answer_that_comes_more_than_a_second_after_its_slot_keeps_its_own_time() -> None:
+    async def body(bench: DeviceBench) -> None:
+        await asyncio.sleep(3)
+        ask, waits_ms = bench.owner.ask, iter([700, 950, 1_300])
+        expected = []
+
+        async def ask_later(*request: Any) -> Answer:
+            wait_ms = next(waits_ms, 0)
+            await asyncio.sleep(wait_ms / 1000)
+            answer = await ask(*request)
+            expected.append(wait_ms)
+            await asyncio.sleep(0.2)  # it is not handed on at once
+            return answer
+
+        bench.owner.ask = ask_later  # type: ignore[method-assign]
+        bench.sink.samples.clear()
+        await asyncio.sleep(6.8)
+        late_ms = [sample.time_ms % 2_000 for sample in bench.sink.samples if sample.point.endswith("level")]
+        assert expected == [700, 950, 1_300]
+        assert late_ms[:2] == [0, 0]
+        assert 1_300 < late_ms[2] < 1_400
+
+    on_device_bench(body, ("qdy30a",))
 
 
 def test_a_zero_before_every_answer_loses_no_reading() -> None:

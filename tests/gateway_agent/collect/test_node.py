@@ -37,6 +37,33 @@ def test_the_clock_of_a_fresh_node_is_set_to_the_end_of_the_request() -> None:
     on_node_bench(body)
 
 
+def test_a_clock_that_is_not_trusted_sets_no_nodes_clock() -> None:
+    async def body(bench: NodeBench) -> None:
+        bench.clock.is_trusted = False
+        await asyncio.sleep(30)
+        assert bench.node.written == []
+        bench.clock.is_trusted = True
+        await asyncio.sleep(15)
+        assert len(bench.node.written) == 1
+
+    on_node_bench(body)
+
+
+@pytest.mark.parametrize("node_off_ms", [86_400_000, -86_400_000, 600])
+def test_an_event_of_a_node_is_told_by_our_clock_while_that_is_not_trusted(node_off_ms: int) -> None:
+    async def body(bench: NodeBench) -> None:
+        bench.clock.is_trusted = False
+        bench.node.clock_off_ms = node_off_ms
+        await asyncio.sleep(3)
+        bench.node.events = [(1, event_codes.INPUT_RAISED, 2, 1)]
+        raised_ms = bench.clock.unix_ms()
+        await asyncio.sleep(2)
+        (event,) = bench.sink.node_events
+        assert -50 <= event.time_ms - raised_ms <= 600
+
+    on_node_bench(body)
+
+
 def test_a_clock_that_is_off_twice_is_set_and_a_single_late_byte_does_not_move_it() -> None:
     clock = NodeClock()
     assert clock.wants_setting(None, 1_000)
@@ -44,18 +71,21 @@ def test_a_clock_that_is_off_twice_is_set_and_a_single_late_byte_does_not_move_i
     assert [clock.wants_setting(10_000 + off, 10_000) for off, _ in looks] == [wanted for _, wanted in looks]
 
 
-def test_a_sample_is_taken_once_and_stamped_with_its_age() -> None:
+def test_a_sample_is_taken_once_and_stamped_with_its_age_or_its_slot() -> None:
     async def body(bench: NodeBench) -> None:
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1.5)
         bench.node.sample(0, 215, 1)
         taken_ms = bench.clock.unix_ms()
-        await asyncio.sleep(9.5)
+        await asyncio.sleep(8.9)
         (sample,) = bench.sink.samples
         assert (sample.point, sample.value, sample.exponent) == ("air/temperature", 215, -1)
         assert 0 <= sample.time_ms - taken_ms <= 30
         bench.node.sample(0, 215, 2)
         await asyncio.sleep(4)
         assert [one.value for one in bench.sink.samples] == [215, 215]
+        slot_ms = bench.sink.samples[1].time_ms
+        assert slot_ms == taken_ms + 8_500
+        assert slot_ms % 2_000 == 0
 
     on_node_bench(body)
 
@@ -347,6 +377,21 @@ def test_many_slots_are_read_in_few_requests_of_whole_slots_and_fail_apart() -> 
     book.no_value(0x0200 + 124, 124, quality.BAD_ANSWER)
     bad = [number for number, state in enumerate(latest.states()) if state.quality == quality.BAD_ANSWER]
     assert bad == list(range(31, 62))
+
+
+def test_two_samples_in_one_slot_have_two_times_and_a_step_makes_no_sample_new() -> None:
+    book = SlotBook([NodePoint("air/temperature", "air", -1, "Cel", 2_000)], LatestValues())
+
+    def taken(counter: int, age_10ms: int, answered_ms: int, offset_ms: int) -> list[int]:
+        registers = [0, 215, quality.GOOD << 8 | counter, age_10ms]
+        return [one.time_ms for one in book.take(node_map.SLOTS, registers, answered_ms, offset_ms)]
+
+    offset_ms = 1_781_740_800_000
+    assert taken(1, 10, 100_300, offset_ms) == [offset_ms + 100_000]
+    assert taken(2, 0, 100_900, offset_ms) == [offset_ms + 100_900]
+    for step_ms in (-86_400_000, 31_536_000_000):
+        assert taken(2, 60, 101_500, offset_ms + step_ms) == []
+    assert taken(3, 0, 102_500, offset_ms - 86_400_000) == [offset_ms - 86_400_000 + 102_000]
 
 
 def test_a_sample_that_was_taken_before_the_start_was_noticed_is_not_taken_again() -> None:

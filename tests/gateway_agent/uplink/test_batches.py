@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway_agent.journal import ALARM, EVENT, RESULT, TELEMETRY, Journal, Record
+from gateway_agent.journal import ALARM, EVENT, RESULT, TELEMETRY, THINNED, Journal, Record
 from gateway_agent.journal.codec import split_poll
-from gateway_agent.records import Command, CommandResult, Event, Reading
+from gateway_agent.records import Command, CommandResult, Event, Reading, Thinned, Window
 from gateway_agent.uplink.answer import Answer, decode_answer, encode_answer
 from gateway_agent.uplink.batches import PAYLOAD_BYTES, Batcher, build_batch
 from gateway_agent.uplink.senml_cbor import decode_pack
@@ -20,14 +20,22 @@ from protocols import senml
 
 ROOT = Path(__file__).parents[3]
 VECTORS = json.loads((ROOT / "protocols/vectors/uplink.json").read_text())
+CLASSES = {"alarm": ALARM, "event": EVENT, "result": RESULT, "telemetry": TELEMETRY, "thinned": THINNED[2]}
 CONTENTS = {"alarm": Event, "event": Event, "result": CommandResult}
 
 
 def described(written: dict[str, Any]) -> Record:
     kind, fields = written["kind"], written["content"]
-    record_class = {"alarm": ALARM, "event": EVENT, "result": RESULT, "telemetry": TELEMETRY}[kind]
+    record_class = {"alarm": ALARM, "event": EVENT, "result": RESULT, "telemetry": TELEMETRY, "thinned": THINNED[2]}[
+        kind
+    ]
+    trusted = written.get("trusted", True)
     if kind == "telemetry":
-        return Record(written["sequence"], record_class, tuple(Reading(**reading) for reading in fields))
+        readings = tuple(Reading(**reading) for reading in fields)
+        return Record(written["sequence"], record_class, readings, trusted=trusted)
+    if kind == "thinned":
+        windows = tuple(Window(**window) for window in fields["windows"])
+        return Record(written["sequence"], record_class, Thinned(windows, tuple(map(tuple, fields["replaces"]))))
     return Record(written["sequence"], record_class, CONTENTS[kind](**fields))
 
 
@@ -40,7 +48,8 @@ def test_a_message_has_the_bytes_of_its_vector(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("case", VECTORS["answers"], ids=lambda case: case["name"])
 def test_an_answer_has_the_bytes_of_its_vector(case: dict[str, Any]) -> None:
     spans = tuple((first, last) for first, last in case["acknowledged"])
-    answer = Answer(spans, case["platform_ms"], tuple(Command(**command) for command in case["commands"]))
+    commands = tuple(Command(**command) for command in case["commands"])
+    answer = Answer(spans, case["platform_ms"], commands, case.get("highest"))
     assert encode_answer(answer) == bytes.fromhex(case["hex"])
     assert decode_answer(bytes.fromhex(case["hex"])) == answer
 

@@ -73,6 +73,16 @@ def test_a_stamp_that_is_late_by_an_answers_time_is_forgiven(truth):
     assert tally([sample(2040, 400)], [sample(2040, 400)], truth, PERIODS).wrong == 0
 
 
+@pytest.mark.parametrize(
+    ("offset_ms", "phase_ms", "value", "wrong"),
+    [(1500, 1500, 410, 0), (1500, 0, 410, 1), (900, 900, 410, 1), (2000, 0, 410, 0), (2000, 0, 420, 1)],
+)
+def test_a_sample_that_carries_its_slot_may_hold_what_came_within_a_second(truth, offset_ms, phase_ms, value, wrong):
+    rows = [sample(offset_ms, value)]
+    periods = {"air/noise": Period(2000, 10_000, phase_ms)}
+    assert tally(rows, rows, truth, periods).wrong == wrong
+
+
 @given(st.lists(st.integers(-(10**6), 10**6), min_size=1, max_size=60))
 def test_the_mean_is_rounded_half_to_even(values):
     assert _tenths_of_mean(values) == round(Fraction(10 * sum(values), len(values)))
