@@ -25,7 +25,7 @@ ALARMED = ("d0/level", "d1/level")
 HIGH = 2_000_000_000
 """What the level of a device adds to its count for `_FLIP_POLLS` polls, and then not for as many."""
 _FLIP_POLLS = 5
-_EVERY_S = 0.2
+EVERY_MS = 200
 _BATCH_S = 0.2
 _BAUD = 115200
 
@@ -158,10 +158,11 @@ class KillPole:
             f'[[buses]]\nname = "pole"\nport = "{port}"\nbaud = {_BAUD}\n',
             *(
                 f'[[devices]]\nname = "d{index}"\nbus = "pole"\nprofile = "counter.toml"\nunit = {index + 1}\n'
-                f"every_s = {_EVERY_S}\n"
+                f"every_s = {EVERY_MS / 1000}\n"
                 for index in range(DEVICES)
             ),
             *(f'[[alarms]]\npoint = "{point}"\nabove = {HIGH - 1}\nclear_below = {HIGH - 1}\n' for point in ALARMED),
+            '[clock]\ntrust = "system"\n',
             f'[journal]\npath = "{self.journal_path}"\ncommit_s = {self._commit_s}\n',
             f'[uplink]\nurl = "coap://{host}:{udp_port}"\nsecurity = "clear"\nbatch_s = {_BATCH_S}\n'
             "backfill_kib_per_hour = 0\n",
