@@ -105,8 +105,12 @@ def kill(on_progress: OnProgress = silent, kills: int = KILLS) -> Row:
 
 
 def kill_control(on_progress: OnProgress = silent, kills: int = CONTROL_KILLS) -> Row:
-    """An agent that calls accepted what it still holds in memory: that is gone with it, so it must lose."""
-    plan = Plan(PRESENT, kills, seed=7, commit_s=5.0, promise=("committed", "pending"))
+    """An agent that calls accepted what it still holds in memory: that is gone with it, so it must lose.
+
+    Without a platform, for before each message the uplink has all committed that waits. `lost` is what the worst kill
+    took.
+    """
+    plan = Plan(ABSENT, kills, seed=7, commit_s=5.0, promise=("committed", "pending"))
     return _row("journal/kill-control", [[plan]], on_progress)
 
 
