@@ -44,6 +44,9 @@ class ThinEntry:
     def write(self, transaction: Transaction) -> None:
         """Thin, count, and report when it is time."""
         self.step = thin_oldest(transaction, self.record_class, self.before_ms)
+        for sequence in transaction.damaged:
+            event = Event("journal", "event", "record-damaged", self.now_ms, value=sequence)
+            transaction.append(EVENT, self.now_ms, encode_event(event))
         if self.step is not None:
             _count(transaction, self.step, self.now_ms)
 

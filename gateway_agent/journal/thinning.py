@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 from gateway_agent.journal.codec import (
     CLASSES,
@@ -23,12 +22,13 @@ from gateway_agent.journal.codec import (
     read_windows,
     span_s,
 )
+from gateway_agent.journal.rows import record_checksum
 from gateway_agent.journal.schema import WAITING
 from gateway_agent.journal.spans import Spans
 from gateway_agent.journal.transaction import Transaction
 
 _MAX_RANGES = 12
-_ROWS_EACH = 2000
+_ROWS_EACH, _ROWS_MOST = 2000, 20_000
 _LONG_NUMBER = 1 << 40
 _Figures = tuple[int, int, int, int]
 """count, least, greatest, total"""
@@ -92,27 +92,34 @@ def class_to_thin(bytes_of: Sequence[int]) -> int | None:
     return fullest if bytes_of[fullest] > 0 else None
 
 
-def _oldest_block(transaction: Transaction, record_class: int, before_ms: int | None) -> list[Any]:
-    """Waiting rows of the class in their order: those of the block of the first, not much more than _ROWS_EACH."""
+def _oldest_block(
+    transaction: Transaction, record_class: int, before_ms: int | None
+) -> list[tuple[int, int, int, bytes]]:
+    """Waiting rows of the class in their order, (sequence, time, era, body): those of the time block of the first, not
+    much more than _ROWS_EACH. By a clock that goes back or stands still a block may hold very many; it is cut then.
+
+    Rows that are damaged are set aside, so that nothing wrong is added to what is sound.
+    """
     block_ms = 1000 * WINDOWS_EACH * SPANS_S[record_class - TELEMETRY]
     urgent = "" if record_class == TELEMETRY else "AND class <> 3"
-    rows: list[Any] = []
-    end_ms: int | None = None
-    for row in transaction.connection.execute(
-        f"SELECT sequence, time_ms, era, body FROM record WHERE class = ? AND state = {WAITING} {urgent} "
-        "AND sequence > ? ORDER BY sequence",
+    rows: list[tuple[int, int, int, bytes]] = []
+    damaged: list[int] = []
+    block: int | None = None
+    for sequence, _, told_ms, era, readings, state, body, crc32 in transaction.connection.execute(
+        f"SELECT * FROM record WHERE class = ? AND state = {WAITING} {urgent} AND sequence > ? ORDER BY sequence",
         (record_class, transaction.contents.floor(record_class)),
     ):
-        time_ms = row[1] + transaction.contents.shift(row[2])[0]
+        if record_checksum(sequence, record_class, told_ms, era, readings, state, body) != crc32:
+            damaged.append(sequence)
+            continue
+        time_ms = told_ms + transaction.contents.shift(era)[0]
         if before_ms is not None and time_ms >= before_ms:
             break
-        if end_ms is None:
-            end_ms = (time_ms // block_ms + 1) * block_ms
-        if time_ms >= end_ms:
-            if len(rows) >= _ROWS_EACH:
-                break
-            end_ms = (time_ms // block_ms + 1) * block_ms
-        rows.append(row)
+        if len(rows) >= (_ROWS_MOST if time_ms // block_ms == block else _ROWS_EACH):
+            break
+        block = time_ms // block_ms
+        rows.append((sequence, told_ms, era, body))
+    transaction.set_aside_damaged(damaged)
     return rows
 
 

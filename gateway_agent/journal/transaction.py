@@ -3,7 +3,7 @@
 The sums become the journal's only when the commit has succeeded, so a failed one leaves nothing behind.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import apsw
 
@@ -22,7 +22,7 @@ from gateway_agent.journal.contents import (
 from gateway_agent.journal.items import ItemChanges
 from gateway_agent.journal.rows import record_checksum
 from gateway_agent.journal.schema import ACKNOWLEDGED as KEPT
-from gateway_agent.journal.schema import WAITING
+from gateway_agent.journal.schema import SET_ASIDE, WAITING
 from gateway_agent.journal.snapshots import EVERY, VITAL, write_snapshot
 from gateway_agent.journal.spans import Spans
 
@@ -34,7 +34,7 @@ _CHANGE_STATE = (
 
 class Transaction:
     """What the entries of one commit write through. `items` are the facts as this transaction leaves them; `unknown`
-    are sequences that were acknowledged and are not here."""
+    are sequences that were acknowledged and are not here, `damaged` those of records that were found so."""
 
     def __init__(self, connection: apsw.Connection, contents: Contents, keep_acknowledged: bool) -> None:
         self.connection = connection
@@ -52,6 +52,7 @@ class Transaction:
         self._doubt: Spans | None = None
         self._snapshot: int | None = None
         self.unknown: list[int] = []
+        self.damaged: list[int] = []
 
     def append(self, record_class: int, time_ms: int, body: bytes, readings: int = 0, era: int = 0) -> int:
         """Insert a record and return its sequence."""
@@ -133,6 +134,12 @@ class Transaction:
         self._added.add(record_class, -1, readings, len(body))
         return True
 
+    def set_aside_damaged(self, sequences: Sequence[int]) -> None:
+        """Never send these waiting records."""
+        for sequence in sequences:
+            self.change_state(sequence, SET_ASIDE)
+        self.damaged += sequences
+
     def withdraw(self, first: int, last: int) -> None:
         """Delete records that were never handed out, as if they had never been written."""
         for record_class, readings, state, body_bytes in self.connection.execute(
@@ -176,7 +183,7 @@ class Transaction:
 
     def doubt(self, sequences: Iterable[int]) -> None:
         """The platform may have these from now on, whether it acknowledges them or not."""
-        known = self.contents.doubt
+        known = self.contents.doubt if self._doubt is None else self._doubt
         doubt = Spans(span for first, last in known for span in self.contents.gone.gaps(first, last))
         for sequence in sequences:
             doubt.add(sequence, sequence)
