@@ -76,7 +76,7 @@ class Agent:
             self.clock,
             units=units(pole),
             on_commands=self.control.offer,
-            on_time=self.clock.heard_platform,
+            on_time=self._hear_time,
         )
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -125,6 +125,11 @@ class Agent:
     async def manhole(self, target: str, acknowledge: int, learn: int) -> LampOutcome:
         """Acknowledge alarms of a manhole or let its cover be learned, as `Collector.manhole` does."""
         return await self.collector.manhole(target, acknowledge, learn)
+
+    async def _hear_time(self, platform_ms: int, round_trip_ms: int) -> None:
+        self.clock.heard_platform(platform_ms, round_trip_ms)
+        if not self.clock.is_trusted:
+            await self.clock.look()
 
     def _clear_without_rule(self, standing: Iterable[tuple[str, str]], rules: Collection[tuple[str, str]]) -> None:
         """Clear alarms of rules that the configuration no longer has: nobody else ever would."""

@@ -21,6 +21,7 @@ from gateway_agent.errors import GatepostError
 from gateway_agent.journal import Journal, JournalUnavailable
 from gateway_agent.journal.commands import ACTING, DAMAGED, StoredCommand
 from gateway_agent.records import Command, CommandResult, LampOutcome
+from gateway_agent.uplink.answer import MAX_COMMANDS
 from protocols import lamp_codes
 
 log = logging.getLogger("gatepost.control")
@@ -85,11 +86,19 @@ class Control:
         self._nodes = nodes
         self._clock = clock
         self._in_hand: set[str] = set()
+        self._may_be_old = True
+        self._perhaps_old: set[str] = set()
         self._offered: asyncio.Queue[Command] = asyncio.Queue()
         self._turns: dict[str, asyncio.Lock] = {}
 
     def offer(self, commands: Sequence[Command]) -> None:
-        """Take the commands of one mailbox; those that are in hand already are passed over. Returns at once."""
+        """Take the commands of one mailbox, empty ones too; those that are in hand already are passed over.
+
+        What is in the first may be older than this run of the agent, and so may what follows a full one. Returns at once.
+        """
+        if self._may_be_old:
+            self._perhaps_old |= {command.id for command in commands}
+            self._may_be_old = len(commands) >= MAX_COMMANDS
         for command in commands:
             if command.id not in self._in_hand:
                 self._in_hand.add(command.id)
@@ -136,7 +145,8 @@ class Control:
                 await asyncio.sleep(_LOOK_AT_CLOCK_S)
             result = self._result_without_acting(stored)
             if result is None:
-                result = await (self._look_back(command) if stored.state == ACTING else self._act(command))
+                is_doubtful = stored.state == ACTING or (stored.is_doubtful and command.id in self._perhaps_old)
+                result = await (self._look_back(command) if is_doubtful else self._act(command))
             await self._journal.finish_command(result)
         self._show(command, result.state, result.detail)
         log.info("command %s %s: %s", command.id, result.state, result.detail)
@@ -153,9 +163,9 @@ class Control:
         return None
 
     async def _look_back(self, command: Command) -> CommandResult:
-        """How a command ended during which the agent was interrupted; it is not done a second time."""
+        """How a command ended that may have been done before; it is not done a second time."""
         self._show(command, ACTING, "")
-        unknown = "the gateway restarted while it acted; whether it was done is unknown, it is not done again"
+        unknown = "the gateway restarted meanwhile; whether it was done is unknown, it is not done again: send it anew"
         if command.action != LAMP:
             return self._result(command, "failed", unknown)
         wanted = command.arguments["level_pct"]

@@ -73,6 +73,7 @@ class GatewayClock:
         self._is_trusted = False
         self._uncorrected: dict[int, int] = {}
         self._trouble: str | None = None
+        self._looking = asyncio.Lock()
         told = self._told()
         if told is None:
             # Surely wrong, and so is any other guess; but times below zero are none that a journal or SenML can tell.
@@ -128,8 +129,12 @@ class GatewayClock:
     async def look(self) -> None:
         """Begin the first era, follow the source of trust, and have what was a guess corrected.
 
-        While the journal cannot be written everything stays as it is, and the next look tries again.
+        While the journal cannot be written everything stays as it is, and the next look tries again. Looks take turns.
         """
+        async with self._looking:
+            await self._look()
+
+    async def _look(self) -> None:
         if self._keeper is None:
             raise RuntimeError("a clock without a keeper of its eras cannot look")
         try:

@@ -4,7 +4,7 @@ States: `received` (it is ours to carry out), `acting` (it may have been carried
 confirmed, failed, expired, refused. One that cannot be read shows as `damaged` and is never carried out.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway_agent.journal import codec
@@ -24,11 +24,15 @@ _KEPT_AFTER_EXPIRY_MS = 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class StoredCommand:
-    """A command as the journal knows it; `result` once it has ended."""
+    """A command as the journal knows it; `result` once it has ended.
+
+    `is_doubtful`: it may have been carried out before, for the journal of that time cannot be read.
+    """
 
     command: Command
     state: str
     result: CommandResult | None = None
+    is_doubtful: bool = False
 
 
 @dataclass
@@ -46,6 +50,8 @@ class ReceiveEntry:
         if items.get(kinds.COMMAND, command.id) is None:
             items.put(kinds.COMMAND, command.id, _fact(RECEIVED, codec.encode_command(command)))
         self.stored = _stored(command.id, items.get(kinds.COMMAND, command.id))
+        if not transaction.contents.knows_past:
+            self.stored = replace(self.stored, is_doubtful=True)
         if self.stored.result is not None:
             _repeat_result(transaction, self.stored.result)
 

@@ -17,6 +17,7 @@ from gateway_agent.journal.codec import CLASSES, TELEMETRY, Channel, numbers_of
 from gateway_agent.journal.items import Item, Items, write_all
 from gateway_agent.journal.rows import item_checksum, record_checksum
 from gateway_agent.journal.schema import FORMAT, WAITING
+from gateway_agent.journal.snapshots import read_snapshot
 from gateway_agent.journal.spans import Spans
 from gateway_agent.records import Era
 
@@ -67,11 +68,13 @@ class Contents:
 
     `next_sequence` is what the next record gets; `gone` are the sequences that have left, `doubt` those that the
     platform may have; `latest` is the time of the newest reading of each channel, `numbers` the channels' numbers; the
-    first era gets the number after `eras_from`.
+    first era gets the number after `eras_from`. `knows_past` is False while the agent runs without the disk that holds
+    what it did before.
     """
 
     def __init__(self) -> None:
         self.items = Items()
+        self.knows_past = True
         self.gone = Spans()
         self.doubt = Spans()
         self.waiting = Waiting()
@@ -79,6 +82,7 @@ class Contents:
         self.held_readings = 0
         self.latest: dict[int, int] = {}
         self.latest_as_of = 0
+        self.snapshot_as_of = 0
         self.floors: dict[int, int] = {}
         self.numbers: dict[Channel, int] = {}
         self.eras_from = 0
@@ -202,7 +206,11 @@ def load(connection: apsw.Connection, expected_last: int = 0) -> Contents:
     """
     _check_structure(connection)
     contents = Contents()
-    contents.items = _load_items(connection)
+    try:
+        contents.items = _load_items(connection)
+        contents.snapshot_as_of = _check_snapshots(connection)
+    except (ValueError, TypeError, KeyError, IndexError, cbor2.CBORDecodeError) as error:
+        raise Damaged(f"its facts cannot be read ({error})") from error
     if contents.items.get(kinds.MARK, FORMAT_MARK) != FORMAT:
         raise Damaged("the mark of its format is missing")
     contents.take_items()
@@ -223,7 +231,7 @@ def _check_structure(connection: apsw.Connection) -> None:
     version = connection.execute("PRAGMA user_version").get
     try:
         verdict = connection.execute("PRAGMA quick_check(1)").get
-        connection.execute("SELECT count(*) FROM record, item, item_copy WHERE 0")
+        connection.execute("SELECT count(*) FROM record, item, item_copy, snapshot WHERE 0")
     except apsw.SQLError as error:
         raise Foreign(f"it has not the tables of a journal ({error})") from error
     if verdict != "ok":
@@ -246,6 +254,17 @@ def _load_items(connection: apsw.Connection) -> Items:
     if seen[0] != seen[1]:
         raise Damaged("the two tables of items differ")
     return items
+
+
+def _check_snapshots(connection: apsw.Connection) -> int:
+    """The number of the newest, 0 for none. Raises ValueError for a damaged one."""
+    newest = 0
+    rows: list[Any] = connection.execute("SELECT * FROM snapshot").fetchall()
+    for number, body, crc32 in rows:
+        newest = max(newest, number)
+        for _ in read_snapshot(number, body, crc32):
+            pass
+    return newest
 
 
 def _count_records(connection: apsw.Connection, contents: Contents) -> int:

@@ -99,6 +99,20 @@ class ItemChanges:
             if changed_kind == kind and item is not None:
                 yield key, cbor2.loads(item.body)
 
+    def rows(self) -> Iterator[tuple[int, str, Item]]:
+        """(kind, key, item) of every item, as this transaction leaves them."""
+        for kind, key, item in self._items.rows():
+            if (kind, key) not in self._changed:
+                yield kind, key, item
+        for (kind, key), changed in self._changed.items():
+            if changed is not None:
+                yield kind, key, changed
+
+    @property
+    def kinds(self) -> set[int]:
+        """The kinds that have changed."""
+        return {kind for kind, _ in self._changed}
+
     def put(self, kind: int, key: str, value: Any) -> None:
         """Let an item say `value` from now on."""
         known = self._changed.get((kind, key)) or self._items.item(kind, key)
@@ -130,7 +144,7 @@ class ItemChanges:
             else:
                 self._items.take(kind, key, item)
         self._items.next_number = max(self._items.next_number, self._next_number)
-        return {kind for kind, _ in self._changed}
+        return self.kinds
 
 
 def write_all(connection: apsw.Connection, items: Items) -> None:

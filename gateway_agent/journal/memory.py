@@ -46,6 +46,7 @@ def memory_store(known: Contents, doubtful: int | None, keep_acknowledged: bool)
             begin(connection, first_sequence=_FAR + secrets.randbelow(_FAR_SPREAD))
     if not known.epochs:
         contents = load(connection)
+        contents.knows_past = False
         contents.eras_from = secrets.randbelow(_ERA_SPREAD)
         return Store(connection, contents, keep_acknowledged), Joining(contents, contents, None)
     contents = known.go_on_at(max(known.last_sequence, doubtful or 0) + _GAP)
@@ -113,11 +114,11 @@ class Joining:
             moved = _renumbered(record_class, body, channels)
             transaction.insert(sequence, record_class, time_ms, era, readings, state, moved)
         transaction.note_latest({channels[number]: time_ms for number, time_ms in mine.latest.items()})
-        transaction.doubt(row[0] for row in rows if row[0] in mine.doubt)
         transaction.skip_to(mine.next_sequence)
         for first, last in there.gaps(min(before.last_sequence, self._known_last) + 1, mine.last_sequence):
             transaction.leave_unknown(first, last)
         transaction.acknowledge(self.late)
+        transaction.doubt(number for first, last in mine.doubt for number in range(max(first, self._first), last + 1))
         self._count_retired(transaction, mine)
         transaction.finish()
 

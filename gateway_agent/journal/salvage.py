@@ -20,6 +20,7 @@ from gateway_agent.journal.items import Item, Items, write_all
 from gateway_agent.journal.pages import Row, Value, rows_in
 from gateway_agent.journal.rows import item_checksum, record_checksum
 from gateway_agent.journal.schema import FORMAT, PAGE_BYTES, make_tables, open_file, sync_folder
+from gateway_agent.journal.snapshots import read_snapshot
 from gateway_agent.journal.spans import Spans, ranges_of
 from gateway_agent.journal.transaction import Transaction
 from gateway_agent.records import Event
@@ -53,8 +54,8 @@ def find_rows(path: Path) -> Found:
     """Look for sound rows in the file at `path` and in its log. Raises OSError when the disk fails."""
     found = Found()
     for row in rows_in(_read(path), _read(_log_of(path)), PAGE_BYTES):
-        if not _take_record(row, found):
-            _take_item(row, found)
+        if not (_take_record(row, found) or _take_item(row, found)):
+            _take_snapshot(row, found)
     return found
 
 
@@ -124,15 +125,27 @@ def _take_record(row: Row, found: Found) -> bool:
     return True
 
 
-def _take_item(row: Row, found: Found) -> None:
+def _take_item(row: Row, found: Found) -> bool:
     columns: tuple[Value, ...] = row.columns
     if len(columns) != 5:
-        return
+        return False
     kind, key, version, body, crc32 = columns
     if not isinstance(kind, int) or not isinstance(key, str) or not isinstance(version, int):
+        return False
+    if not isinstance(body, bytes) or item_checksum(row.number, kind, key, version, body) != crc32:
+        return False
+    found.items.take(kind, key, Item(row.number, version, body))
+    return True
+
+
+def _take_snapshot(row: Row, found: Found) -> None:
+    if len(row.columns) != 2 or not isinstance(row.columns[0], bytes) or not isinstance(row.columns[1], int):
         return
-    if isinstance(body, bytes) and item_checksum(row.number, kind, key, version, body) == crc32:
-        found.items.take(kind, key, Item(row.number, version, body))
+    try:
+        for kind, key, item in read_snapshot(row.number, row.columns[0], row.columns[1]):
+            found.items.take(kind, key, item)
+    except ValueError:
+        return
 
 
 def _fill(

@@ -40,6 +40,13 @@ CREATE TABLE record (
 -- All but fresh telemetry, which is found by its sequence.
 CREATE INDEX urgent ON record (class, sequence) WHERE class <> 3 AND state = {WAITING};
 
+-- Now and then all small facts at once, so that a copy of them stands among the records too: snapshots.py.
+CREATE TABLE snapshot (
+    number INTEGER PRIMARY KEY,
+    body BLOB NOT NULL,
+    crc32 INTEGER NOT NULL
+);
+
 -- Small facts, each in both tables: items.py.
 CREATE TABLE item (
     number INTEGER PRIMARY KEY,

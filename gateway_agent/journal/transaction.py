@@ -23,6 +23,7 @@ from gateway_agent.journal.items import ItemChanges
 from gateway_agent.journal.rows import record_checksum
 from gateway_agent.journal.schema import ACKNOWLEDGED as KEPT
 from gateway_agent.journal.schema import SET_ASIDE, WAITING
+from gateway_agent.journal.snapshots import EVERY, VITAL, write_snapshot
 from gateway_agent.journal.spans import Spans
 
 _CHANGE_STATE = (
@@ -49,6 +50,7 @@ class Transaction:
         self._channels: dict[Channel, int] = {}
         self._floors: dict[int, int] = {}
         self._doubt: Spans | None = None
+        self._snapshot: int | None = None
         self.unknown: list[int] = []
         self.damaged: list[int] = []
 
@@ -205,6 +207,9 @@ class Transaction:
         if self._gone is not None or self.next_sequence - contents.latest_as_of > LATEST_EVERY:
             self.write_latest()
         items.write(self.connection)
+        if items.kinds & VITAL or self.next_sequence - contents.snapshot_as_of > EVERY:
+            write_snapshot(self.connection, self.next_sequence, items.rows())
+            self._snapshot = self.next_sequence
 
     def write_latest(self) -> None:
         """Write down the newest sample of each channel: its record may be gone when the file is opened again."""
@@ -222,6 +227,8 @@ class Transaction:
             contents.take_items()
         elif self._gone is not None:
             contents.gone = self._gone
+        if self._snapshot is not None:
+            contents.snapshot_as_of = self._snapshot
         if self._doubt is not None:
             contents.doubt = self._doubt
         if self._latest or kinds.MARK in changed:

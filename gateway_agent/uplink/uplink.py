@@ -11,7 +11,7 @@ of the journal was lost, and a new epoch begins.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -86,10 +86,10 @@ class Uplink:
         *,
         units: Mapping[str, str] | None = None,
         on_commands: Callable[[Sequence[Command]], None] | None = None,
-        on_time: Callable[[int, int], None] | None = None,
+        on_time: Callable[[int, int], Awaitable[None]] | None = None,
         random: Random | None = None,
     ) -> None:
-        """`units` gives the SenML unit of each point; `on_commands` gets each mailbox that is not empty.
+        """`units` gives the SenML unit of each point; `on_commands` gets each mailbox, empty ones too.
 
         `on_time` is told at once the platform's unix time in each answer, and the milliseconds since the request.
 
@@ -174,7 +174,7 @@ class Uplink:
                 await asyncio.sleep(pause_s * self._random.uniform(0.5, 1.0))
                 pause_s = min(2 * pause_s, self.settings.retry_longest_s)
             else:
-                self._hear(answer, begun_ms)
+                await self._hear(answer, begun_ms)
                 if answer.highest is not None and answer.highest >= self._journal.opened_at:
                     log.error(
                         "the platform has records up to %d and the journal began again at %d: its end was lost; a new "
@@ -261,7 +261,7 @@ class Uplink:
         finally:
             if batch.is_late:
                 self._allowance.spend(self.air.on_air_bytes - before_bytes)
-        self._hear(answer, begun_ms)
+        await self._hear(answer, begun_ms)
         return await self._take_answer(batch, answer)
 
     async def _exchange(self, batch: Batch) -> bytes:
@@ -304,13 +304,14 @@ class Uplink:
             self._batcher.one_by_one = False
         return True
 
-    def _hear(self, answer: Answer, begun_ms: int) -> None:
+    async def _hear(self, answer: Answer, begun_ms: int) -> None:
         if self._on_time is not None:
-            self._on_time(answer.platform_ms, self._clock.monotonic_ms() - begun_ms)
+            # Times that were a guess are corrected before anything with them is sent.
+            await self._on_time(answer.platform_ms, self._clock.monotonic_ms() - begun_ms)
         now_ms = self._clock.unix_ms()
         self.counters.last_answer_ms = now_ms
         self.counters.clock_offset_ms = answer.platform_ms - now_ms
-        if answer.commands and self._on_commands is not None:
+        if self._on_commands is not None:
             self._on_commands(answer.commands)
 
     async def _meet_refusal(self, batch: Batch, error: Refused) -> bool:
