@@ -6,6 +6,7 @@ or known to have left. So nothing that is damaged or missing goes unnoticed, wha
 """
 
 import secrets
+import struct
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +17,7 @@ from gateway_agent.journal import items as kinds
 from gateway_agent.journal.codec import CLASSES, TELEMETRY, Channel, numbers_of
 from gateway_agent.journal.items import Item, Items, write_all
 from gateway_agent.journal.rows import item_checksum, record_checksum
-from gateway_agent.journal.schema import FORMAT, WAITING
+from gateway_agent.journal.schema import FORMAT, WAITING, model, structure
 from gateway_agent.journal.snapshots import read_snapshot
 from gateway_agent.journal.spans import Spans
 from gateway_agent.records import Era
@@ -31,6 +32,10 @@ FORMAT_MARK, ACKNOWLEDGED, RETIRED_READINGS, LATEST, DOUBT = "format", "acknowle
 
 class Damaged(Exception):  # noqa: N818 - it names a state of the file, not a mistake
     """The file is a journal and is not as it was written; the text says how it shows."""
+
+
+_UNREADABLE = (ValueError, TypeError, KeyError, IndexError, cbor2.CBORDecodeError, struct.error)
+"""What comes of columns that are of another type than they were written, or of text that is no Unicode any more."""
 
 
 class Foreign(Exception):  # noqa: N818
@@ -199,22 +204,23 @@ def begin(connection: apsw.Connection, first_sequence: int = 1) -> None:
     write_all(connection, items)
 
 
-def load(connection: apsw.Connection, expected_last: int = 0) -> Contents:
-    """Read and check everything. `expected_last` is a sequence that is known to have been committed.
+def load(connection: apsw.Connection) -> Contents:
+    """Read and check everything. Raises Damaged, Foreign, or apsw.Error when the disk fails."""
+    try:
+        return _load(connection)
+    except _UNREADABLE as error:
+        raise Damaged(f"it cannot be read ({error})") from error
 
-    Raises Damaged, Foreign, or apsw.Error when the disk fails.
-    """
+
+def _load(connection: apsw.Connection) -> Contents:
     _check_structure(connection)
     contents = Contents()
-    try:
-        contents.items = _load_items(connection)
-        contents.snapshot_as_of = _check_snapshots(connection)
-    except (ValueError, TypeError, KeyError, IndexError, cbor2.CBORDecodeError) as error:
-        raise Damaged(f"its facts cannot be read ({error})") from error
+    contents.items = _load_items(connection)
+    contents.snapshot_as_of = _check_snapshots(connection)
     if contents.items.get(kinds.MARK, FORMAT_MARK) != FORMAT:
         raise Damaged("the mark of its format is missing")
     contents.take_items()
-    last = max(int(connection.execute("SELECT max(seq) FROM sqlite_sequence").get or 0), expected_last)
+    last = int(connection.execute("SELECT max(seq) FROM sqlite_sequence").get or 0)
     contents.next_sequence = last + 1
     rows = _count_records(connection, contents)
     strays = sum(
@@ -230,12 +236,17 @@ def load(connection: apsw.Connection, expected_last: int = 0) -> Contents:
 def _check_structure(connection: apsw.Connection) -> None:
     version = connection.execute("PRAGMA user_version").get
     try:
-        verdict = connection.execute("PRAGMA quick_check(1)").get
-        connection.execute("SELECT count(*) FROM record, item, item_copy, snapshot WHERE 0")
+        # Not the quick one: an index that lacks a row would hide an alarm.
+        verdict = connection.execute("PRAGMA integrity_check(1)").get
+        tables = structure(connection)
     except apsw.SQLError as error:
         raise Foreign(f"it has not the tables of a journal ({error})") from error
     if verdict != "ok":
         raise Damaged(f"SQLite finds: {verdict}")
+    if tables.keys() != model().keys():
+        raise Foreign("it has not the tables of a journal")
+    if tables != model():
+        raise Damaged("what it says of its tables is not what was written")
     if version != FORMAT:
         raise Foreign(f"its format is {version}, this agent reads {FORMAT}")
 
@@ -271,6 +282,8 @@ def _count_records(connection: apsw.Connection, contents: Contents) -> int:
     as_of, latest = contents.items.get(kinds.MARK, LATEST) or (0, {})
     contents.latest, contents.latest_as_of = dict(latest), as_of
     waiting, rows, held = contents.waiting, 0, 0
+    records, bytes_, waiting_readings = waiting.records, waiting.bytes, 0
+    # As few calls as can be: a long outage leaves millions of rows, and the agent waits for this when it starts.
     for sequence, record_class, time_ms, era, readings, state, body, crc32 in connection.execute(
         "SELECT * FROM record"
     ):
@@ -279,9 +292,12 @@ def _count_records(connection: apsw.Connection, contents: Contents) -> int:
         rows += 1
         held += readings
         if state == WAITING:
-            waiting.add(record_class, 1, readings, len(body))
+            records[record_class] += 1
+            bytes_[record_class] += ROW_BYTES + len(body)
+            waiting_readings += readings
         if record_class == TELEMETRY and sequence > as_of:
             note_latest(contents.latest, time_ms, body)
+    waiting.readings = waiting_readings
     contents.held_readings = held
     return rows
 

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import apsw
 
-from gateway_agent.journal.contents import Contents, Damaged, Foreign, begin, load
+from gateway_agent.journal import items as kinds
+from gateway_agent.journal.contents import FORMAT_MARK, Contents, Damaged, Foreign, begin, load
 from gateway_agent.journal.errors import JournalError, JournalUnavailable
 from gateway_agent.journal.file_lock import lock_path, take_lock
 from gateway_agent.journal.outer_mark import read_mark, write_mark
 from gateway_agent.journal.salvage import Found, find_rows, finish_rebuild, rebuild
 from gateway_agent.journal.schema import (
+    FORMAT,
     PAGE_BYTES,
     describe,
     is_new,
@@ -104,11 +106,18 @@ class Disk:
         is_there = self.path.exists()
         if not is_there and mark is not None and not may_create:
             raise apsw.CantOpenError("the file is not there")
+        if is_there and self.path.stat().st_size == 0:
+            # SQLite would throw away the log of an empty file.
+            found = find_rows(self.path)
+            if found:
+                self._salvage(found, mark, Damaged("it is empty, and its log is not"))
+                mark = None
         try:
             return self._checked(is_there or may_create, mark)
         except (Damaged, Foreign, apsw.CorruptError, apsw.NotADBError, apsw.SQLError) as error:
             found = find_rows(self.path)
-            if not found and (mark is None or isinstance(error, Foreign)):
+            is_other = found.items.get(kinds.MARK, FORMAT_MARK) not in (None, FORMAT)
+            if is_other or (not found and (mark is None or isinstance(error, Foreign))):
                 raise JournalError(
                     f"{self.path}: this is not a journal that can be read ({error}); move it away and a new one is made"
                 ) from error
@@ -127,6 +136,8 @@ class Disk:
                     raise Damaged("it is empty")
                 _make(connection, self.path)
             contents = load(connection)
+            if connection.readonly("main") and os.access(self.path, os.W_OK):
+                raise Damaged("its head says that it must not be written")
             if mark is not None and mark[0] == contents.epochs[0][1] and mark[1] > contents.last_sequence:
                 raise Damaged(f"it ends with record {contents.last_sequence}, and {mark[1]} was committed")
             make_durable(connection, self.path)

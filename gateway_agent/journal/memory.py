@@ -114,7 +114,6 @@ class Joining:
             moved = _renumbered(record_class, body, channels)
             transaction.insert(sequence, record_class, time_ms, era, readings, state, moved)
         transaction.note_latest({channels[number]: time_ms for number, time_ms in mine.latest.items()})
-        transaction.doubt(row[0] for row in rows if row[0] in mine.doubt)
         transaction.skip_to(mine.next_sequence)
         for first, last in there.gaps(min(before.last_sequence, self._known_last) + 1, mine.last_sequence):
             transaction.leave_unknown(first, last)

@@ -6,6 +6,7 @@ damaged journal as it was, or a whole new one whose renames are finished at the 
 """
 
 import logging
+import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import apsw
 import cbor2
 
 from gateway_agent.journal import items as kinds
-from gateway_agent.journal.codec import CLASSES, EVENT, encode_event
+from gateway_agent.journal.codec import CLASSES, EVENT, TELEMETRY, THINNED, encode_event, numbers_of, read_windows
 from gateway_agent.journal.contents import FORMAT_MARK, RETIRED_READINGS, load, new_epoch
 from gateway_agent.journal.items import Item, Items, write_all
 from gateway_agent.journal.pages import Row, Value, rows_in
@@ -73,7 +74,12 @@ def rebuild(
     gone = Spans((int(key), last) for key, last in found.items.all(kinds.GONE))
     epoch, expected_last = mark or (new_epoch(), 0)
     last = max(found.highest, expected_last, max((high for _, high in gone), default=0))
-    records = {sequence: row for sequence, row in found.records.items() if sequence not in gone}
+    channels = {int(key) for key, _ in found.items.all(kinds.CHANNEL)}
+    records = {
+        sequence: row
+        for sequence, row in found.records.items()
+        if sequence not in gone and _channels_of(row) <= channels
+    }
     present = ranges_of(records)
     for first, high in gone:
         present.add(first, high)
@@ -118,7 +124,10 @@ def _take_record(row: Row, found: Found) -> bool:
     columns: Any = row.columns
     if len(columns) != 7 or not isinstance(columns[5], bytes) or columns[0] not in CLASSES:
         return False
-    if record_checksum(row.number, *columns[:6]) != columns[6]:
+    try:
+        if record_checksum(row.number, *columns[:6]) != columns[6]:
+            return False
+    except struct.error:
         return False
     if row.age >= found.ages.get(row.number, 0):
         found.records[row.number] = columns
@@ -150,6 +159,14 @@ def _take_snapshot(row: Row, found: Found) -> None:
         return
 
 
+def _channels_of(columns: RecordColumns) -> set[int]:
+    """The channels without which the row says nothing. Their numbers will be given again, so it must not stay then."""
+    record_class, *_, body, _ = columns
+    if record_class == TELEMETRY:
+        return {channel for channel, _, _ in numbers_of(body)}
+    return {read_windows(body)[0]} if record_class in THINNED else set()
+
+
 def _fill(
     connection: apsw.Connection,
     found: Found,
@@ -176,6 +193,9 @@ def _fill(
         _put(items, kinds.GONE, str(first), high)
     if not any(True for _ in items.all(kinds.EPOCH)):
         _put(items, kinds.EPOCH, "1", epoch)
+    for era in {row[2] for row in records.values()} - {int(key) for key, _ in items.all(kinds.ERA)} - {0}:
+        # Nobody knows that clock any more; its number must not be given to another.
+        _put(items, kinds.ERA, str(era), ["", 0, False, None])
     # Numbers above were perhaps given in what is lost: from here on they are of another epoch.
     _put(items, kinds.EPOCH, str(last + 1), new_epoch())
     _put(items, kinds.MARK, FORMAT_MARK, FORMAT)

@@ -6,6 +6,7 @@ small as SQLite has them, because a group commit changes a few rows and the writ
 """
 
 import os
+from functools import cache
 from pathlib import Path
 
 import apsw
@@ -104,6 +105,23 @@ def make_durable(connection: apsw.Connection, path: Path) -> None:
 def make_tables(connection: apsw.Connection) -> None:
     """Make the tables of a new file; in the transaction that is open, if one is."""
     connection.execute(TABLES)
+
+
+def structure(connection: apsw.Connection) -> dict[str, tuple[str, str]]:
+    """By name what SQLite itself knows of each table and index: its type and the statement that made it."""
+    rows = connection.execute("SELECT name, type, sql FROM sqlite_schema WHERE sql IS NOT NULL")
+    return {str(name): (str(kind), str(sql)) for name, kind, sql in rows}
+
+
+@cache
+def model() -> dict[str, tuple[str, str]]:
+    """The `structure` of a sound journal."""
+    connection = apsw.Connection(":memory:")
+    try:
+        make_tables(connection)
+        return structure(connection)
+    finally:
+        connection.close()
 
 
 def is_new(connection: apsw.Connection) -> bool:
