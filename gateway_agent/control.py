@@ -94,7 +94,8 @@ class Control:
     def offer(self, commands: Sequence[Command]) -> None:
         """Take the commands of one mailbox, empty ones too; those that are in hand already are passed over.
 
-        What is in the first may be older than this run of the agent, and so may what follows a full one. Returns at once.
+        What is in the first may be older than this run of the agent, and so may what follows a full one. Returns at
+        once.
         """
         if self._may_be_old:
             self._perhaps_old |= {command.id for command in commands}

@@ -149,8 +149,7 @@ class Disk:
 
     def _salvage(self, found: Found, mark: tuple[int, int] | None, reason: Exception) -> None:
         log.error("%s: the journal is damaged (%s); what is sound is saved", self.path, reason)
-        expected = mark[1] if mark is not None else 0
-        missing, rebuilt_from = rebuild(self.path, found, expected, self._now_ms(), self._vfs)
+        missing, rebuilt_from = rebuild(self.path, found, mark, self._now_ms(), self._vfs)
         self._missing += missing
         self.rebuilt_from = min(rebuilt_from, self.rebuilt_from or rebuilt_from)
         count = sum(last - first + 1 for first, last in missing)

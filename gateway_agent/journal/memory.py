@@ -120,7 +120,6 @@ class Joining:
         for first, last in there.gaps(min(before.last_sequence, self._known_last) + 1, mine.last_sequence):
             transaction.leave_unknown(first, last)
         transaction.acknowledge(self.late)
-        transaction.doubt(number for first, last in mine.doubt for number in range(max(first, self._first), last + 1))
         self._count_retired(transaction, mine)
         transaction.finish()
 

@@ -29,14 +29,17 @@ class Row:
 
 
 def rows_in(database: bytes, log: bytes, page_bytes: int) -> Iterator[Row]:
-    """Every row that any leaf page holds, in the file and in each committed frame of its log, oldest first."""
+    """Every row that any leaf page holds, in the file and in each committed frame of its log, oldest first.
+
+    A log has many versions of a page; a row that is the same in several of them comes once.
+    """
     frames = list(_frames(log, page_bytes))
-    newest = dict(frames)
+    pages = _Pages(database, dict(frames), page_bytes)
     for page_number in range(1, len(database) // page_bytes + 1):
         page = database[(page_number - 1) * page_bytes : page_number * page_bytes]
-        yield from _rows_of_page(page, _Pages(database, newest, page_bytes), page_number, 1)
+        yield from _rows_of_page(page, pages, page_number, 1)
     for age, (page_number, page) in enumerate(frames, start=2):
-        yield from _rows_of_page(page, _Pages(database, newest, page_bytes), page_number, age)
+        yield from _rows_of_page(page, pages, page_number, age)
 
 
 def _frames(log: bytes, page_bytes: int) -> Iterator[tuple[int, bytes]]:
@@ -63,10 +66,11 @@ def _frames(log: bytes, page_bytes: int) -> Iterator[tuple[int, bytes]]:
 
 
 class _Pages:
-    """Finds the pages on which a row that is longer than its leaf goes on."""
+    """Finds the pages on which a row that is longer than its leaf goes on; `seen` are the rows that were there."""
 
     def __init__(self, database: bytes, newest: dict[int, bytes], page_bytes: int) -> None:
         self.page_bytes = page_bytes
+        self.seen: set[tuple[int, bytes]] = set()
         self._database = database
         self._newest = newest
 
@@ -101,7 +105,13 @@ def _row(page: bytes, at: int, pages: _Pages, age: int) -> Row | None:
         number, at = _varint(page, at)
         if not 0 < size < _MAX_ROW_BYTES:
             return None
-        return Row(number, _columns(_payload(page, at, size, pages)), age)
+        payload = _payload(page, at, size, pages)
+        if (number, payload) in pages.seen:
+            return None
+        row = Row(number, _columns(payload), age)
+        if age:
+            pages.seen.add((number, payload))
+        return row
     except (IndexError, ValueError, UnicodeDecodeError):
         return None
 
@@ -133,7 +143,7 @@ def _columns(payload: bytes) -> tuple[Value, ...]:
     values: list[Value] = []
     data = head_end
     while at < head_end:
-        kind, at = _varint(payload, at)
+        kind, at = (payload[at], at + 1) if payload[at] < 0x80 else _varint(payload, at)
         value, data = _value(payload, kind, data)
         values.append(value)
     return tuple(values[1:])

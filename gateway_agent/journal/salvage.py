@@ -61,16 +61,18 @@ def find_rows(path: Path) -> Found:
 
 
 def rebuild(
-    path: Path, found: Found, expected_last: int, now_ms: int, vfs: str | None
+    path: Path, found: Found, mark: tuple[int, int] | None, now_ms: int, vfs: str | None
 ) -> tuple[list[tuple[int, int]], int]:
     """Make a whole new journal of what was found and put it in the place of the damaged one.
 
+    `mark` is the first epoch of the file and a sequence that is known to have been committed.
     Returns the ranges of sequences that are missing, which are told in the new journal as events too, and the first
     sequence that was given in it. Raises apsw.Error or OSError when the disk fails; then it can be begun again.
     """
     fresh = _fresh(path)
     _remove_unfinished(path)
     gone = Spans((int(key), last) for key, last in found.items.all(kinds.GONE))
+    epoch, expected_last = mark or (new_epoch(), 0)
     last = max(found.highest, expected_last, max((high for _, high in gone), default=0))
     channels = {int(key) for key, _ in found.items.all(kinds.CHANNEL)}
     records = {
@@ -88,7 +90,7 @@ def rebuild(
         connection.execute("PRAGMA synchronous = EXTRA")
         # Not as a context: its way back from a full disk, which has ended the transaction, is an error of its own.
         connection.execute("BEGIN IMMEDIATE")
-        _fill(connection, found, records, gone, missing, last, now_ms)
+        _fill(connection, found, records, gone, missing, last, epoch, now_ms)
         connection.execute("COMMIT")
     finally:
         connection.close()
@@ -174,6 +176,7 @@ def _fill(
     gone: Spans,
     missing: list[tuple[int, int]],
     last: int,
+    epoch: int,
     now_ms: int,
 ) -> None:
     make_tables(connection)
@@ -191,7 +194,7 @@ def _fill(
     for first, high in gone:
         _put(items, kinds.GONE, str(first), high)
     if not any(True for _ in items.all(kinds.EPOCH)):
-        _put(items, kinds.EPOCH, "1", new_epoch())
+        _put(items, kinds.EPOCH, "1", epoch)
     for era in {row[2] for row in records.values()} - {int(key) for key, _ in items.all(kinds.ERA)} - {0}:
         # Nobody knows that clock any more; its number must not be given to another.
         _put(items, kinds.ERA, str(era), ["", 0, False, None])

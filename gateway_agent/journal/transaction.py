@@ -183,7 +183,7 @@ class Transaction:
 
     def doubt(self, sequences: Iterable[int]) -> None:
         """The platform may have these from now on, whether it acknowledges them or not."""
-        known = self.contents.doubt
+        known = self.contents.doubt if self._doubt is None else self._doubt
         doubt = Spans(span for first, last in known for span in self.contents.gone.gaps(first, last))
         for sequence in sequences:
             doubt.add(sequence, sequence)

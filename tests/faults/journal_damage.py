@@ -33,7 +33,7 @@ from tests.faults._progress import OnProgress, silent
 DAMAGES = 10_000
 _DAMAGES_OF_CONTROL = 1000
 _OF_A_JOB = 100
-_RECORDS = 800
+_RECORDS = 500
 _GROUP = 16
 _COMMANDS = 20
 _LIMIT_S = 20
