@@ -159,9 +159,10 @@ class Disk:
 def _make(connection: apsw.Connection, path: Path) -> None:
     connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     make_durable(connection, path)
-    with connection:
-        make_tables(connection)
-        begin(connection)
+    connection.execute("BEGIN IMMEDIATE")
+    make_tables(connection)
+    begin(connection)
+    connection.execute("COMMIT")
     sync_folder(path)
 
 

@@ -87,6 +87,8 @@ class Joining:
         connection.execute("BEGIN IMMEDIATE")
         try:
             self._write(transaction, memory.contents, rows, rebuilt_from)
+        except apsw.Error:
+            raise
         except BaseException:
             connection.execute("ROLLBACK")
             raise

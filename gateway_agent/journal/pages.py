@@ -14,6 +14,8 @@ _HEAD_BYTES = 8
 _FILE_HEAD_BYTES = 100
 _WAL_HEAD_BYTES, _FRAME_HEAD_BYTES = 32, 24
 _MAX_ROW_BYTES = 1 << 20
+_NUMBER_BYTES = (0, 1, 2, 3, 4, 6, 8)
+_CONSTANTS = {0: None, 8: 0, 9: 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def _frames(log: bytes, page_bytes: int) -> Iterator[tuple[int, bytes]]:
 
 
 class _Pages:
-    """Finds the pages on which a row that is longer than its leaf goes on; `seen` are the rows that were there."""
+    """Finds the pages on which a row that is longer than its leaf goes on; `seen` are the rows of the log that were there."""
 
     def __init__(self, database: bytes, newest: dict[int, bytes], page_bytes: int) -> None:
         self.page_bytes = page_bytes
@@ -81,12 +83,12 @@ class _Pages:
 
 def _rows_of_page(page: bytes, pages: _Pages, page_number: int, age: int) -> Iterator[Row]:
     head = _FILE_HEAD_BYTES if page_number == 1 else 0
-    if len(page) < pages.page_bytes or page[head] in (0x02, 0x05, 0x0A):
+    if len(page) < pages.page_bytes:
         return
     count = int.from_bytes(page[head + 3 : head + 5], "big")
     at = head + _HEAD_BYTES
     index = 0
-    # Pointers beyond the count may be of deleted rows, or of live ones when the count is what was damaged.
+    # Whatever the page says it is: one wrong bit makes the inside of a tree of a leaf. Pointers beyond the count may be of deleted rows, or of live ones when the count is what was damaged.
     while at + 2 * index + 2 <= len(page):
         pointer = int.from_bytes(page[at + 2 * index : at + 2 * index + 2], "big")
         if not at + 2 * index + 2 <= pointer < len(page) - 3:
@@ -106,12 +108,11 @@ def _row(page: bytes, at: int, pages: _Pages, age: int) -> Row | None:
         if not 0 < size < _MAX_ROW_BYTES:
             return None
         payload = _payload(page, at, size, pages)
-        if (number, payload) in pages.seen:
-            return None
-        row = Row(number, _columns(payload), age)
-        if age:
+        if age > 1:
+            if (number, payload) in pages.seen:
+                return None
             pages.seen.add((number, payload))
-        return row
+        return Row(number, _columns(payload), age)
     except (IndexError, ValueError, UnicodeDecodeError):
         return None
 
@@ -144,26 +145,22 @@ def _columns(payload: bytes) -> tuple[Value, ...]:
     data = head_end
     while at < head_end:
         kind, at = (payload[at], at + 1) if payload[at] < 0x80 else _varint(payload, at)
-        value, data = _value(payload, kind, data)
-        values.append(value)
-    return tuple(values[1:])
-
-
-def _value(payload: bytes, kind: int, at: int) -> tuple[Value, int]:
-    if kind >= 12:
-        end = at + (kind - 12 - kind % 2) // 2
-        raw = payload[at:end]
-        if end > len(payload):
-            raise ValueError("a column goes beyond the row")
-        return (raw.decode() if kind % 2 else raw), end
-    if kind in (0, 8, 9):
-        return (None, 0, 1)[(0, 8, 9).index(kind)], at
-    if kind > 6:
-        raise ValueError("a kind of column that the journal does not have")
-    end = at + (0, 1, 2, 3, 4, 6, 8)[kind]
-    if end > len(payload):
+        if kind >= 12:
+            end = data + (kind - 12) // 2
+            raw = payload[data:end]
+            values.append(raw.decode() if kind % 2 else raw)
+        elif kind in _CONSTANTS:
+            end = data
+            values.append(_CONSTANTS[kind])
+        elif 0 < kind < 7:
+            end = data + _NUMBER_BYTES[kind]
+            values.append(int.from_bytes(payload[data:end], "big", signed=True))
+        else:
+            raise ValueError("a kind of column that the journal does not have")
+        data = end
+    if data > len(payload):
         raise ValueError("a column goes beyond the row")
-    return int.from_bytes(payload[at:end], "big", signed=True), end
+    return tuple(values[1:])
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:

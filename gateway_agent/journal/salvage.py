@@ -88,8 +88,10 @@ def rebuild(
     try:
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         connection.execute("PRAGMA synchronous = EXTRA")
-        with connection:
-            _fill(connection, found, records, gone, missing, last, epoch, now_ms)
+        # Not as a context: its way back from a full disk, which has ended the transaction, is an error of its own.
+        connection.execute("BEGIN IMMEDIATE")
+        _fill(connection, found, records, gone, missing, last, epoch, now_ms)
+        connection.execute("COMMIT")
     finally:
         connection.close()
     sync_folder(path)
