@@ -68,7 +68,7 @@ def _frames(log: bytes, page_bytes: int) -> Iterator[tuple[int, bytes]]:
 
 
 class _Pages:
-    """Finds the pages on which a row that is longer than its leaf goes on; `seen` are the rows of the log that were there."""
+    """Finds the pages on which a row that is longer than its leaf goes on; `seen` are the log's rows so far."""
 
     def __init__(self, database: bytes, newest: dict[int, bytes], page_bytes: int) -> None:
         self.page_bytes = page_bytes
@@ -88,7 +88,8 @@ def _rows_of_page(page: bytes, pages: _Pages, page_number: int, age: int) -> Ite
     count = int.from_bytes(page[head + 3 : head + 5], "big")
     at = head + _HEAD_BYTES
     index = 0
-    # Whatever the page says it is: one wrong bit makes the inside of a tree of a leaf. Pointers beyond the count may be of deleted rows, or of live ones when the count is what was damaged.
+    # Whatever the page says it is: one wrong bit makes the inside of a tree of a leaf. Pointers beyond the count may be
+    # of deleted rows, or of live ones when the count is what was damaged.
     while at + 2 * index + 2 <= len(page):
         pointer = int.from_bytes(page[at + 2 * index : at + 2 * index + 2], "big")
         if not at + 2 * index + 2 <= pointer < len(page) - 3:
