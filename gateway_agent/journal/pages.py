@@ -68,7 +68,10 @@ def _frames(log: bytes, page_bytes: int) -> Iterator[tuple[int, bytes]]:
 
 
 class _Pages:
-    """Finds the pages on which a row that is longer than its leaf goes on; `seen` are the log's rows so far."""
+    """Finds the pages on which a row that is longer than its leaf goes on.
+
+    `seen` are rows of the log that were given already.
+    """
 
     def __init__(self, database: bytes, newest: dict[int, bytes], page_bytes: int) -> None:
         self.page_bytes = page_bytes
