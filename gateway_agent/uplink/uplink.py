@@ -28,6 +28,8 @@ log = logging.getLogger("gatepost.uplink")
 
 CLEAR = "clear"
 _RECENT_S = 60.0
+_NOT_FOR_US = "4."
+"""Codes of RFC 7252, 5.9.2, by which a platform says that it will never answer this; 5.xx may pass."""
 _CONTENT_REFUSED = ("4.00", "4.13", "4.22")
 _REFUSALS_BEFORE_HELD = 3
 _MAX_HELD = 8
@@ -135,7 +137,7 @@ class Uplink:
                 with_past = self._is_draining or self._allowance.wait_s() <= 0
                 batch = await self._batcher.next_batch(self._due_up_to, with_past)
                 if batch is None:
-                    await self._wait_for_work()
+                    await self._wait_for_work(with_past)
                 else:
                     await self._deliver(batch)
         finally:
@@ -164,11 +166,11 @@ class Uplink:
             begun_ms = self._clock.monotonic_ms()
             try:
                 answer = decode_answer(await self._client.get(self._query(self._journal.epoch)))
-            except Refused as error:
-                # A platform that cannot be asked takes records all the same.
-                log.info("%s: %s; it does not tell what it has", self.settings.url, error)
-                break
-            except (ExchangeFailed, FormatError) as error:
+            except (ExchangeFailed, Refused, FormatError) as error:
+                if isinstance(error, Refused) and error.code.startswith(_NOT_FOR_US):
+                    # A platform that cannot be asked takes records all the same.
+                    log.info("%s: %s; it does not tell what it has", self.settings.url, error)
+                    break
                 self.counters.failures += 1
                 self._note_problem(str(error))
                 await asyncio.sleep(pause_s * self._random.uniform(0.5, 1.0))
@@ -209,14 +211,16 @@ class Uplink:
         is_time = self._is_draining or now_ms - self._last_telemetry_ms >= self.settings.batch_s * 1000
         if is_time and self._journal.pending_readings:
             await self._journal.flush()
-        present = self._journal.waiting_readings - self._past_readings
+        # What was counted as the past may have been thinned or set aside since; there is none once it is through.
+        past = self._past_readings if self._batcher.past_up_to else 0
+        present = self._journal.waiting_readings - past
         if is_time or present >= self.settings.batch_readings:
             self._due_up_to = self._journal.last_sequence
             self._last_telemetry_ms = now_ms
 
-    async def _wait_for_work(self) -> None:
+    async def _wait_for_work(self, with_past: bool) -> None:
         left_s = (self._last_telemetry_ms - self._clock.monotonic_ms()) / 1000 + self.settings.batch_s
-        if self._batcher.has_past():
+        if not with_past and self._batcher.has_past():
             left_s = min(left_s, self._allowance.wait_s())
         try:
             async with asyncio.timeout(max(0.001, left_s)):

@@ -234,6 +234,9 @@ class _SenmlResource(Resource):  # type: ignore[misc]
             payload = self._tell(request.opt.uri_query)
         except FormatError as error:
             return Message(code=BAD_REQUEST, payload=str(error)[:80].encode())
+        except apsw.Error as error:
+            log.error("the platform's database cannot be read: %s", error)
+            return Message(code=SERVICE_UNAVAILABLE)
         return Message(code=CONTENT, payload=payload, content_format=answer.CONTENT_FORMAT)
 
     async def render_post(self, request: Any) -> Any:

@@ -61,6 +61,10 @@ class Pole:
     async def restart_gateway(self, *, gently: bool) -> None:
         """End uplink and journal and start them again; not `gently` leaves what was not committed behind."""
         await self.stop_gateway(gently=gently)
+        self.start_gateway()
+
+    def start_gateway(self) -> None:
+        """Start journal and uplink after `stop_gateway`."""
         self.journal = Journal.open(self.folder / "journal.sqlite", self.clock, commit_s=2)
         self.start_uplink()
 
