@@ -282,7 +282,9 @@ def test_a_file_that_is_damaged_meanwhile_is_salvaged_and_what_is_missing_is_tol
             journal.add_readings(reading(clock, value))
         await journal.flush()
         vandal = apsw.Connection(str(path))
-        vandal.execute("UPDATE record SET body = zeroblob(length(body)) WHERE sequence BETWEEN 7 AND 9; DELETE FROM item_copy")
+        vandal.execute(
+            "UPDATE record SET body = zeroblob(length(body)) WHERE sequence BETWEEN 7 AND 9; DELETE FROM item_copy"
+        )
         vandal.execute("DELETE FROM item WHERE kind = 7")
         # Nor may a former version of those rows be left anywhere.
         vandal.execute("PRAGMA journal_mode = DELETE; VACUUM").fetchall()
