@@ -92,12 +92,6 @@ class FinishEntry:
         _forget_old(transaction, result.time_ms)
 
 
-def find_command(items: Items, command_id: str) -> StoredCommand | None:
-    """What the journal knows of a command, None when it never came."""
-    fact = items.get(kinds.COMMAND, command_id)
-    return None if fact is None else _stored(command_id, fact)
-
-
 def unfinished_commands(items: Items) -> list[StoredCommand]:
     """Commands without a result, in the order in which they came."""
     return [_stored(command_id, fact) for command_id, fact in items.all(kinds.COMMAND) if fact[2] is None]

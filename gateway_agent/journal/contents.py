@@ -27,7 +27,9 @@ ROW_BYTES = 28
 LATEST_EVERY = 5000
 """After so many records the newest sample of each channel is written down, so that opening need not look for it."""
 FORMAT_MARK, ACKNOWLEDGED, RETIRED_READINGS, LATEST, DOUBT = "format", "acknowledged", "retired", "latest", "doubt"
-"""Names of marks. DOUBT: ranges of sequences that were sent and perhaps not acknowledged."""
+"""Names of marks. DOUBT: ranges of sequences that were sent and perhaps not acknowledged. UNASKED: the
+first sequence that was given since the platform was last asked what it has."""
+UNASKED = "unasked"
 
 
 class Damaged(Exception):  # noqa: N818 - it names a state of the file, not a mistake
@@ -73,8 +75,8 @@ class Contents:
 
     `next_sequence` is what the next record gets; `gone` are the sequences that have left, `doubt` those that the
     platform may have; `latest` is the time of the newest reading of each channel, `numbers` the channels' numbers; the
-    first era gets the number after `eras_from`. `knows_past` is False while the agent runs without the disk that holds
-    what it did before.
+    first era gets the number after `eras_from`. `is_asked` tells that the platform was asked what it has since the
+    start; `knows_past` is False while the agent runs without the disk that holds what it did before.
     """
 
     def __init__(self) -> None:
@@ -82,6 +84,7 @@ class Contents:
         self.knows_past = True
         self.gone = Spans()
         self.doubt = Spans()
+        self.is_asked = False
         self.waiting = Waiting()
         self.next_sequence = 1
         self.held_readings = 0
@@ -109,6 +112,11 @@ class Contents:
     def epochs(self) -> list[tuple[int, int]]:
         """(first sequence, epoch), ascending."""
         return self._epochs
+
+    @property
+    def unasked_from(self) -> int:
+        """The first sequence that was given since the platform was last asked what it has; else the next one."""
+        return int(self.items.get(kinds.MARK, UNASKED) or self.next_sequence)
 
     @property
     def committed_readings(self) -> int:
@@ -144,7 +152,7 @@ class Contents:
             other.items.take(kind, key, item)
         other.take_items()
         other.take_latest(dict(self.latest))
-        other.next_sequence = next_sequence
+        other.next_sequence, other.is_asked = next_sequence, self.is_asked
         return other
 
     def floor(self, record_class: int) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from gateway_agent.journal import codec
 from gateway_agent.journal import items as kinds
+from gateway_agent.journal.contents import UNASKED
 from gateway_agent.journal.schema import SET_ASIDE
 from gateway_agent.journal.spans import Spans
 from gateway_agent.journal.transaction import Transaction
@@ -121,6 +122,20 @@ class EpochEntry:
     def write(self, transaction: Transaction) -> None:
         """Put down the epoch."""
         transaction.items.put(kinds.EPOCH, str(self.first_sequence), self.epoch)
+
+
+@dataclass
+class AskedEntry:
+    """The platform was asked what it has, and there is nothing that was given again."""
+
+    readings = 0
+    needs_disk = False
+
+    def write(self, transaction: Transaction) -> None:
+        """Forget from where on it had to be asked."""
+        if transaction.items.get(kinds.MARK, UNASKED) is not None:
+            transaction.items.remove(kinds.MARK, UNASKED)
+        transaction.contents.is_asked = True
 
 
 @dataclass

@@ -28,6 +28,7 @@ from gateway_agent.journal.committer import Committer
 from gateway_agent.journal.contents import new_epoch
 from gateway_agent.journal.entries import (
     AcknowledgeEntry,
+    AskedEntry,
     CorrectionEntry,
     EpochEntry,
     EraEntry,
@@ -101,9 +102,9 @@ class Journal:
         return self._writer.contents.epoch
 
     @property
-    def opened_at(self) -> int:
-        """The first sequence that was given since the journal was opened."""
-        return self._writer.opened_at
+    def unasked_from(self) -> int:
+        """The first sequence that was given since the platform was last asked what it has, in this run or before."""
+        return self._writer.unasked_from
 
     @property
     def last_sequence(self) -> int:
@@ -231,14 +232,29 @@ class Journal:
         """Never send this record again, and report it as an event with `code`."""
         await self._committer.commit(SetAsideEntry((sequence,)), self._own_event(code, sequence))
 
-    async def begin_epoch(self, platform_has: int) -> None:
-        """The platform has records up to `platform_has` under numbers that were given again since the journal was
-        opened: its end had been lost. What was committed since then is of a new epoch, so that it is not taken for what
-        the platform has; and the loss is reported."""
-        lost = platform_has - self.opened_at + 1
-        detail = f"records {self.opened_at} to {platform_has} had been sent and are not here"
-        event = Event("journal", "event", "end-lost", self._clock.unix_ms(), value=lost, detail=detail)
-        await self._committer.commit(EpochEntry(self.opened_at, new_epoch()), EventEntry(event, self.era))
+    @property
+    def epoch_to_ask(self) -> int:
+        """The epoch of which the platform must be asked what it has."""
+        return self._writer.contents.epoch_of(self.unasked_from)
+
+    async def heard_highest(self, platform_has: int) -> bool:
+        """The platform was asked and has records of `epoch_to_ask` up to `platform_has`, 0 for none; nothing was sent
+        that was given since `unasked_from`.
+
+        Where it has such numbers all the same, they were given again: the end of the journal had been lost. What was
+        committed since then is of a new epoch from now on, so that it is not taken for what the platform has, and the
+        loss is reported. Returns whether all is well.
+        """
+        first = self.unasked_from
+        if platform_has < first:
+            await self._committer.commit(AskedEntry())
+            return True
+        detail = f"records {first} to {platform_has} had been sent and are not here"
+        event = Event(
+            "journal", "event", "end-lost", self._clock.unix_ms(), value=platform_has - first + 1, detail=detail
+        )
+        await self._committer.commit(EpochEntry(first, new_epoch()), AskedEntry(), EventEntry(event, self.era))
+        return False
 
     async def receive_command(self, command: Command) -> StoredCommand:
         """Store a command as received, and return what the journal knows of its id. Where it has ended already, its

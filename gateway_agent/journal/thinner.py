@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from gateway_agent.journal import items as kinds
-from gateway_agent.journal.codec import CLASSES, EVENT, SPANS_S, TELEMETRY, encode_event
+from gateway_agent.journal.codec import CLASSES, EVENT, TELEMETRY, encode_event
 from gateway_agent.journal.contents import Contents
 from gateway_agent.journal.thinning import Step, class_to_thin, thin_oldest
 from gateway_agent.journal.transaction import Transaction
@@ -64,11 +64,6 @@ def old_steps(budget: Budget, now_ms: int) -> list[ThinEntry]:
     if not budget.fine_ms:
         return []
     return [ThinEntry(each, now_ms - budget.fine_ms, now_ms) for each in range(TELEMETRY, CLASSES[-1])]
-
-
-def thinned_records(contents: Contents) -> int:
-    """Records that were thinned since the file was made, at any level."""
-    return sum(fact[2] for fact in (contents.items.get(kinds.MARK, f"{_MARK}{span}") for span in SPANS_S) if fact)
 
 
 def _count(transaction: Transaction, step: Step, now_ms: int) -> None:

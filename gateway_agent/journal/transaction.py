@@ -15,6 +15,7 @@ from gateway_agent.journal.contents import (
     LATEST,
     LATEST_EVERY,
     RETIRED_READINGS,
+    UNASKED,
     Contents,
     Waiting,
     note_latest,
@@ -206,6 +207,9 @@ class Transaction:
                     items.put(kinds.GONE, str(first), last)
         if self._gone is not None or self.next_sequence - contents.latest_as_of > LATEST_EVERY:
             self.write_latest()
+        given = self.next_sequence > contents.next_sequence
+        if given and not contents.is_asked and items.get(kinds.MARK, UNASKED) is None:
+            items.put(kinds.MARK, UNASKED, contents.next_sequence)
         items.write(self.connection)
         if items.kinds & VITAL or self.next_sequence - contents.snapshot_as_of > EVERY:
             write_snapshot(self.connection, self.next_sequence, items.rows())

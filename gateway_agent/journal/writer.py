@@ -31,7 +31,8 @@ class Writer:
     may be called again, and after `start_in_memory` all works but what needs the disk.
 
     `trouble` is a sentence while all is in memory, else None. `missing` are the ranges of sequences (first, last) that
-    were found missing when the file was opened, and `opened_at` is the first sequence that was given after that. `vfs`
+    were found missing when the file was opened, and `unasked_from` is the first sequence that was given
+    since the platform was last asked. `vfs`
     and `now_ms` are as in `Disk`.
     """
 
@@ -60,7 +61,7 @@ class Writer:
         except BaseException:
             self._disk.close()
             raise
-        self.opened_at = self.contents.next_sequence
+        self.unasked_from = self.contents.unasked_from
 
     @property
     def in_memory(self) -> bool:

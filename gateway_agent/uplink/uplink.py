@@ -165,11 +165,12 @@ class Uplink:
             self.counters.exchanges += 1
             begun_ms = self._clock.monotonic_ms()
             try:
-                answer = decode_answer(await self._client.get(self._query(self._journal.epoch)))
+                answer = decode_answer(await self._client.get(self._query(self._journal.epoch_to_ask)))
             except (ExchangeFailed, Refused, FormatError) as error:
                 if isinstance(error, Refused) and error.code.startswith(_NOT_FOR_US):
                     # A platform that cannot be asked takes records all the same.
                     log.info("%s: %s; it does not tell what it has", self.settings.url, error)
+                    await self._journal.heard_highest(0)
                     break
                 self.counters.failures += 1
                 self._note_problem(str(error))
@@ -177,14 +178,15 @@ class Uplink:
                 pause_s = min(2 * pause_s, self.settings.retry_longest_s)
             else:
                 await self._hear(answer, begun_ms)
-                if answer.highest is not None and answer.highest >= self._journal.opened_at:
+                highest = answer.highest or 0
+                if not await self._journal.heard_highest(highest):
+                    first = self._journal.unasked_from
                     log.error(
-                        "the platform has records up to %d and the journal began again at %d: its end was lost; a new "
-                        "epoch begins",
-                        answer.highest,
-                        self._journal.opened_at,
+                        "the platform has records up to %d, and the journal has given %d and what follows again: its "
+                        "end was lost; a new epoch begins there",
+                        highest,
+                        first,
                     )
-                    await self._journal.begin_epoch(answer.highest)
                 self._note_success()
                 break
         await self._look_back()

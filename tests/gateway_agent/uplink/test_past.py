@@ -37,7 +37,10 @@ def restore(folder: Path, saved: tuple[Path, bytes]) -> None:
     os.setxattr(folder / LOCK, MARK, mark)
 
 
-def test_a_card_that_was_set_back_loses_and_doubles_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("restarts", [0, 2])
+def test_a_card_that_was_set_back_loses_and_doubles_nothing(tmp_path: Path, restarts: int) -> None:
+    """Also when the agent is started again before it reaches the platform for the first time."""
+
     async def main(clock: RigClock) -> None:
         async with pole(clock, tmp_path) as this:
             await this.measure_for(30)
@@ -49,6 +52,12 @@ def test_a_card_that_was_set_back_loses_and_doubles_nothing(tmp_path: Path) -> N
             restore(tmp_path, saved)
             this.start_gateway()
             former = this.journal.epoch
+            for _ in range(restarts):
+                this.relay.down = True
+                await this.measure_for(20)
+                await this.stop_gateway(gently=True)
+                this.start_gateway()
+            this.relay.down = False
             await this.measure_for(60)
             await this.alarm()
             await this.settle()
