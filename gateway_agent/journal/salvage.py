@@ -28,8 +28,6 @@ from gateway_agent.records import Event
 
 log = logging.getLogger("gatepost.journal")
 
-KEPT_DAMAGED = 3
-"""Damaged files that are kept beside the journal; older ones are deleted, for the disk has an end."""
 REPORTED_RANGES = 32
 """Ranges of missing records that are told one by one; the rest is told in one sum."""
 _COMPLETE = "complete"
@@ -71,6 +69,10 @@ def rebuild(
     """
     fresh = _fresh(path)
     _remove_unfinished(path)
+    for former in _damaged(path):
+        # The disk has an end: the file that is damaged now is the one that is kept.
+        _remove(_log_of(former))
+        _remove(former)
     gone = Spans((int(key), last) for key, last in found.items.all(kinds.GONE))
     epoch, expected_last = mark or (new_epoch(), 0)
     last = max(found.highest, expected_last, max((high for _, high in gone), default=0))
@@ -254,9 +256,6 @@ def _put_in_place(path: Path) -> None:
         sync_folder(path)
     _fresh(path).rename(path)
     sync_folder(path)
-    for old in sorted(_damaged(path), key=_number)[:-KEPT_DAMAGED]:
-        _remove(old)
-        _remove(_log_of(old))
 
 
 def _damaged(path: Path) -> list[Path]:
