@@ -17,7 +17,7 @@ from tests.faults._journal_hour import HOUR, Script
 from tests.faults._progress import OnProgress, silent
 
 _SECOND_EVERY = 60
-_EVERY_OF_CONTROL = 10
+_EVERY_OF_CONTROL = 30
 
 
 def power_cut(
