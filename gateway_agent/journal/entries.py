@@ -133,8 +133,9 @@ class AskedEntry:
 
     def write(self, transaction: Transaction) -> None:
         """Forget from where on it had to be asked."""
-        if transaction.items.get(kinds.MARK, UNASKED) is not None:
-            transaction.items.remove(kinds.MARK, UNASKED)
+        if transaction.items.get(kinds.MARK, UNASKED):
+            # Not removed: a salvage would find it again in an old page, and take it for the newest.
+            transaction.items.put(kinds.MARK, UNASKED, 0)
         transaction.contents.is_asked = True
 
 

@@ -208,7 +208,7 @@ class Transaction:
         if self._gone is not None or self.next_sequence - contents.latest_as_of > LATEST_EVERY:
             self.write_latest()
         given = self.next_sequence > contents.next_sequence
-        if given and not contents.is_asked and items.get(kinds.MARK, UNASKED) is None:
+        if given and not contents.is_asked and not items.get(kinds.MARK, UNASKED):
             items.put(kinds.MARK, UNASKED, contents.next_sequence)
         items.write(self.connection)
         if items.kinds & VITAL or self.next_sequence - contents.snapshot_as_of > EVERY:

@@ -13,7 +13,7 @@ import pytest
 
 from gateway_agent.journal import ALARM, CLASSES, EVENT, TELEMETRY, JournalError, items, salvage
 from gateway_agent.journal.codec import Content
-from gateway_agent.journal.entries import AcknowledgeEntry, EraEntry, EventEntry, PollEntry
+from gateway_agent.journal.entries import AcknowledgeEntry, AskedEntry, EraEntry, EventEntry, PollEntry
 from gateway_agent.journal.schema import PAGE_BYTES
 from gateway_agent.journal.thinner import ThinEntry
 from gateway_agent.journal.writer import Writer
@@ -393,4 +393,24 @@ def test_what_was_thinned_does_not_come_back_beside_its_windows(tmp_path: Path) 
     made.flip(path.stat().st_size // 2, 3)
     writer = made.check()
     assert writer.read(TELEMETRY, 1000) == ([], [])
+    writer.close()
+
+
+def test_a_salvage_finds_no_question_again_that_was_answered(tmp_path: Path) -> None:
+    writer = Writer(tmp_path / "journal.sqlite")
+    fill(writer, range(5))
+    assert writer.contents.unasked_from == 1
+    writer.commit([AskedEntry()])
+    fill(writer, range(5, 10))
+    epoch, last = writer.contents.epoch, writer.contents.last_sequence
+    image = tmp_path / "image"
+    image.mkdir()
+    for file in tmp_path.glob("journal.sqlite*"):
+        shutil.copy(file, image)
+    writer.close()
+    # As if more had been committed: that is noticed, and the former versions of all facts are in the log.
+    os.setxattr(image / "journal.sqlite.lock", "user.gatepost.last", f"{epoch} {last + 3}".encode())
+    writer = Writer(image / "journal.sqlite")
+    assert writer.missing == [(last + 1, last + 3)]
+    assert writer.unasked_from > last + 3
     writer.close()
