@@ -22,6 +22,15 @@ WAL_PAGES = 2048
 WAITING, ACKNOWLEDGED, SET_ASIDE = 0, 1, 2
 """`record.state`. An acknowledged row is deleted unless the journal keeps it; one that is set aside is never sent."""
 
+_ITEM_COLUMNS = """(
+    number INTEGER PRIMARY KEY,
+    kind INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    crc32 INTEGER NOT NULL
+)"""
+
 TABLES = f"""
 PRAGMA user_version = {FORMAT};
 
@@ -49,22 +58,8 @@ CREATE TABLE snapshot (
 );
 
 -- Small facts, each in both tables: items.py.
-CREATE TABLE item (
-    number INTEGER PRIMARY KEY,
-    kind INTEGER NOT NULL,
-    key TEXT NOT NULL,
-    version INTEGER NOT NULL,
-    body BLOB NOT NULL,
-    crc32 INTEGER NOT NULL
-);
-CREATE TABLE item_copy (
-    number INTEGER PRIMARY KEY,
-    kind INTEGER NOT NULL,
-    key TEXT NOT NULL,
-    version INTEGER NOT NULL,
-    body BLOB NOT NULL,
-    crc32 INTEGER NOT NULL
-);
+CREATE TABLE item {_ITEM_COLUMNS};
+CREATE TABLE item_copy {_ITEM_COLUMNS};
 
 -- One row per OSCORE context, never deleted: an id is begun once. id: the platform's name and the key's generation.
 -- epoch: that of the file in which the row was written; a row of another epoch was salvaged and is not continued.
