@@ -2,16 +2,17 @@
 
 A pole of 42 points, each its own device, is measured every ten minutes in virtual time: some 80 MB as they come in,
 with a budget of 64 MiB. Alarms come four times a day, the agent is restarted each 30 days. Afterwards everything is
-sent to the platform's store, through the bytes of the wire, and count, least, greatest and sum of each hour and point
-are compared with those that were reckoned while measuring. The control deletes the oldest instead of thinning it.
+sent to the platform's store, an eighth of it through the bytes of the wire, and count, least, greatest and sum of each
+hour and point are compared with those that were reckoned while measuring. The control deletes the oldest instead of
+thinning it.
 """
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,14 +20,22 @@ from unittest.mock import patch
 
 import apsw
 
-from gateway_agent.journal import Budget, Journal, thinner
+from gateway_agent.journal import CLASSES, Budget, Journal, Record, thinner
 from gateway_agent.journal.schema import WAITING
 from gateway_agent.journal.thinning import Step
 from gateway_agent.journal.transaction import Transaction
-from gateway_agent.records import Event, Reading
-from gateway_agent.uplink.batches import PAYLOAD_BYTES, Batch, Batcher
+from gateway_agent.records import Event, Reading, Thinned
+from gateway_agent.uplink.batches import Batch, build_batch
 from hardware.rig.clock import DEMO_START_UNIX_MS, RigClock, run_virtual
-from hardware.rig.platform_messages import read_message
+from hardware.rig.platform_messages import (
+    Item,
+    SentAlarm,
+    SentEvent,
+    SentReading,
+    SentRecord,
+    SentWindow,
+    read_message,
+)
 from hardware.rig.platform_store import PlatformStore
 from tests.faults._cases import Row
 from tests.faults._progress import OnProgress
@@ -37,7 +46,9 @@ HOUR_MS = 3_600_000
 _ALARM_HOURS = 6
 _RESTART_DAYS = 30
 _GATEWAY = "gp-year"
-_AT_ONCE = 500
+_AT_ONCE = 4000
+_WIRE_EACH = 8
+"""One record in so many takes the way over the wire; the others would take minutes that show nothing more."""
 _DRAIN_SHARE = 0.4
 """How much of the work the drain is, for the progress bar."""
 
@@ -132,41 +143,65 @@ def _open(folder: Path, clock: RigClock, outage: Outage) -> Journal:
 
 
 async def _drain(folder: Path, on_progress: OnProgress) -> int:
-    """Send everything, as the uplink would, into the platform's store; some messages twice."""
+    """Send everything to the platform's store, the past as the uplink does, and return how many messages that took."""
     clock = RigClock(asyncio.get_running_loop(), DEMO_START_UNIX_MS + 400 * 86_400_000)
     journal = Journal.open(folder / "journal.sqlite", clock, budget=Budget(1 << 40))
-    batcher = Batcher(journal, _GATEWAY, {}, PAYLOAD_BYTES)
-    batcher.past_up_to = journal.last_sequence
     depth, messages = journal.depth, 0
-    on_the_way: list[Batch] = []
     with ProcessPoolExecutor(1) as platform:
-        stored = [platform.submit(_take, folder / "platform.sqlite", on_the_way)]
-        while (batch := await batcher.next_batch(0, with_past=True)) is not None:
-            on_the_way.append(batch)
-            await batcher.took(batch, batch.sequences)
-            messages += 1
-            if len(on_the_way) == _AT_ONCE:
-                stored[-1].result()
-                stored.append(platform.submit(_take, folder / "platform.sqlite", on_the_way))
-                on_the_way = []
+        stored = []
+        for record_class in CLASSES:
+            after = 0
+            while records := await journal.read(record_class, _AT_ONCE, after):
+                after = records[-1].sequence
+                await journal.note_sending([record.sequence for record in records])
+                batches, rest = _on_the_way(records)
+                messages += len(batches)
+                if len(stored) > 1:
+                    stored[-2].result()
+                stored.append(platform.submit(_take, folder / "platform.sqlite", batches, rest, records[0].epoch))
+                await journal.acknowledge([record.sequence for record in records])
                 on_progress(1000 - round(_DRAIN_SHARE * 1000 * journal.depth / depth), 1000)
-        stored.append(platform.submit(_take, folder / "platform.sqlite", on_the_way))
         for each in stored:
             each.result()
-    await batcher.settle()
     if journal.depth:
         raise RuntimeError(f"{journal.depth} records were not sent")
     await journal.close()
     return messages
 
 
-def _take(path: Path, batches: list[Batch]) -> None:
-    """What the platform does with messages, in a process of its own; every tenth comes twice."""
+def _on_the_way(records: Sequence[Record]) -> tuple[list[Batch], list[SentRecord]]:
+    """The first of them as messages of the wire, one in _WIRE_EACH records; the others as what such a message says."""
+    wired = list(records[: len(records) // _WIRE_EACH + 1])
+    rest = [_as_sent(record) for record in records[len(wired) :]]
+    batches = []
+    while wired:
+        batches.append(build_batch(wired, _GATEWAY, {}))
+        del wired[: len(batches[-1].sequences)]
+    return batches, rest
+
+
+def _as_sent(record: Record) -> SentRecord:
+    content = record.content
+    items: list[Item] = []
+    if isinstance(content, tuple):
+        items += [SentReading(each.point, each.time_ms, each.value, each.exponent, each.kind, "") for each in content]
+    elif isinstance(content, Thinned):
+        items += [SentWindow(*astuple(window), unit="", replaces=content.replaces) for window in content.windows]
+    elif isinstance(content, Event) and content.kind == "alarm":
+        items.append(SentAlarm(content.name, content.time_ms, content.state is True, content.code, "", content.value))
+    elif isinstance(content, Event):
+        items.append(SentEvent(content.name, content.time_ms, content.code, "", content.value, content.detail))
+    return SentRecord(record.sequence, tuple(items), record.trusted)
+
+
+def _take(path: Path, batches: list[Batch], rest: list[SentRecord], epoch: int) -> None:
+    """What the platform does with them, in a process of its own; every tenth message comes twice."""
     store = PlatformStore(path)
     for number, batch in enumerate(batches):
         records = read_message(batch.payload, _GATEWAY, DEMO_START_UNIX_MS)
         for _ in range(1 + (number % 10 == 0)):
-            store.store(_GATEWAY, batch.epoch, records, DEMO_START_UNIX_MS, batch.is_late)
+            store.store(_GATEWAY, batch.epoch, records, DEMO_START_UNIX_MS, is_late=True)
+    store.store(_GATEWAY, epoch, rest, DEMO_START_UNIX_MS, is_late=True)
     store.close()
 
 
