@@ -116,6 +116,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._jumping = _JumpingSelector()
         super().__init__(self._jumping)
+        # asyncio lets a timer go off when it is due to within this; after half a year a second is no longer told apart
+        # to the nanosecond that it has otherwise, and a timer that is due would never go off.
+        self._clock_resolution = 1e-6
 
     def time(self) -> float:
         """Virtual seconds since the loop was made."""

@@ -78,3 +78,12 @@ def test_the_same_coroutine_runs_in_real_time():
         return clock.unix_ms()
 
     assert abs(run_real(main) - time.time_ns() // 1_000_000) < 60_000
+
+
+def test_a_year_passes_to_its_end() -> None:
+    async def main(clock: RigClock) -> float:
+        for _ in range(365 * 24):
+            await asyncio.sleep(3600.1)
+        return clock.monotonic_ms() / 3600.1e3
+
+    assert run_virtual(main) == pytest.approx(365 * 24, rel=1e-6)
