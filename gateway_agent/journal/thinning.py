@@ -1,9 +1,9 @@
 """Thinning: when the disk budget is reached, the oldest telemetry becomes windows with least, greatest, sum and count.
 
-Each level (fresh, 1, 5, 15, 60 minutes) is thinned to the next when it takes the most room, oldest first, in blocks of
-whole rows, so that what is left is finest where it is newest. Nothing is cut off: each reading stays counted in a
-window. Windows carry the sequences of what they replace and the platform may have already: what was sent and not
-acknowledged.
+Each level (fresh, 1, 5, 15, 60 minutes) is thinned to the next that saves room when it takes the most of it, oldest
+first, in blocks of whole rows, so that what is left is finest where it is newest. Nothing is cut off: each reading
+stays counted in a window. Windows carry the sequences of what they replace and the platform may have already: what was
+sent and not acknowledged.
 """
 
 from collections import defaultdict
@@ -22,6 +22,7 @@ from gateway_agent.journal.codec import (
     read_windows,
     span_s,
 )
+from gateway_agent.journal.contents import ROW_BYTES
 from gateway_agent.journal.rows import record_checksum
 from gateway_agent.journal.schema import WAITING
 from gateway_agent.journal.spans import Spans
@@ -30,6 +31,8 @@ from gateway_agent.journal.transaction import Transaction
 _MAX_RANGES = 12
 _ROWS_EACH, _ROWS_MOST = 2000, 20_000
 _LONG_NUMBER = 1 << 40
+_WORTH_IT, _FEW = 0.75, 500
+"""How much of the room before may be taken after a step that is worth it; few rows go to the next level in any case."""
 _Figures = tuple[int, int, int, int]
 """count, least, greatest, total"""
 _Slot = tuple[int, int, int]
@@ -49,14 +52,45 @@ class Step:
 
 
 def thin_oldest(transaction: Transaction, record_class: int, before_ms: int | None = None) -> Step | None:
-    """Thin the oldest block of a class of records to the next level.
+    """Thin the oldest block of a class of records to the next level that takes clearly less room.
 
     Only what is older than `before_ms`, if that is given. None when there is nothing to thin.
     """
     rows = _oldest_block(transaction, record_class, before_ms)
     if not rows:
         return None
-    into = record_class + 1
+    room = sum(ROW_BYTES + len(row[3]) for row in rows)
+    into, records = record_class, []
+    while into < CLASSES[-1]:
+        # Windows that are finer than the readings are far apart would only take more room than the readings.
+        into += 1
+        records = _windowed(transaction, record_class, rows, into)
+        if len(rows) < _FEW or sum(ROW_BYTES + len(record.body) for record in records) <= _WORTH_IT * room:
+            break
+    for sequence, *_ in rows:
+        transaction.retire(sequence)
+    transaction.move_floor(record_class, rows[-1][0])
+    for record in records:
+        transaction.append(into, record.from_ms, record.body, era=record.era)
+    from_ms, to_ms = min(record.from_ms for record in records), max(record.to_ms for record in records)
+    return Step(from_ms, to_ms, span_s(into), len(rows), len(records))
+
+
+@dataclass(frozen=True, slots=True)
+class _Windows:
+    """A record to be: its windows from and to, its era and body."""
+
+    from_ms: int
+    to_ms: int
+    era: int
+    body: bytes
+
+
+def _windowed(
+    transaction: Transaction, record_class: int, rows: Sequence[tuple[int, int, int, bytes]], into: int
+) -> list[_Windows]:
+    """The rows of a class as records of windows of another, in the order of time: what that class takes first when it
+    is thinned is oldest then."""
     each_ms = 1000 * span_s(into)
     found: dict[_Slot, dict[int, _Figures]] = defaultdict(dict)
     replaced: dict[tuple[_Slot, int], Spans] = defaultdict(Spans)
@@ -69,20 +103,16 @@ def thin_oldest(transaction: Transaction, record_class: int, before_ms: int | No
             slot = _join(found, channel, slot_era, place, figures)
             for span in (*before, *perhaps_there):
                 replaced[slot, place].add(*span)
-    for sequence, *_ in rows:
-        transaction.retire(sequence)
-    transaction.move_floor(record_class, rows[-1][0])
-    records = [(start, slot, group) for slot, windows in found.items() for start, group in _in_records(windows)]
-    # In the order of time, so that what the next level takes first is oldest.
-    for start, slot, group in sorted(records, key=lambda record: record[:2]):
+    groups = [(start, slot, group) for slot, windows in found.items() for start, group in _in_records(windows)]
+    records = []
+    for start, slot, group in sorted(groups, key=lambda record: record[:2]):
         ranges = Spans()
         for place in range(start, start + len(group)):
             for span in replaced.get((slot, place), ()):
                 ranges.add(*span)
         body = encode_windows(slot[0], group, _few(ranges))
-        transaction.append(into, start * each_ms, body, era=slot[1])
-    times = [place for windows in found.values() for place in windows]
-    return Step(min(times) * each_ms, (max(times) + 1) * each_ms, span_s(into), len(rows), len(records))
+        records.append(_Windows(start * each_ms, (start + len(group)) * each_ms, slot[1], body))
+    return records
 
 
 def class_to_thin(bytes_of: Sequence[int]) -> int | None:
