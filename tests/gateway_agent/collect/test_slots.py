@@ -8,24 +8,7 @@ from hypothesis import strategies as st
 from gateway_agent.collect.attendance import LOST_AFTER, Attendance, Change
 from gateway_agent.collect.slots import ON_TIME_MS, Slots, slot_after, stamp
 from hardware.rig.clock import RigClock, run_virtual
-
-
-class SetClock:
-    """A clock that a test sets; it runs with the loop otherwise."""
-
-    def __init__(self, clock: RigClock) -> None:
-        self.off_ms = 0
-        self.is_trusted = True
-        self._clock = clock
-
-    def unix_ms(self) -> int:
-        return self._clock.unix_ms() + self.off_ms
-
-    def monotonic_ms(self) -> int:
-        return self._clock.monotonic_ms()
-
-    def boot_id(self) -> str:
-        return self._clock.boot_id()
+from tests.gateway_agent.stepped_clock import SteppedClock
 
 
 @given(st.integers(0, 2**42), st.integers(1, 86_400_000), st.integers(0, 86_399_999))
@@ -51,7 +34,7 @@ def test_slots_keep_the_grid_of_unix_time_however_long_the_work_takes() -> None:
 
 def test_a_clock_that_is_set_back_by_a_day_delays_nobody_longer_than_a_period() -> None:
     async def main(clock: RigClock) -> float:
-        wall = SetClock(clock)
+        wall = SteppedClock(clock, is_trusted=True)
         slots = Slots(wall, 2_000)
         await slots.next()
         asyncio.get_running_loop().call_later(0.5, setattr, wall, "off_ms", -86_400_000 + 700)
@@ -81,7 +64,7 @@ def test_a_device_is_lost_after_three_failed_polls_and_then_asked_ever_less_ofte
 @pytest.mark.parametrize("at_s", [0.0, 0.5, 1.99])
 def test_a_clock_that_steps_makes_neither_a_burst_of_polls_nor_a_pause(step_ms: int, at_s: float) -> None:
     async def main(clock: RigClock) -> list[tuple[int, int]]:
-        wall = SetClock(clock)
+        wall = SteppedClock(clock, is_trusted=True)
         slots = Slots(wall, 2_000, 300)
         await slots.next()
         asyncio.get_running_loop().call_later(3 + at_s, setattr, wall, "off_ms", step_ms)

@@ -104,6 +104,21 @@ def test_what_is_thinned_adds_up_hour_by_hour(steps: list[list[Reading] | int]) 
     assert load(store.connection).committed_readings == len(taken)
 
 
+def test_a_level_whose_windows_would_save_nothing_is_left_out() -> None:
+    store = new_store()
+    taken = [Reading("air/pm2_5", 600_000 * number, number, 0) for number in range(2400)]
+    for first in range(0, len(taken), 200):
+        store.commit([poll_entry([reading]) for reading in taken[first : first + 200]])
+    before = sum(store.contents.waiting.bytes)
+    entry = ThinEntry(TELEMETRY, None, 0)
+    store.commit([entry])
+    assert entry.step is not None
+    # Ten minutes from one reading to the next: windows of one minute would be longer than the readings.
+    assert entry.step.span_s > 60
+    assert sum(store.contents.waiting.bytes) < before
+    assert by_hour(everything(store)) == by_hour(taken)
+
+
 def test_sums_beyond_63_bits_stand_in_windows_beside_each_other() -> None:
     store = new_store()
     taken = [Reading("mains/energy", 1000 * second, codec.LARGEST, 0) for second in range(5)]
