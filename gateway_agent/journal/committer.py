@@ -156,7 +156,11 @@ class Committer:
                 raise
             written.set_result(None)
             if self._next is None:
-                await self._keep_within_bounds()
+                try:
+                    await self._keep_within_bounds()
+                except Exception:
+                    # Whoever waits for the next commit must not wait for this.
+                    log.exception("the journal could not be kept within its budget; it is tried again")
 
     async def _write(self, group: Sequence[Entry]) -> None:
         if not group:

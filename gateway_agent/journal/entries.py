@@ -85,15 +85,21 @@ class AcknowledgeEntry:
 
 @dataclass
 class SendingEntry:
-    """These records are about to be sent: whoever thins them must tell, for the platform may have them."""
+    """These records are about to be sent: whoever thins them must tell, for the platform may have them.
+
+    `here` are those that may be: one that was thinned since it was read must not be sent beside its window.
+    """
 
     sequences: tuple[int, ...]
     readings = 0
     needs_disk = False
+    here: tuple[int, ...] = field(default=(), init=False)
 
     def write(self, transaction: Transaction) -> None:
         """Put them down as in doubt."""
-        transaction.doubt(self.sequences)
+        gone = transaction.contents.gone
+        self.here = tuple(sequence for sequence in self.sequences if sequence not in gone)
+        transaction.doubt((sequence, sequence) for sequence in self.here)
 
 
 @dataclass
@@ -154,8 +160,9 @@ class EraEntry:
         """Put down the era under the next number."""
         known = sorted(int(key) for key, _ in transaction.items.all(kinds.ERA))
         number = 1 + max(known, default=transaction.contents.eras_from)
-        for old in known[: 1 - ERAS_KEPT]:
-            if transaction.connection.execute("SELECT 1 FROM record WHERE era = ? LIMIT 1", (old,)).get is None:
+        if len(known) >= ERAS_KEPT:
+            in_use = {era for (era,) in transaction.connection.execute("SELECT DISTINCT era FROM record")}
+            for old in set(known[: 1 - ERAS_KEPT]) - in_use:
                 transaction.items.remove(kinds.ERA, str(old))
         shift_ms = 0 if self.trusted else None
         self.era = Era(number, self.boot_id, self.offset_ms, self.trusted, shift_ms)

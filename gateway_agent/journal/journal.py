@@ -218,9 +218,12 @@ class Journal:
         readings wait up to it; zeros for none."""
         return await self._committer.in_thread(self._writer.last_before, time_ms)
 
-    async def note_sending(self, sequences: Sequence[int]) -> None:
-        """These are about to be sent; to be called before, for all that can be thinned."""
-        await self._committer.commit(SendingEntry(tuple(sequences)))
+    async def note_sending(self, sequences: Sequence[int]) -> Sequence[int]:
+        """These are about to be sent; to be called before, for all that can be thinned. Returns those that may be sent:
+        the others were thinned since they were read."""
+        entry = SendingEntry(tuple(sequences))
+        await self._committer.commit(entry)
+        return entry.here
 
     async def acknowledge(self, sequences: Sequence[int]) -> int:
         """The platform has stored these; returns how many were waiting."""
@@ -231,6 +234,11 @@ class Journal:
     async def set_aside(self, sequence: int, code: str) -> None:
         """Never send this record again, and report it as an event with `code`."""
         await self._committer.commit(SetAsideEntry((sequence,)), self._own_event(code, sequence))
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether the platform was asked what it has, for all that this journal holds."""
+        return self._writer.contents.is_asked
 
     @property
     def epoch_to_ask(self) -> int:

@@ -15,7 +15,7 @@ import cbor2
 from gateway_agent.journal import items as kinds
 from gateway_agent.journal.codec import TELEMETRY, THINNED
 from gateway_agent.journal.commands import FINAL_STATES
-from gateway_agent.journal.contents import ACKNOWLEDGED, RETIRED_READINGS, Contents, Waiting, begin, load
+from gateway_agent.journal.contents import ACKNOWLEDGED, RETIRED_READINGS, UNASKED, Contents, Waiting, begin, load
 from gateway_agent.journal.errors import JournalUnavailable
 from gateway_agent.journal.schema import PAGE_BYTES, make_tables
 from gateway_agent.journal.spans import Spans, ranges_of
@@ -105,6 +105,7 @@ class Joining:
         # A file that was salvaged may lack facts that memory knows from before.
         self._move_items(transaction, mine, self._version if rebuilt_from is None else 0)
         channels = {number: transaction.channel(channel) for channel, number in mine.numbers.items()}
+        same_channels = all(old == new for old, new in channels.items())
         if before.epoch_of(self._first) != first_epoch:
             transaction.items.put(kinds.EPOCH, str(self._first), first_epoch)
         there = ranges_of(row[0] for row in rows if row[0] >= self._first)
@@ -113,7 +114,7 @@ class Joining:
         for sequence, record_class, time_ms, era, readings, state, body, _ in rows:
             if sequence < self._first:
                 continue
-            moved = _renumbered(record_class, body, channels)
+            moved = body if same_channels else _renumbered(record_class, body, channels)
             transaction.insert(sequence, record_class, time_ms, era, readings, state, moved)
         transaction.note_latest({channels[number]: time_ms for number, time_ms in mine.latest.items()})
         transaction.skip_to(mine.next_sequence)
@@ -121,6 +122,11 @@ class Joining:
             transaction.leave_unknown(first, last)
         transaction.acknowledge(self.late)
         self._count_retired(transaction, mine)
+        transaction.doubt(mine.doubt)
+        if mine.is_asked and not self.knows_nothing:
+            # What was asked before the disk failed, or meanwhile, holds for what is on it too.
+            before.is_asked = True
+            transaction.items.put(kinds.MARK, UNASKED, 0)
         transaction.finish()
 
     def _count_retired(self, transaction: Transaction, mine: Contents) -> None:
@@ -147,7 +153,7 @@ class Joining:
 
 def _renumbered(record_class: int, body: bytes, channels: Mapping[int, int]) -> bytes:
     """A body with other numbers of channels."""
-    if (record_class != TELEMETRY and record_class not in THINNED) or all(old == new for old, new in channels.items()):
+    if record_class != TELEMETRY and record_class not in THINNED:
         return body
     content = cbor2.loads(body)
     if record_class in THINNED:

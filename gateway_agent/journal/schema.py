@@ -62,7 +62,8 @@ CREATE TABLE item {_ITEM_COLUMNS};
 CREATE TABLE item_copy {_ITEM_COLUMNS};
 
 -- One row per OSCORE context, never deleted: an id is begun once. id: the platform's name and the key's generation.
--- epoch: that of the file in which the row was written; a row of another epoch was salvaged and is not continued.
+-- epoch: that of the file when the row was written; a row of another one is not continued, for the file was salvaged,
+-- lost its end or was joined with what was in memory since.
 -- generation: how often the context was opened; who opened it before that cannot write it any more.
 -- reserved: sender sequence numbers below it may have been used.
 -- replay_window: exact after a clean close, NULL while the context is in use. crc32 covers all columns.

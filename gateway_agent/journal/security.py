@@ -60,7 +60,7 @@ def find_context(connection: apsw.Connection, context_id: str) -> SecurityState:
     if crc32 != _checksum(context_id, epoch, generation, reserved, window):
         raise _lost(context_id, "is damaged")
     if epoch != _file_epoch(connection):
-        raise _lost(context_id, "comes from a salvaged file")
+        raise _lost(context_id, "is of another epoch of the file, which was salvaged or lost its end")
     seen = None if window is None else Window(*_WINDOW.unpack(window))
     return SecurityState(context_id, epoch, generation, reserved, seen)
 

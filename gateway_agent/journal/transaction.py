@@ -182,12 +182,12 @@ class Transaction:
         """Nothing of the class waits up to this sequence any more."""
         self._floors[record_class] = sequence
 
-    def doubt(self, sequences: Iterable[int]) -> None:
-        """The platform may have these from now on, whether it acknowledges them or not."""
+    def doubt(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """The platform may have these sequences (first, last) from now on, whether it acknowledges them or not."""
         known = self.contents.doubt if self._doubt is None else self._doubt
         doubt = Spans(span for first, last in known for span in self.contents.gone.gaps(first, last))
-        for sequence in sequences:
-            doubt.add(sequence, sequence)
+        for first, last in ranges:
+            doubt.add(first, last)
         if list(doubt) != list(known):
             self._doubt = doubt
             self.items.put(kinds.MARK, DOUBT, [list(span) for span in doubt])

@@ -212,6 +212,8 @@ class Writer:
             raise
         memory.close(tidy=True)
         self.missing += self._disk.take_missing()
+        if joining.knows_nothing:
+            self.unasked_from = store.contents.unasked_from
         self._store, self._joining, self._doubtful = store, None, None
         self._disk.note(store.contents)
 

@@ -116,14 +116,20 @@ class Batcher:
 
     async def _read_ahead(self, record_class: int, after: int, up_to: int) -> list[Record]:
         """What was read ahead, where it is what is asked for; else it is read anew."""
-        ahead = self._ahead
-        if not ahead or ahead[0].record_class != record_class or not after < ahead[0].sequence <= up_to:
-            await self.settle()
-            self._ahead = await self._journal.read(record_class, _RECORDS_ASKED + len(self.held), after, up_to)
+        ahead = [record for record in self._ahead if record.sequence not in self.held]
+        if ahead and ahead[0].record_class == record_class and after < ahead[0].sequence <= up_to:
+            return [record for record in ahead if record.sequence <= up_to]
+        await self.settle()
+        while True:
+            records = await self._journal.read(record_class, _RECORDS_ASKED + len(self.held), after, up_to)
+            wanted = [record for record in records if record.sequence not in self.held]
+            if not wanted:
+                break
+            here = set(await self._journal.note_sending([record.sequence for record in wanted]))
+            self._ahead = [record for record in wanted if record.sequence in here]
             if self._ahead:
-                await self._journal.note_sending([record.sequence for record in self._ahead])
-            return self._ahead
-        return [record for record in ahead if record.sequence <= up_to]
+                break
+        return self._ahead
 
 
 def build_batch(

@@ -130,8 +130,9 @@ class Uplink:
     async def run(self) -> None:
         """Send until cancelled."""
         try:
-            await self._greet()
             while True:
+                if not self._journal.is_asked:
+                    await self._greet()
                 self._wake.clear()
                 await self._see_what_is_due()
                 with_past = self._is_draining or self._allowance.wait_s() <= 0

@@ -136,7 +136,7 @@ class Platform:
         return self._store.commands()
 
     def count(self, table: str) -> int:
-        """Rows of `readings`, `alarms`, `events` or `commands`."""
+        """Rows of `readings`, `windows`, `alarms`, `events` or `commands`."""
         return self._store.count(table)
 
     def send(self, command: Command, gateway: str = "") -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import apsw
 import pytest
 
-from gateway_agent.journal import TELEMETRY
+from gateway_agent.journal import TELEMETRY, Journal
 from gateway_agent.journal.thinner import ThinEntry
+from gateway_agent.records import Reading
 from gateway_agent.uplink.batches import Batcher
 from hardware.rig.clock import RigClock, run_virtual
 from tests.gateway_agent.journal.failing_disk import FailingDisk
@@ -270,5 +271,73 @@ def test_a_window_replaces_what_had_arrived_and_leaves_what_was_acknowledged(tmp
                 assert count + windows == 35
                 assert total + in_windows == sum(range(15)) + sum(range(20))
                 assert count >= 15
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize("is_full_at_start", [False, True])
+def test_a_disk_that_was_away_for_a_while_is_no_lost_end_at_the_next_start(
+    tmp_path: Path, is_full_at_start: bool
+) -> None:
+    async def main(clock: RigClock) -> None:
+        disk = FailingDisk()
+        async with pole(clock, tmp_path, disk=disk) as this:
+            await this.measure_for(20)
+            await this.settle()
+            if is_full_at_start:
+                await this.stop_gateway(gently=True)
+                disk.full = True
+                this.start_gateway()
+            disk.full = True
+            await this.measure_for(20)
+            await this.alarm()
+            disk.full = False
+            await asyncio.sleep(60)
+            assert this.journal.trouble is None
+            await this.measure_for(20)
+            await this.settle()
+            assert this.journal.is_asked
+            epoch = this.journal.epoch
+            await this.stop_gateway(gently=True)
+            this.start_gateway()
+            await this.measure_for(20)
+            await this.settle()
+            assert this.journal.epoch == epoch
+            assert this.rows("SELECT count(*) FROM events WHERE code = 'end-lost'") == [(0,)]
+            assert this.check() == (0, 0, 0)
+
+    run_virtual(main)
+
+
+def test_what_was_thinned_since_it_was_read_is_not_sent(tmp_path: Path) -> None:
+    async def main(clock: RigClock) -> None:
+        journal = Journal.open(tmp_path / "journal.sqlite", clock)
+        for minute in range(20):
+            journal.add_readings([Reading("air/pm2_5", 60_000 * minute, minute, 0)])
+        await journal.flush()
+        records = await journal.read(TELEMETRY, 30)
+        journal._writer.commit([ThinEntry(TELEMETRY, 60_000 * 12, 0)])
+        here = await journal.note_sending([record.sequence for record in records])
+        assert list(here) == [record.sequence for record in await journal.read(TELEMETRY, 30)]
+        assert 0 < len(here) < len(records)
+        await journal.close()
+
+    run_virtual(main)
+
+
+def test_a_record_that_is_held_and_alone_in_what_was_read_ahead_blocks_nothing(tmp_path: Path) -> None:
+    async def main(clock: RigClock) -> None:
+        journal = Journal.open(tmp_path / "journal.sqlite", clock)
+        journal.add_readings([Reading("air/pm2_5", clock.unix_ms(), 1, 0)])
+        await journal.flush()
+        batcher = Batcher(journal, "gp-1", {}, 1024)
+        assert await batcher.next_batch(journal.last_sequence, with_past=False) is not None
+        batcher.held.add(1)
+        journal.add_readings([Reading("air/pm2_5", clock.unix_ms(), 2, 0)])
+        await journal.flush()
+        batch = await batcher.next_batch(journal.last_sequence, with_past=False)
+        assert batch is not None
+        assert batch.sequences == (2,)
+        await journal.close()
 
     run_virtual(main)
