@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from gateway_agent.compact import ChannelTable, State, encode_batch
 from gateway_agent.journal import ALARM, EVENT, RESULT
+from gateway_agent.uplink import coap_message as kinds
 from gateway_agent.uplink.batches import Batch, Load, build_batch
 from gateway_agent.uplink.chain import Chain
-from gateway_agent.uplink import coap_message as kinds
 from gateway_agent.uplink.coap_message import COMPACT, SENML_CBOR, Request
 
 SENML_PATH = ("senml",)

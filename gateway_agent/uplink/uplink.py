@@ -23,14 +23,14 @@ from gateway_agent.compact import ChannelTable
 from gateway_agent.journal import ALARM, TELEMETRY, Journal
 from gateway_agent.records import Command
 from gateway_agent.uplink import forms
+from gateway_agent.uplink.air_count import AirCount
 from gateway_agent.uplink.answer import Answer, decode_answer
 from gateway_agent.uplink.backfill import Allowance
 from gateway_agent.uplink.batches import PAYLOAD_BYTES, Batcher, Load
-from gateway_agent.uplink.air_count import AirCount
 from gateway_agent.uplink.client import CoapClient, ExchangeFailed, Refused, Timing
 from gateway_agent.uplink.coap_message import Reply
 from gateway_agent.uplink.confirmation import Confirmation
-from gateway_agent.uplink.errors import FormatError, UplinkError
+from gateway_agent.uplink.errors import FormatError
 from gateway_agent.uplink.forms import Forms, Message
 from gateway_agent.uplink.security import CLEAR, Clear, Security
 from gateway_agent.uplink.unconfirmed import Unconfirmed, is_within
@@ -527,7 +527,6 @@ class Uplink:
             log.info("%s answers again", self.settings.url)
         self.counters.problem = None
         self._refusals_in_a_row = 0
-
 
 
 def _wanted_tables(refused: Refused) -> Sequence[bytes]:

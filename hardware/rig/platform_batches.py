@@ -71,9 +71,7 @@ def sent_record(record: Record, units: dict[str, str]) -> SentRecord:
     elif isinstance(content, Event):
         items = (_event(content),)
     elif isinstance(content, CommandResult):
-        items = (
-            SentResult(content.command_id, content.time_ms, content.state, content.detail, content.level_pct),
-        )
+        items = (SentResult(content.command_id, content.time_ms, content.state, content.detail, content.level_pct),)
     else:
         items = tuple(_reading(reading, units) for reading in content)
     return SentRecord(record.sequence, items, record.trusted)

@@ -83,6 +83,7 @@ class Desk:
         self.counters = PlatformCounters()
         self.listeners: list[Callable[[Arrival], None]] = []
         self.refuse: Callable[[bytes], str | None] = lambda payload: None
+        self.tables: dict[bytes, ChannelTable] = {}
         self.offers: tuple[int, ...] = (COMPACT, senml.CONTENT_FORMAT)
         self._store = store
         self._clock = clock
@@ -209,7 +210,7 @@ class Desk:
         self._changed.set()
 
     def _find_table(self, gateway: str, digest: bytes) -> ChannelTable | None:
-        return None
+        return self.tables.get(digest)
 
     def _find_state(self, gateway: str, state_id: bytes) -> State | None:
         found = self._store.state(gateway, state_id)
