@@ -78,6 +78,7 @@ class Observation:
     def __init__(self, on_notification: Callable[[Reply], None]) -> None:
         self._on_notification = on_notification
         self._exchange: Exchange | None = None
+        self._has_begun = False
         self._last_number = -1
 
     @property
@@ -99,11 +100,16 @@ class Observation:
         self._exchange = exchange
 
     def take(self, message: Any) -> None:
-        """Pass on a notification, unless a newer one was there before it (RFC 7641, 3.4)."""
+        """Pass on the first answer and each notification that is newer than the one before it (RFC 7641, 3.4).
+
+        The first answer has no number of its own under OSCORE (RFC 8613, 4.1.3.5.2); later ones without are old.
+        """
         number = -1 if message.opt.observe is None else int(message.opt.observe)
-        if number < 0 or number > self._last_number:
-            self._last_number = max(number, self._last_number)
-            self._on_notification(to_reply(message))
+        if self._has_begun and number <= self._last_number:
+            return
+        self._has_begun = True
+        self._last_number = number
+        self._on_notification(to_reply(message))
 
 
 class CoapClient:
