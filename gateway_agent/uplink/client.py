@@ -320,20 +320,21 @@ class CoapClient:
         return _accepted(to_reply(answer)).payload
 
     async def _protected(self, message: Any) -> tuple[ClientSocket, Any, Any]:
-        """(socket, what goes on the air, what unprotects its answer). Raises ExchangeFailed or Refused."""
+        """(socket, what goes on the air, what unprotects its answer). Raises ExchangeFailed."""
         security = self._security
         if security is None:
             return await self._opened(), message, None
         try:
-            context = await security.context(self._ask_edhoc)
-            outgoing, request_id = context.protect(message)
-        except SecurityStateLost as reason:
-            await security.lost(str(reason))
             try:
                 context = await security.context(self._ask_edhoc)
                 outgoing, request_id = context.protect(message)
-            except SecurityStateLost as problem:
-                raise ExchangeFailed(f"{self.url}: nothing can be protected: {problem}") from problem
+            except SecurityStateLost as reason:
+                await security.lost(str(reason))
+                context = await security.context(self._ask_edhoc)
+                outgoing, request_id = context.protect(message)
+        except (SecurityStateLost, Refused) as problem:
+            # It is not the request that was refused, so that must not look so.
+            raise ExchangeFailed(f"{self.url}: there are no keys to protect it with: {problem}") from problem
         outgoing.mtype = message.mtype
         if self._observation is not None and not self._observation.is_under(context):
             self._observation.cancel()

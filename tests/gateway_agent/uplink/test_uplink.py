@@ -330,7 +330,7 @@ def test_an_error_inside_the_coap_library_is_a_failed_exchange(
                 raise AttributeError("internals have moved")
 
             with monkeypatch.context() as patch:
-                patch.setattr(this.uplink._client, "_exchange", stumble)
+                patch.setattr(this.uplink._client, "_answered", stumble)
                 await this.measure_for(30)
                 assert this.uplink.counters.failures > 1
                 assert "AttributeError" in str(this.uplink.counters.problem)
