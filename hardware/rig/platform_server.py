@@ -236,8 +236,8 @@ class PlatformServer:
     async def _reply(self, genuine: _Genuine) -> Reply:
         try:
             request = to_request(genuine.plain)
-        except (error.Error, ValueError, AttributeError):
-            return Reply("4.02", b"an option or method that is not understood")
+        except ValueError as problem:
+            return Reply("4.02", str(problem).encode())
         plain = genuine.plain
         arrived = Arrived(request, genuine.gateway, genuine.message.mtype is CON, _asks_for_relation(plain))
         try:

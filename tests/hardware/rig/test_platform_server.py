@@ -1,23 +1,28 @@
 """The platform's server against raw datagrams and against aiocoap's own OSCORE."""
 
 import asyncio
+import gc
+from random import Random
 from typing import Any
 
 import pytest
 from aiocoap import POST, Context, Message  # type: ignore[import-untyped]
 from aiocoap.numbers.types import CON, NON  # type: ignore[import-untyped]
+from aiocoap.optiontypes import OpaqueOption  # type: ignore[import-untyped]
 from aiocoap.oscore_sitewrapper import OscoreSiteWrapper  # type: ignore[import-untyped]
 from aiocoap.resource import Resource, Site  # type: ignore[import-untyped]
 
 from gateway_agent.uplink.admission import Limits
-from gateway_agent.uplink.client import CoapClient
-from gateway_agent.uplink.coap_message import Reply
+from gateway_agent.uplink.client import CoapClient, Refused
+from gateway_agent.uplink.coap_message import Reply, Request
+from gateway_agent.uplink.coap_options import from_request
 from gateway_agent.uplink.datagram import read_datagram
 from hardware.rig.clock import RigClock, run_virtual
 from hardware.rig.platform_server import PlatformServer, ServerError
 from tests.gateway_agent.uplink.coap_world import (
     FixedSecurity,
     World,
+    batch,
     gateway_keys,
     platform_keys,
     world,
@@ -139,6 +144,29 @@ def test_what_is_not_text_within_a_genuine_request_is_refused() -> None:
             assert await raw.ask(protected(context, b"batch")) == []
             assert this.server.refused == {"not-genuine": 1}
             raw.transport.close()
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize("is_clear", [True, False])
+@pytest.mark.parametrize(("number", "code"), [(1, "4.02"), (5, "4.02"), (2053, "4.02"), (2054, "2.04"), (60, "2.04")])
+def test_a_critical_option_that_is_not_known_is_refused(is_clear: bool, number: int, code: str) -> None:
+    async def main(clock: RigClock) -> None:
+        async with world(is_clear=is_clear) as this:
+            make = from_request
+
+            def with_option(request: Request) -> Any:
+                message = make(request)
+                message.opt.add_option(OpaqueOption(number, b"x"))
+                return message
+
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("gateway_agent.uplink.client.from_request", with_option)
+                try:
+                    assert (await this.client.ask(batch())).code == code
+                except Refused as refused:
+                    assert refused.code == code
+            assert len(this.arrived) == (code == "2.04")
 
     run_virtual(main)
 
@@ -272,7 +300,34 @@ def test_aiocoap_as_server_with_its_own_oscore_serves_our_client() -> None:
         interface = server.request_interfaces[0].token_interface.message_interface
         port = interface._pool._transport.get_extra_info("sockname")[1]
         async with CoapClient(f"coap://127.0.0.1:{port}", security=await FixedSecurity.begin()) as client:
-            assert await client.post(b"abc", ("e=1",)) == b"cba"
+            reply = await client.ask(Request("POST", ("senml",), ("e=1",), b"abc", 112))
+            assert reply == Reply("2.04", b"cba", 60)
         await server.shutdown()
 
     run_virtual(main)
+
+
+@pytest.mark.parametrize("is_clear", [True, False])
+def test_hostile_datagrams_are_met_without_a_word_in_the_log(is_clear: bool, caplog: pytest.LogCaptureFixture) -> None:
+    async def main(clock: RigClock) -> None:
+        async with world(is_clear=is_clear, limits=Limits(burst=10**6), gateways=2) as this:
+            raw = await Raw.to(this)
+            random = Random(3)
+            context = MemoryContext(gateway_keys(2))
+            plain = Message(code=POST, payload=b"x", uri_path=("senml",), uri_query=("e=1",), content_format=112)
+            plain.mid, plain.mtype, plain.token = 1, CON, b"t"
+            for number in range(1500):
+                data = bytearray(plain.encode() if number % 2 else protected(context, b"batch", message_id=number))
+                for _ in range(random.randrange(1, 4)):
+                    data[random.randrange(len(data))] = random.randrange(256)
+                raw.transport.sendto(random.randbytes(random.randrange(60)) if number % 5 == 0 else bytes(data))
+                if number % 50 == 49:
+                    await asyncio.sleep(0.1)
+            await asyncio.sleep(400)
+            assert (await this.client.ask(batch())).code == "2.04"
+            assert not this.server._tasks
+            raw.transport.close()
+
+    run_virtual(main)
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")] == []
