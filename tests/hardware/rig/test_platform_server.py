@@ -13,13 +13,15 @@ from aiocoap.oscore_sitewrapper import OscoreSiteWrapper  # type: ignore[import-
 from aiocoap.resource import Resource, Site  # type: ignore[import-untyped]
 
 from gateway_agent.uplink.admission import Limits
-from gateway_agent.uplink.client import CoapClient, Refused
+from gateway_agent.uplink.client import CoapClient, ExchangeFailed, Refused
 from gateway_agent.uplink.coap_message import Reply, Request
 from gateway_agent.uplink.coap_options import from_request
 from gateway_agent.uplink.datagram import read_datagram
 from hardware.rig.clock import RigClock, run_virtual
 from hardware.rig.platform_server import PlatformServer, ServerError
 from tests.gateway_agent.uplink.coap_world import (
+    MESSAGE_3,
+    TIMING,
     FixedSecurity,
     World,
     batch,
@@ -226,6 +228,41 @@ def test_edhoc_is_answered_in_the_clear_by_whoever_has_the_keys() -> None:
             assert await raw.ask(request + b"\xf5other") == []
             assert this.server.refused == {"edhoc": 1}
             raw.transport.close()
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize(
+    ("message_3", "reason"), [(MESSAGE_3, None), (b"\x44fake", "unknown-key"), (b"\x04", "edhoc-message")]
+)
+def test_the_third_message_of_edhoc_comes_with_the_first_request(message_3: bytes, reason: str | None) -> None:
+    class Completing(FixedSecurity):
+        async def context(self, ask_edhoc: Any) -> Any:
+            await self.held.prepare()
+            return self
+
+        def protect(self, message: Any) -> Any:
+            outer, request_id = self.held.protect(message)
+            outer.opt.edhoc = True
+            outer.payload = message_3 + outer.payload
+            return outer, request_id
+
+        def unprotect(self, message: Any, request_id: Any) -> Any:
+            return self.held.unprotect(message, request_id)
+
+    async def main(clock: RigClock) -> None:
+        async with world() as this:
+            assert this.keys is not None
+            assert this.security is not None
+            this.keys.edhoc = lambda message: None
+            await this.restart_platform()
+            async with CoapClient(this.client.url, TIMING, security=Completing(this.security.held)) as client:
+                if reason is None:
+                    assert (await client.ask(batch())).code == "2.04"
+                else:
+                    with pytest.raises(ExchangeFailed):
+                        await client.ask(batch())
+                    assert this.server.refused == {reason: 3}
 
     run_virtual(main)
 
