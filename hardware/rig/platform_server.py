@@ -118,6 +118,7 @@ class _Genuine:
 class _Relation:
     genuine: _Genuine
     pipe: Any
+    notification: Any = None
 
 
 class PlatformServer:
@@ -198,6 +199,7 @@ class PlatformServer:
             log.error("%s cannot be notified: %s", gateway, problem)
             self.forget(gateway)
             return False
+        relation.notification = outgoing
         relation.pipe.add_response(outgoing)
         if await self._socket.acknowledged(outgoing):
             return True
@@ -209,7 +211,7 @@ class PlatformServer:
         """End the gateway's relation without a word."""
         relation = self._relations.pop(gateway, None)
         if relation is not None and self._socket is not None:
-            self._socket.forget(relation.genuine.message)
+            self._socket.forget(relation.genuine.message, relation.notification)
 
     async def render_to_pipe(self, pipe: Any) -> None:
         """aiocoap asks for the answer to a message that `_receive` has handed to it."""

@@ -83,8 +83,10 @@ class PlatformSocket:
         message.data = data
         return message
 
-    def forget(self, message: Any) -> None:
-        """End the relation that a request began, without a word."""
+    def forget(self, message: Any, notification: Any) -> None:
+        """End the relation that a request began, without a word, and repeat its latest notification no more."""
+        if notification is not None:
+            self._messages.end_retransmission(notification)
         found = (self._tokens.incoming_requests or {}).get((message.token, message.remote))
         if found is not None:
             found[1]()
@@ -127,12 +129,22 @@ class _BoundedMessages(MessageManager):  # type: ignore[misc]
     def acknowledgement(self, message: Any) -> "asyncio.Future[bool]":
         key = (message.remote, message.mid)
         future: asyncio.Future[bool] = self.loop.create_future()
-        if key in self._active_exchanges or any(entry[0] is message for entry in self._backlogs.get(key[0], ())):
+        if key in (self._active_exchanges or ()) or any(
+            entry[0] is message for entry in self._backlogs.get(key[0], ())
+        ):
             self._acknowledgements[key] = future
             future.add_done_callback(lambda _: self._acknowledgements.pop(key, None))
         else:
             future.set_result(False)
         return future
+
+    def end_retransmission(self, message: Any) -> None:
+        key = (message.remote, message.mid)
+        found = (self._active_exchanges or {}).pop(key, None)
+        if found is not None:
+            found[1].cancel()
+            self._continue_backlog(message.remote)
+        self._tell(key, False)
 
     def _deduplicate_message(self, message: Any) -> bool:
         key = (message.remote, message.mid)
