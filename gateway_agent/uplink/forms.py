@@ -38,7 +38,8 @@ class Message:
 
 
 class Forms:
-    """Makes messages of loads. `takes_compact` and `has_table` are what is known of the platform."""
+    """Makes messages of loads. `takes_compact` and `has_table` are what is known of the platform; `who` is the query
+    that names the gateway, empty where its key does."""
 
     def __init__(
         self, gateway: str, units: Mapping[str, str], table: ChannelTable, form: str, payload_bytes: int, *, clear: bool
@@ -51,7 +52,7 @@ class Forms:
         self._units = units
         self._form = form
         self._payload_bytes = payload_bytes
-        self._who = (f"g={gateway}",) if clear else ()
+        self.who = (f"g={gateway}",) if clear else ()
         # What is late has a chain of its own: its old times and values would tell nothing of those that follow.
         self._chains = (Chain(), Chain())
 
@@ -99,12 +100,12 @@ class Forms:
             epoch,
             load.is_late,
         )
-        request = Request("POST", (), self._who, encoded.payload, COMPACT, kind=_kind(load))
+        request = Request("POST", (), self.who, encoded.payload, COMPACT, kind=_kind(load))
         return Message(batch, request, batch.sequences[0] if asks is None else asks[0], encoded.state, reference)
 
     def question(self, epoch: int, first: int) -> Request:
         """What does the platform have of an epoch: what of that from sequence `first` on, and our channel table?"""
-        query = (*self._who, f"e={epoch}", f"f={first}")
+        query = (*self.who, f"e={epoch}", f"f={first}")
         if self._form != SENML_ONLY:
             query += (f"t={self.table.digest.hex()}",)
         return Request("GET", SENML_PATH, query, kind=kinds.GREETING)
@@ -134,7 +135,7 @@ class Forms:
     def _senml(self, load: Load) -> Message:
         batch = build_batch(load.records, self._gateway, self._units, self._payload_bytes)
         late = ("b=1",) if load.is_late else ()
-        query = (*self._who, f"e={batch.epoch}", *late)
+        query = (*self.who, f"e={batch.epoch}", *late)
         batch = Batch(load.record_class, batch.sequences, batch.readings, batch.payload, batch.epoch, load.is_late)
         request = Request("POST", SENML_PATH, query, batch.payload, SENML_CBOR, kind=_kind(load))
         return Message(batch, request, batch.sequences[0])

@@ -26,10 +26,11 @@ from protocols import senml
 
 log = logging.getLogger("gatepost.platform")
 
-SENML_PATH = ("senml",)
+SENML_PATH, MAILBOX_PATH = ("senml",), ("m",)
 CLOCKS_AGREE_MS = 1000
 """A gateway whose clock is off by more is told the time."""
 _MAX_EPOCH = (1 << 32) - 1
+_MAX_SILENCE_S = 86_400
 _MAX_SEQUENCE = (1 << 63) - 1
 
 
@@ -116,9 +117,25 @@ class Desk:
             return self._take_senml(arrived)
         if path == SENML_PATH and method == "GET":
             return self._tell(arrived)
-        if path in ((), SENML_PATH):
+        if path == MAILBOX_PATH and method == "GET":
+            self.silence_of(arrived)
+            return self.mailbox(self.gateway_of(arrived))
+        if path in ((), SENML_PATH, MAILBOX_PATH):
             return Reply("4.05")
         return Reply("4.04")
+
+    def gateway_of(self, arrived: Arrived) -> str:
+        """Whom a request is from. Raises FormatError."""
+        return _gateway_of(arrived, _values(arrived.request.query))
+
+    def silence_of(self, arrived: Arrived) -> int:
+        """For how many seconds whoever observes the mailbox may be left without a word. Raises FormatError."""
+        text = _values(arrived.request.query).get("i", "60")
+        return _decimal(text, _MAX_SILENCE_S, "query i must be seconds of silence, up to a day")
+
+    def mailbox(self, gateway: str) -> Reply:
+        """What a gateway is told that asks for its mailbox."""
+        return self._answer("2.05", gateway, answer.Answer())
 
     def _tell(self, arrived: Arrived) -> Reply:
         """What a gateway hears that asks what is here of its epoch."""
