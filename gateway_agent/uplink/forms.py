@@ -9,6 +9,7 @@ from gateway_agent.uplink import coap_message as kinds
 from gateway_agent.uplink.batches import Batch, Load, build_batch
 from gateway_agent.uplink.chain import Chain
 from gateway_agent.uplink.coap_message import COMPACT, SENML_CBOR, Request
+from gateway_agent.uplink.objects import ObjectName
 
 SENML_PATH = ("senml",)
 AUTO, SENML_ONLY, SELF_CONTAINED = "auto", "senml", "compact-self"
@@ -42,14 +43,25 @@ class Forms:
     that names the gateway, empty where its key does."""
 
     def __init__(
-        self, gateway: str, units: Mapping[str, str], table: ChannelTable, form: str, payload_bytes: int, *, clear: bool
+        self,
+        gateway: str,
+        units: Mapping[str, str],
+        names: Mapping[str, ObjectName],
+        table: ChannelTable,
+        form: str,
+        payload_bytes: int,
+        *,
+        clear: bool,
     ) -> None:
-        """`form` is AUTO, SENML_ONLY or SELF_CONTAINED; `clear`: no key tells the platform which gateway it is."""
+        """`names` are the OMA names of points in SenML. `form` is AUTO, SENML_ONLY or SELF_CONTAINED; `clear`: no key
+        tells the platform which gateway it is.
+        """
         self.takes_compact = False
         self.has_table = False
         self.table = table
         self._gateway = gateway
         self._units = units
+        self._names = names
         self._form = form
         self._payload_bytes = payload_bytes
         self.who = (f"g={gateway}",) if clear else ()
@@ -133,10 +145,9 @@ class Forms:
         return self._chains[is_late]
 
     def _senml(self, load: Load) -> Message:
-        batch = build_batch(load.records, self._gateway, self._units, self._payload_bytes)
+        batch = build_batch(load.records, self._gateway, self._units, self._payload_bytes, load.is_late, self._names)
         late = ("b=1",) if load.is_late else ()
         query = (*self.who, f"e={batch.epoch}", *late)
-        batch = Batch(load.record_class, batch.sequences, batch.readings, batch.payload, batch.epoch, load.is_late)
         request = Request("POST", SENML_PATH, query, batch.payload, SENML_CBOR, kind=_kind(load))
         return Message(batch, request, batch.sequences[0])
 

@@ -33,6 +33,7 @@ from gateway_agent.uplink.confirmation import Confirmation
 from gateway_agent.uplink.errors import FormatError
 from gateway_agent.uplink.forms import Forms, Message
 from gateway_agent.uplink.mailbox import ObservedMailbox
+from gateway_agent.uplink.objects import ObjectName
 from gateway_agent.uplink.security import CLEAR, Clear, Security
 from gateway_agent.uplink.unconfirmed import Unconfirmed, is_within
 
@@ -110,13 +111,14 @@ class Uplink:
         clock: Clock,
         *,
         units: Mapping[str, str] | None = None,
+        names: Mapping[str, ObjectName] | None = None,
         table: ChannelTable | None = None,
         on_commands: Callable[[Sequence[Command]], None] | None = None,
         on_time: Callable[[int, int], Awaitable[None]] | None = None,
         random: Random | None = None,
     ) -> None:
-        """`units` gives the SenML unit of each point, `table` the channels of compact batches; `on_commands` gets each
-        mailbox, empty ones too.
+        """`units` gives the SenML unit of each point and `names` its OMA name, `table` the channels of compact batches;
+        `on_commands` gets each mailbox, empty ones too.
 
         `on_time` is told at once the platform's unix time where an answer has it, and the milliseconds since the
         request. Raises UplinkError when the settings cannot be used.
@@ -133,6 +135,7 @@ class Uplink:
         self._forms = Forms(
             settings.gateway,
             units or {},
+            names or {},
             table or ChannelTable(()),
             settings.form,
             settings.payload_bytes,

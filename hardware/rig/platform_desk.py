@@ -8,7 +8,7 @@ that refers to what is not here gets 4.09. protocols/spec/uplink.md is the page 
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import apsw
@@ -18,6 +18,7 @@ from gateway_agent.compact import ChannelTable, State
 from gateway_agent.uplink import answer
 from gateway_agent.uplink.coap_message import COMPACT, Arrived, Reply
 from gateway_agent.uplink.errors import FormatError
+from gateway_agent.uplink.objects import ObjectName, by_path, object_names
 from gateway_agent.uplink.senml_cbor import MAX_PACK_BYTES
 from hardware.rig.platform_batches import ReadBatch, Unread, read_batch
 from hardware.rig.platform_messages import SentAlarm, SentReading, SentRecord, SentResult, read_message
@@ -166,7 +167,7 @@ class Desk:
         now_ms = self._clock.unix_ms()
         self._check(arrived.request.payload)
         question = _read_query(arrived)
-        records = read_message(arrived.request.payload, question.gateway, now_ms)
+        records = read_message(arrived.request.payload, question.gateway, now_ms, self._names_of(question.gateway))
         self._keep(question.gateway, question.epoch, records, now_ms, question.is_late)
         here = answer.ranges(record.sequence for record in records)
         return self._answer("2.04", question.gateway, answer.Answer(here, now_ms))
@@ -226,8 +227,19 @@ class Desk:
             listener(arrival)
         self._changed.set()
 
+    def _table_of(self, gateway: str) -> ChannelTable | None:
+        return next(iter(self.tables.values()), None)
+
     def _find_table(self, gateway: str, digest: bytes) -> ChannelTable | None:
         return self.tables.get(digest)
+
+    def _names_of(self, gateway: str) -> Mapping[str, ObjectName]:
+        """The OMA names of a gateway, by path, as far as its channel table is here."""
+        table = self._table_of(gateway)
+        if table is None:
+            return {}
+        points = dict.fromkeys((channel.point, channel.unit) for channel in table.channels)
+        return by_path(object_names(points))
 
     def _find_state(self, gateway: str, state_id: bytes) -> State | None:
         found = self._store.state(gateway, state_id)
