@@ -8,7 +8,7 @@ benchmark, sent faster than by default; every poll is committed before it counts
 
 import asyncio
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,7 +66,10 @@ class Verdict:
 
 
 class UplinkWorld:
-    """Use `async with`. `truth` grows while `feed` runs; `judge` compares the platform's database with it."""
+    """Use `async with`. `truth` grows while `feed` runs; `judge` compares the platform's database with it.
+
+    `commits` counts the journal's, and `on_commit` is called after each with its number, from 0 on.
+    """
 
     def __init__(
         self,
@@ -83,13 +86,15 @@ class UplinkWorld:
         self.relay: SteppedRelay
         self.platform: Platform
         self.uplink: Uplink
+        self.commits = 0
+        self.on_commit: Callable[[int], None] | None = None
         self._folder = folder
         self._workload = workload
         self._settings = settings
         self._faults = faults
         self._seed = seed
         self._folders = 0
-        self._gateway_lives = 0
+        self._life: object | None = None
         self._journal: Journal
         self._journal_folder = folder
         self._sending: asyncio.Task[None] | None = None
@@ -116,13 +121,13 @@ class UplinkWorld:
             left_s = (poll.time_ms - self.clock.unix_ms()) / 1000
             if left_s > 0:
                 await asyncio.sleep(left_s)
-            journal, life = self._journal, self._gateway_lives
+            journal, life = self._journal, self._life
             keys = {(reading.point, reading.time_ms) for reading in poll.readings}
             for reading in poll.readings:
                 self.truth.offered[reading.point, reading.time_ms] = (reading.value, reading.exponent)
             journal.add_readings(poll.readings)
             await journal.flush()
-            if life == self._gateway_lives:
+            if life is not None and life is self._life:
                 self.truth.accepted |= keys
             if number % _ALARM_EACH == _ALARM_EACH - 1:
                 await self._raise_alarm(number)
@@ -148,7 +153,7 @@ class UplinkWorld:
         """End the gateway in this instant, as a kill does; the task starts another on what it leaves."""
         kept = self._new_folder()
         _copy(self._journal_folder, kept)
-        self._gateway_lives += 1
+        self._life = None
         self.relay.forget_agents()
         return asyncio.create_task(self._go_on_with_gateway(kept), name="gateway restarts")
 
@@ -196,11 +201,11 @@ class UplinkWorld:
         return Verdict(sent, sent - amiss - wrong, amiss, stored.duplicated, wrong)
 
     async def _raise_alarm(self, number: int) -> None:
-        life, time_ms = self._gateway_lives, self.clock.unix_ms()
+        life, time_ms = self._life, self.clock.unix_ms()
         alarm = ("mh2/cover", time_ms, number // _ALARM_EACH % 2 == 0)
         self.truth.offered_alarms.add(alarm)
         await self._journal.add_event(Event(alarm[0], "alarm", "opened", time_ms, alarm[2]))
-        if life == self._gateway_lives:
+        if life is not None and life is self._life:
             self.truth.alarms.add(alarm)
 
     async def _go_on_with_gateway(self, folder: Path) -> None:
@@ -223,6 +228,13 @@ class UplinkWorld:
         units = {point: info.unit for point, info in self._workload.points.items()}
         self.uplink = Uplink(settings, self._journal, self.clock, units=units, random=Random(self._seed))
         self._sending = asyncio.create_task(self.uplink.run(), name="uplink")
+        self._life = object()
+        self._journal.subscribe(self._count_commit)
+
+    def _count_commit(self) -> None:
+        commit, self.commits = self.commits, self.commits + 1
+        if self.on_commit is not None and self._life is not None:
+            self.on_commit(commit)
 
     async def _end_gateway(self) -> None:
         sending, self._sending = self._sending, None
