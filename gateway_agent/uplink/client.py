@@ -1,34 +1,48 @@
-"""CoAP to the platform with aiocoap: one confirmable request at a time, everything on the air counted.
+"""CoAP to the platform: one exchange at a time, each protected by OSCORE, everything on the air counted.
 
-Set up: `url` is `coap://host:port/path`; an IPv4 or IPv6 literal or a name. The transport is aiocoap's `simple6`, named
-here and nowhere guessed: one connected UDP socket of the address family of the host, so it works where the kernel has
-no IPv6, and a refused port is told at once. `gatepost platform` is a peer to try it with, without hardware.
+Set up: `url` is `coap://host:port`, an IPv4 or IPv6 literal or a name; `security` keeps the keys (security.py), or is
+CLEAR, for a platform on this machine only. The transport is aiocoap's `simple6` (client_socket.py): one connected UDP
+socket of the address family of the host, so it works where the kernel has no IPv6, and a refused port is told at once.
+`gatepost platform` is a peer to try it with, without hardware.
 
-Where it hurts (aiocoap 0.4.17, pinned): it goes on repeating a request that nobody waits for any more, and keeps state
-per exchange. So when an exchange ends without an answer the whole context is thrown away and the next one begins with
-a new socket, a new token, and the name resolved anew. Blocks (RFC 7959) are not used: a message fits one datagram, and
-so does its answer. aiocoap offers no hook for counting; the three lines that reach into it are `_CountingInterface`.
+`ask` is confirmable and waits for its answer. `tell` is not confirmable and asks for no answer but an error (RFC 7967);
+what it costs is remembered for 30 s at most. `observe` keeps a relation (RFC 7641). A platform that has lost its replay
+window answers with Echo (RFC 8613, B.1.2; RFC 9175), and the message is repeated with it.
+
+Where it hurts: when an exchange ends without an answer the socket is thrown away and the next one begins with a new
+one, and the name resolved anew; the relation of `observe` goes with it. The keys stay, and their numbers go on. Blocks
+(RFC 7959) are not assembled here: each is an exchange of its own, its options set by whoever asks.
 """
 
 import asyncio
+import ipaddress
 import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from aiocoap import GET, POST, Context, Message, error  # type: ignore[import-untyped]
-from aiocoap.numbers.constants import TransportTuning  # type: ignore[import-untyped]
-from aiocoap.transports.simple6 import MessageInterfaceSimple6  # type: ignore[import-untyped]
+from aiocoap import error  # type: ignore[import-untyped]
+from aiocoap.numbers.codes import UNAUTHORIZED  # type: ignore[import-untyped]
+from aiocoap.numbers.types import CON, NON  # type: ignore[import-untyped]
 
-from gateway_agent.uplink.answer import CONTENT_FORMAT as CBOR
+from gateway_agent.journal.errors import SecurityStateLost
+from gateway_agent.uplink.admission import Admission, for_gateway
+from gateway_agent.uplink.air_count import AirCount
+from gateway_agent.uplink.client_socket import ClientSocket, Exchange
+from gateway_agent.uplink.coap_message import CBOR, SECURITY, SENML_CBOR, Reply, Request
+from gateway_agent.uplink.coap_options import NO_SUCCESS, from_request, to_reply, tuning
 from gateway_agent.uplink.errors import UplinkError
-from protocols.senml import CONTENT_FORMAT as SENML_CBOR
+from gateway_agent.uplink.security import CLEAR, Clear, Security, SecurityContext
 
 log = logging.getLogger("gatepost.uplink")
 
-HEADER_BYTES = 28
-"""IPv4 and UDP headers of a datagram; what a bearer bills beside the payload."""
-DEFAULT_PATH = "senml"
+DEFAULT_PATH, DEFAULT_PORT = "senml", 5683
+TOLD_S, TOLD_MOST = 30.0, 64
+"""How long the error answer to a `tell` is waited for, and how many of them at once."""
+_EDHOC_PATH = (".well-known", "edhoc")
 
 
 class ExchangeFailed(UplinkError):  # noqa: N818 - an ordinary state of a radio link
@@ -38,10 +52,11 @@ class ExchangeFailed(UplinkError):  # noqa: N818 - an ordinary state of a radio 
 class Refused(UplinkError):  # noqa: N818 - named for what the platform did
     """The platform answered and did not take the message. `code` is the CoAP code as text, such as "4.00"."""
 
-    def __init__(self, code: str, diagnostic: str) -> None:
+    def __init__(self, code: str, diagnostic: str, payload: bytes = b"") -> None:
         super().__init__(f"the platform refused with {code}{': ' if diagnostic else ''}{diagnostic}")
         self.code = code
         self.diagnostic = diagnostic
+        self.payload = payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,39 +72,80 @@ class Timing:
         return self.ack_timeout_s * 1.5 * ((1 << self.max_retransmit + 1) - 1)
 
 
-@dataclass
-class AirCount:
-    """Datagrams and their UDP payload bytes, both ways, repetitions included."""
+class Observation:
+    """A relation, made by `CoapClient.observe`. `is_alive` until `cancel`, an end by the platform, or a new socket."""
 
-    sent: int = 0
-    sent_bytes: int = 0
-    received: int = 0
-    received_bytes: int = 0
+    def __init__(self, on_notification: Callable[[Reply], None]) -> None:
+        self._on_notification = on_notification
+        self._exchange: Exchange | None = None
+        self._last_number = -1
 
     @property
-    def on_air_bytes(self) -> int:
-        """All bytes with IPv4 and UDP headers."""
-        return self.sent_bytes + self.received_bytes + HEADER_BYTES * (self.sent + self.received)
+    def is_alive(self) -> bool:
+        """Whether notifications may still come."""
+        return self._exchange is not None and not self._exchange.is_over
+
+    def cancel(self) -> None:
+        """Take no more notifications; the next one is answered with a reset, and the platform forgets the relation."""
+        if self._exchange is not None:
+            self._exchange.stop()
+
+    def is_under(self, context: SecurityContext) -> bool:
+        """Whether the relation was made with these keys."""
+        return self._exchange is not None and self._exchange.is_under(context)
+
+    def hold(self, exchange: Exchange) -> None:
+        """The exchange that the notifications belong to."""
+        self._exchange = exchange
+
+    def take(self, message: Any) -> None:
+        """Pass on a notification, unless a newer one was there before it (RFC 7641, 3.4)."""
+        number = -1 if message.opt.observe is None else int(message.opt.observe)
+        if number < 0 or number > self._last_number:
+            self._last_number = max(number, self._last_number)
+            self._on_notification(to_reply(message))
 
 
 class CoapClient:
-    """One peer, one exchange at a time. `air` counts since the start."""
+    """One peer, one exchange at a time. `air` counts since the start, and `refused` the datagrams that were not let in.
 
-    def __init__(self, url: str, timing: Timing | None = None) -> None:
-        parts = urlsplit(url)
-        try:
-            is_usable = parts.scheme == "coap" and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            is_usable = False
-        if not is_usable or parts.query or parts.fragment:
-            raise UplinkError(f"uplink url {url}: write it like coap://platform.example:5683")
-        path = parts.path.strip("/") or DEFAULT_PATH
-        self.url = f"coap://{parts.netloc}/{path}"
+    Cancelling a call ends its exchange: nothing is repeated afterwards.
+    """
+
+    def __init__(self, url: str, timing: Timing | None = None, *, security: Security | Clear) -> None:
+        """Raises UplinkError for a url that cannot be used, and for one that would be sent to in the clear."""
+        self._host, self._port, path = _split(url)
+        if security == CLEAR and not _is_this_machine(self._host):
+            raise UplinkError(
+                f'uplink url {url}: security = "clear" sends readings and takes commands unprotected, so it is only '
+                'for a platform on this machine; run gatepost enrol and write security = "oscore"'
+            )
+        self.url = url
         self.timing = timing or Timing()
         self.air = AirCount()
-        self._tuning = _tuning(self.timing)
-        self._context: Any = None
+        self._path = tuple((path or DEFAULT_PATH).split("/"))
+        self._security = None if security == CLEAR else security
+        self._tuning = tuning(self.timing.ack_timeout_s, self.timing.max_retransmit)
+        self._admission = Admission(
+            for_gateway(is_clear=self._security is None, is_edhoc_token=self._is_edhoc_token),
+            lambda: asyncio.get_running_loop().time(),
+        )
+        self._socket: ClientSocket | None = None
+        self._edhoc: Exchange | None = None
+        self._told: dict[Exchange, asyncio.TimerHandle] = {}
+        self._repeats: set[asyncio.Task[None]] = set()
+        self._observation: Observation | None = None
         self._turn = asyncio.Lock()
+
+    @property
+    def refused(self) -> Counter[str]:
+        """Datagrams that came in and were not let in, by reason."""
+        return self._admission.refused
+
+    @property
+    def open_exchanges(self) -> int:
+        """Requests whose answer is waited for, an observation and those that were told included."""
+        return 0 if self._socket is None else self._socket.open_exchanges
 
     async def __aenter__(self) -> Self:
         return self
@@ -97,100 +153,271 @@ class CoapClient:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def post(self, payload: bytes, query: tuple[str, ...]) -> bytes:
-        """POST a SenML-CBOR message, and return the payload of the 2.04 answer.
-
-        Raises ExchangeFailed or Refused. Cancelling it ends the exchange: nothing is repeated afterwards.
-        """
-        return _accepted(await self._ask(POST, payload, query), "2.04")
-
-    async def get(self, query: tuple[str, ...]) -> bytes:
-        """GET what the platform knows of us, and return the payload of the 2.05 answer; raises as `post` does."""
-        return _accepted(await self._ask(GET, b"", query), "2.05")
-
-    async def _ask(self, code: Any, payload: bytes, query: tuple[str, ...]) -> Any:
+    async def ask(self, request: Request) -> Reply:
+        """Send a confirmable request and return its answer, which is a 2.xx. Raises ExchangeFailed or Refused."""
         async with self._turn:
-            is_over = False
-            try:
-                answer = await self._exchange(code, payload, query)
-                is_over = True
-            except (error.Error, OSError, TimeoutError) as problem:
-                raise ExchangeFailed(f"{self.url} does not answer: {_reason(problem)}") from problem
-            except Exception as problem:
-                # Whatever the library stumbles over, the readings are safe and the next exchange begins anew.
-                log.exception("aiocoap met an error of its own")
-                raise ExchangeFailed(f"{self.url}: aiocoap failed with {type(problem).__name__}") from problem
-            finally:
-                if not is_over:
-                    await self.close()
-        return answer
+            reply = _accepted(await self._ask(request))
+            self._forget_told()
+            return reply
 
-    async def close(self) -> None:
-        """Close the socket and forget every exchange; the next post opens a new one."""
-        context, self._context = self._context, None
-        if context is not None:
-            await context.shutdown()
+    async def tell(self, request: Request, on_error: Callable[[Refused], None]) -> None:
+        """Send a request once, and return when it was handed to the socket; that it arrives nobody knows.
 
-    async def _exchange(self, code: Any, payload: bytes, query: tuple[str, ...]) -> Any:
-        if self._context is None:
-            self._context = await self._open()
-        request = Message(code=code, payload=payload, transport_tuning=self._tuning)
-        if payload:
-            request.opt.content_format = SENML_CBOR
-        # Without Uri-Host: it would repeat the platform's name in every message.
-        request.set_request_uri(self.url, set_uri_host=False)
-        request.opt.uri_query = query
-        async with asyncio.timeout(self.timing.longest_s):
-            return await self._context.request(request, handle_blockwise=False).response
+        An error answer within 30 s is given to `on_error`, unless an `ask` was answered before it came.
+        Raises ExchangeFailed when it cannot be sent.
+        """
+        async with self._turn:
+            await self._tell(request, on_error, echo=None)
 
-    async def _open(self) -> Any:
-        context = Context(loop=asyncio.get_running_loop(), loggername="gatepost.coap")
+    async def observe(self, request: Request, on_notification: Callable[[Reply], None]) -> Observation:
+        """Ask for the resource and each of its changes; the first answer is given to `on_notification` too.
 
-        async def interface(manager: Any) -> Any:
-            made = await _CountingInterface.create_client_transport_endpoint(
-                manager, log=context.log, loop=context.loop
-            )
-            made.air = self.air
+        There is one relation, and a former one ends. A platform that does not keep one answers once, and the handle is
+        not alive. Raises ExchangeFailed or Refused.
+        """
+        async with self._turn:
+            if self._observation is not None:
+                self._observation.cancel()
+            made = Observation(on_notification)
+            _accepted(await self._ask(request, made))
+            self._observation = made
             return made
 
-        await context._append_tokenmanaged_messagemanaged_transport(interface)
-        return context
+    async def post(self, payload: bytes, query: tuple[str, ...]) -> bytes:
+        """POST a SenML-CBOR message, and return the payload of the answer; raises as `ask` does."""
+        return _answer_map(await self.ask(Request("POST", self._path, query, payload, SENML_CBOR)))
+
+    async def get(self, query: tuple[str, ...]) -> bytes:
+        """GET what the platform knows of us, and return the payload of the answer; raises as `ask` does."""
+        return _answer_map(await self.ask(Request("GET", self._path, query)))
+
+    async def close(self) -> None:
+        """Close the socket and forget every exchange; the next one opens a new socket."""
+        self._forget_told()
+        for task in self._repeats:
+            task.cancel()
+        socket, self._socket = self._socket, None
+        if self._observation is not None:
+            self._observation.cancel()
+        if socket is not None:
+            await socket.close()
+
+    async def _ask(self, request: Request, observation: Observation | None = None) -> Reply:
+        answer = await self._confirmed(request, observation, echo=None)
+        if _is_challenge(answer):
+            answer = await self._confirmed(request, observation, echo=answer.opt.echo)
+        return to_reply(answer)
+
+    async def _confirmed(self, request: Request, observation: Observation | None, echo: bytes | None) -> Any:
+        message = self._message(request, CON, echo)
+        if observation is not None:
+            message.opt.observe = 0
+        async with self._failing():
+            socket, outgoing, keys = await self._protected(message)
+            try:
+                answer = await self._answered(socket, outgoing, request.kind, keys, observation)
+            except (TimeoutError, error.TimeoutError):
+                if self._security is not None:
+                    self._security.unanswered()
+                raise
+        if self._security is not None:
+            self._security.spoke()
+        return answer
+
+    async def _tell(self, request: Request, on_error: Callable[[Refused], None], echo: bytes | None) -> None:
+        message = self._message(request, NON, echo)
+        message.opt.no_response = NO_SUCCESS
+        failures: list[Exception] = []
+
+        def take(answer: Any, has_more: bool) -> None:
+            self._forget(exchange)
+            if self._security is not None:
+                self._security.spoke()
+            if _is_challenge(answer) and echo is None:
+                self._repeat(request, on_error, answer.opt.echo)
+            elif not answer.code.is_successful():
+                on_error(_refusal(to_reply(answer)))
+
+        def fail(problem: Exception) -> None:
+            self._forget(exchange)
+            failures.append(problem)
+
+        async with self._failing():
+            socket, outgoing, keys = await self._protected(message)
+            exchange = Exchange(outgoing, request.kind, keys, take, fail)
+            exchange.begin(socket)
+            if failures:
+                raise failures[0]
+        while len(self._told) >= TOLD_MOST:
+            self._forget(next(iter(self._told)))
+        self._told[exchange] = asyncio.get_running_loop().call_later(TOLD_S, self._forget, exchange)
+
+    def _repeat(self, request: Request, on_error: Callable[[Refused], None], echo: bytes) -> None:
+        """Tell it again as the platform asks to, when it is its turn."""
+
+        async def repeat() -> None:
+            try:
+                async with self._turn:
+                    await self._tell(request, on_error, echo)
+            except ExchangeFailed as problem:
+                log.info("what the platform asked to repeat could not be sent: %s", problem)
+
+        task = asyncio.create_task(repeat())
+        self._repeats.add(task)
+        task.add_done_callback(self._repeats.discard)
+
+    async def _answered(
+        self,
+        socket: ClientSocket,
+        outgoing: Any,
+        kind: str,
+        keys: Any,
+        observation: Observation | None = None,
+        *,
+        is_edhoc: bool = False,
+    ) -> Any:
+        """Send it and wait for the plain message that answers it. Raises what aiocoap does, and TimeoutError."""
+        answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def take(answer: Any, has_more: bool) -> None:
+            if not answered.done():
+                answered.set_result(answer)
+            if observation is not None and answer.code.is_successful():
+                observation.take(answer)
+
+        def fail(problem: Exception) -> None:
+            if not answered.done():
+                answered.set_exception(problem)
+
+        exchange = Exchange(outgoing, kind, keys, take, fail)
+        if observation is not None:
+            observation.hold(exchange)
+        if is_edhoc:
+            self._edhoc = exchange
+        exchange.begin(socket)
+        try:
+            async with asyncio.timeout(self.timing.longest_s):
+                return await answered
+        except BaseException:
+            exchange.stop()
+            raise
+        finally:
+            if is_edhoc:
+                self._edhoc = None
+
+    async def _ask_edhoc(self, payload: bytes) -> bytes:
+        """See security.AskEdhoc. Whoever asks has the turn already."""
+        message = self._message(Request("POST", _EDHOC_PATH, payload=payload), CON, None)
+        async with self._failing():
+            socket = await self._opened()
+            answer = await self._answered(socket, message, SECURITY, None, is_edhoc=True)
+        return _accepted(to_reply(answer)).payload
+
+    async def _protected(self, message: Any) -> tuple[ClientSocket, Any, Any]:
+        """(socket, what goes on the air, what unprotects its answer). Raises ExchangeFailed or Refused."""
+        security = self._security
+        if security is None:
+            return await self._opened(), message, None
+        try:
+            context = await security.context(self._ask_edhoc)
+            outgoing, request_id = context.protect(message)
+        except SecurityStateLost as reason:
+            await security.lost(str(reason))
+            try:
+                context = await security.context(self._ask_edhoc)
+                outgoing, request_id = context.protect(message)
+            except SecurityStateLost as problem:
+                raise ExchangeFailed(f"{self.url}: nothing can be protected: {problem}") from problem
+        outgoing.mtype = message.mtype
+        if self._observation is not None and not self._observation.is_under(context):
+            self._observation.cancel()
+        return await self._opened(), outgoing, (context, request_id)
+
+    async def _opened(self) -> ClientSocket:
+        if self._socket is None:
+            self._socket = await ClientSocket.open(
+                self._host, self._port, self._admission, self.air, is_clear=self._security is None
+            )
+        return self._socket
+
+    def _message(self, request: Request, message_type: Any, echo: bytes | None) -> Any:
+        message = from_request(request)
+        message.mtype = message_type
+        message.transport_tuning = self._tuning
+        if echo is not None:
+            message.opt.echo = echo
+        return message
+
+    @asynccontextmanager
+    async def _failing(self) -> AsyncIterator[None]:
+        """Throw the socket away when what is done here fails, and say so with ExchangeFailed."""
+        try:
+            yield
+        except (UplinkError, asyncio.CancelledError):
+            raise
+        except (error.Error, OSError, TimeoutError) as problem:
+            await self.close()
+            raise ExchangeFailed(f"{self.url} does not answer: {_reason(problem)}") from problem
+        except Exception as problem:
+            # Whatever the library stumbles over, the readings are safe and the next exchange begins anew.
+            log.exception("aiocoap met an error of its own")
+            await self.close()
+            raise ExchangeFailed(f"{self.url}: aiocoap failed with {type(problem).__name__}") from problem
+
+    def _forget(self, exchange: Exchange) -> None:
+        timer = self._told.pop(exchange, None)
+        if timer is not None:
+            timer.cancel()
+        exchange.stop()
+
+    def _forget_told(self) -> None:
+        for exchange in tuple(self._told):
+            self._forget(exchange)
+
+    def _is_edhoc_token(self, token: bytes) -> bool:
+        return self._edhoc is not None and bytes(self._edhoc.message.token) == token
 
 
-class _CountingInterface(MessageInterfaceSimple6):  # type: ignore[misc]
-    """aiocoap's `simple6`, with a look at every datagram."""
-
-    air: AirCount
-
-    def send(self, message: Any) -> None:
-        self.air.sent += 1
-        self.air.sent_bytes += len(message.encode())
-        super().send(message)
-
-    def _received_datagram(self, address: Any, datagram: bytes) -> None:
-        self.air.received += 1
-        self.air.received_bytes += len(datagram)
-        super()._received_datagram(address, datagram)
+def _split(url: str) -> tuple[str, int, str]:
+    """(host, port, path) of the platform's url. Raises UplinkError."""
+    parts = urlsplit(url)
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if parts.scheme != "coap" or not host or port == 0 or parts.query or parts.fragment:
+        raise UplinkError(f"uplink url {url}: write it like coap://platform.example:5683")
+    return host, port or DEFAULT_PORT, parts.path.strip("/")
 
 
-def _tuning(timing: Timing) -> Any:
-    class Tuning(TransportTuning):  # type: ignore[misc]
-        ACK_TIMEOUT = timing.ack_timeout_s
-        MAX_RETRANSMIT = timing.max_retransmit
-        reliability = True
-
-    return Tuning()
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
-def _accepted(answer: Any, expected: str) -> bytes:
-    code = f"{answer.code >> 5}.{answer.code & 31:02d}"
-    if code != expected:
-        raise Refused(code, bytes(answer.payload[:80]).decode("utf-8", "replace"))
-    if answer.opt.block2 is not None and answer.opt.block2.more:
-        raise Refused(code, "its answer does not fit one datagram")
-    if answer.opt.content_format != CBOR:
-        raise Refused(code, f"its answer has content format {answer.opt.content_format}, not {CBOR}")
-    return bytes(answer.payload)
+def _is_challenge(answer: Any) -> bool:
+    """Whether the platform asks to repeat the request with its Echo value, RFC 8613, B.1.2."""
+    return answer.code == UNAUTHORIZED and answer.opt.echo is not None
+
+
+def _accepted(reply: Reply) -> Reply:
+    if not reply.is_success:
+        raise _refusal(reply)
+    return reply
+
+
+def _refusal(reply: Reply) -> Refused:
+    return Refused(reply.code, reply.diagnostic, reply.payload)
+
+
+def _answer_map(reply: Reply) -> bytes:
+    if reply.block2 is not None and reply.block2.more:
+        raise Refused(reply.code, "its answer does not fit one datagram")
+    if reply.content_format != CBOR:
+        raise Refused(reply.code, f"its answer has content format {reply.content_format}, not {CBOR}")
+    return reply.payload
 
 
 def _reason(problem: BaseException) -> str:

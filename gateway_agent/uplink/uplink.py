@@ -18,15 +18,16 @@ from random import Random
 from gateway_agent.clock import Clock
 from gateway_agent.journal import ALARM, TELEMETRY, Journal
 from gateway_agent.records import Command
+from gateway_agent.uplink.air_count import AirCount
 from gateway_agent.uplink.answer import Answer, decode_answer
 from gateway_agent.uplink.backfill import Allowance
 from gateway_agent.uplink.batches import PAYLOAD_BYTES, Batch, Batcher
-from gateway_agent.uplink.client import AirCount, CoapClient, ExchangeFailed, Refused, Timing
+from gateway_agent.uplink.client import CoapClient, ExchangeFailed, Refused, Timing
 from gateway_agent.uplink.errors import FormatError, UplinkError
+from gateway_agent.uplink.security import CLEAR
 
 log = logging.getLogger("gatepost.uplink")
 
-CLEAR = "clear"
 _RECENT_S = 60.0
 _NOT_FOR_US = "4."
 """Codes of RFC 7252, 5.9.2, by which a platform says that it will never answer this; 5.xx may pass."""
@@ -109,7 +110,7 @@ class Uplink:
         self._on_commands = on_commands
         self._on_time = on_time
         self._random = random or Random()
-        self._client = CoapClient(settings.url, settings.timing)
+        self._client = CoapClient(settings.url, settings.timing, security=CLEAR)
         self._batcher = Batcher(journal, settings.gateway, units or {}, settings.payload_bytes)
         self._allowance = Allowance(settings.backfill_bytes_per_hour, clock)
         self._wake = asyncio.Event()

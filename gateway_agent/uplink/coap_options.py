@@ -1,0 +1,99 @@
+"""Requests and replies of coap_message.py as messages of aiocoap, and back. Used by both sides."""
+
+from typing import Any
+
+from aiocoap import Message  # type: ignore[import-untyped]
+from aiocoap.numbers.codes import Code  # type: ignore[import-untyped]
+from aiocoap.numbers.constants import TransportTuning  # type: ignore[import-untyped]
+
+from gateway_agent.uplink.coap_message import Block, Reply, Request
+
+NO_SUCCESS = 2
+"""Value of the No-Response option (RFC 7967, 2.1): 2.xx is of no interest, errors are."""
+
+
+def tuning(ack_timeout_s: float, max_retransmit: int) -> Any:
+    """Retransmission parameters for a confirmable message of aiocoap: RFC 7252, 4.8."""
+
+    class Tuning(TransportTuning):  # type: ignore[misc]
+        ACK_TIMEOUT = ack_timeout_s
+        MAX_RETRANSMIT = max_retransmit
+        reliability = True
+
+    return Tuning()
+
+
+def from_request(request: Request) -> Any:
+    """The plain message; its type, remote and tuning are not set."""
+    message = Message(code=Code[request.method], payload=request.payload)
+    message.opt.uri_path = request.path
+    message.opt.uri_query = request.query
+    _set_common(message, request)
+    if request.accept is not None:
+        message.opt.accept = request.accept
+    return message
+
+
+def to_request(message: Any) -> Request:
+    """A plain message that has arrived. Raises ValueError for a method that is none of ours."""
+    method = Code(message.code)
+    if not method.is_request():
+        raise ValueError(f"code {message.code} is no request")
+    etags = message.opt.etags
+    return Request(
+        method.name,
+        tuple(message.opt.uri_path),
+        tuple(message.opt.uri_query),
+        bytes(message.payload),
+        _number(message.opt.content_format),
+        _number(message.opt.accept),
+        _block(message.opt.block1),
+        _block(message.opt.block2),
+        bytes(etags[0]) if etags else None,
+    )
+
+
+def from_reply(reply: Reply) -> Any:
+    """The plain message; its remote is not set. Raises ValueError for a code that is no answer."""
+    kind, _, detail = reply.code.partition(".")
+    code = Code(int(kind) << 5 | int(detail))
+    if not code.is_response():
+        raise ValueError(f"{reply.code} is no code of an answer")
+    message = Message(code=code, payload=reply.payload)
+    _set_common(message, reply)
+    return message
+
+
+def to_reply(message: Any) -> Reply:
+    """A plain message that has arrived."""
+    return Reply(
+        f"{message.code >> 5}.{message.code & 31:02d}",
+        bytes(message.payload),
+        _number(message.opt.content_format),
+        _block(message.opt.block1),
+        _block(message.opt.block2),
+        None if message.opt.etag is None else bytes(message.opt.etag),
+    )
+
+
+def _set_common(message: Any, source: Request | Reply) -> None:
+    options = message.opt
+    if source.content_format is not None:
+        options.content_format = source.content_format
+    if source.block1 is not None:
+        options.block1 = (source.block1.number, source.block1.more, source.block1.size_exponent)
+    if source.block2 is not None:
+        options.block2 = (source.block2.number, source.block2.more, source.block2.size_exponent)
+    if source.etag is not None:
+        if isinstance(source, Request):
+            options.etags = [source.etag]
+        else:
+            options.etag = source.etag
+
+
+def _number(value: Any) -> int | None:
+    return None if value is None else int(value)
+
+
+def _block(value: Any) -> Block | None:
+    return None if value is None else Block(value.block_number, bool(value.more), value.size_exponent)
