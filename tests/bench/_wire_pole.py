@@ -58,7 +58,7 @@ _DEVICES = {"lamp": (_LAMP, 1), "air": (_AIR, 1), **{f"mh{number}": (_MANHOLE, 5
 
 
 def synthetic_day(seed: int) -> Workload:
-    """The day of `seed`; seed 1 is the one that figures are quoted of, and has no suffix."""
+    """The day of `seed`; seed 1 is the one that figures are quoted of."""
     random = np.random.default_rng(seed)
     minutes = HOURS * 60
     hour = (np.arange(minutes) / 60.0) % 24
@@ -73,7 +73,7 @@ def synthetic_day(seed: int) -> Workload:
         for group, (device, (quantities, period)) in enumerate(_DEVICES.items())
         for name, (unit, exponent) in quantities.items()
     }
-    return Workload("" if seed == 1 else f"seed{seed}", START_MS, points, _polls(random, columns, minutes))
+    return Workload(f"seed{seed}", START_MS, points, _polls(random, columns, minutes))
 
 
 def _polls(random: np.random.Generator, columns: dict[str, list[Integers]], minutes: int) -> list[Poll]:

@@ -34,12 +34,9 @@ class Poll:
 
 @dataclass(frozen=True)
 class Workload:
-    """A run to be measured. `suffix` names it after mode and interval in a case, "" for the one that has no name.
+    """What is to be sent. `polls` ascend in time, from `start_ms` on; `points` are as in a poll."""
 
-    `polls` ascend in time, from `start_ms` on; `points` are in the order in which a poll gives them.
-    """
-
-    suffix: str
+    name: str
     start_ms: int
     points: Mapping[str, PointInfo]
     polls: Sequence[Poll]
