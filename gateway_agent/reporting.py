@@ -1,8 +1,10 @@
-"""The configuration turned into rules: how each point is reported, which limits are watched, its unit."""
+"""The configuration turned into rules: how each point is reported, which limits are watched, its unit and channels."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
+from gateway_agent.compact import Channel, ChannelTable
 from gateway_agent.condense import ReportRule
 from gateway_agent.config import AlarmRule, BusDeviceConfig, DeviceConfig, PoleConfig, ReportConfig, devices_of
 from gateway_agent.config.devices import seconds_in_ms
@@ -29,6 +31,30 @@ def limits(pole: PoleConfig) -> list[Limit]:
 def units(pole: PoleConfig) -> dict[str, str]:
     """The unit of every point, by full name."""
     return {device.point_name(point): point.unit for device in devices_of(pole) for point in device.profile.points}
+
+
+def channel_table(pole: PoleConfig) -> ChannelTable:
+    """The channels of compact batches: what each point may report, with the polls and windows that come together."""
+    rules = report_rules(pole)
+    channels: list[Channel] = []
+    group = 0
+    for device in devices_of(pole):
+        points = list(device.profile.points)
+        names = [device.point_name(point) for point in points]
+        windows: dict[int, list[Channel]] = {}
+        for name, point in zip(names, points, strict=True):
+            rule = rules[name]
+            channels.append(Channel(name, "sample", point.unit, point.exponent, rule.period_ms, group))
+            for figure in rule.figures if rule.window_ms else ():
+                if figure != "last":
+                    exponent = point.exponent - 1 if figure == "mean" else point.exponent
+                    window = Channel(name, figure, point.unit, exponent, rule.window_ms or 0, 0)
+                    windows.setdefault(window.period_ms, []).append(window)
+        for figures in windows.values():
+            group += 1
+            channels += (replace(figure, group=group) for figure in figures)
+        group += 1
+    return ChannelTable(tuple(channels))
 
 
 def _rule(report: ReportConfig, device: DeviceConfig, exponent: int) -> ReportRule:

@@ -112,6 +112,16 @@ class Journal:
         return self._writer.contents.last_sequence
 
     @property
+    def first_waiting(self) -> int:
+        """The lowest sequence that has not left; where nothing waits, the next that will be given."""
+        first, last = next(iter(self._writer.contents.gone), (0, 0))
+        return last + 1 if first == 1 else 1
+
+    def epoch_of(self, sequence: int) -> int:
+        """The epoch of a sequence: 32 bits."""
+        return self._writer.contents.epoch_of(sequence)
+
+    @property
     def missing(self) -> Sequence[tuple[int, int]]:
         """Ranges of sequences that were found missing since the start; each is reported as an event too."""
         return self._writer.missing

@@ -1,6 +1,7 @@
-"""What the platform says back to a batch: what it has stored, its clock, and its mailbox of commands.
+"""What the platform says back: what it has stored, its clock, its mailbox of commands, and what it wants or offers.
 
-A CBOR map, Content-Format 60; protocols/spec/uplink.md tells it in words and bytes. Both directions are here: the
+A CBOR map, Content-Format 60; protocols/spec/uplink.md tells it in words and bytes. Nothing at all says that everything
+is stored that was asked for, that the clocks agree and that the mailbox is empty. Both directions are here: the
 gateway reads answers, the platform stand-in writes them. Reading is strict: any bytes give an Answer or a FormatError.
 """
 
@@ -17,31 +18,49 @@ from gateway_agent.uplink.strict_cbor import Limits, decode
 CONTENT_FORMAT = 60
 """application/cbor (RFC 8949, 9.4)."""
 
-ACKNOWLEDGED, PLATFORM_MS, MAILBOX, HIGHEST = 1, 2, 3, 4
+ACKNOWLEDGED, PLATFORM_MS, MAILBOX, HIGHEST, OFFERS, WANTED_TABLES, FILES = 1, 2, 3, 4, 5, 6, 7
 
 MAX_ANSWER_BYTES = 1024
 MAX_RANGES = 256
 MAX_COMMANDS = 8
 MAX_ARGUMENTS = 8
+MAX_OFFERS = 8
+MAX_FILES = 8
+MAX_DIGEST_BYTES = 32
 LIMITS = Limits(size_bytes=MAX_ANSWER_BYTES, depth=4, items=2048, decimal_fractions=False)
 
 _MAX_SEQUENCE = (1 << 63) - 1
 _MAX_MS = 1 << 53
 _MAX_ARGUMENT = (1 << 31) - 1
+_MAX_FORMAT = (1 << 16) - 1
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", re.ASCII)
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """`acknowledged` are ranges of journal sequences, first and last included, ascending and apart; `platform_ms` is
-    the platform's clock (unix milliseconds) when it answered. `highest` is the highest sequence that it has of the
-    epoch, told when it was asked for that; 0 for none."""
+class FileOffer:
+    """A file that waits for the gateway at the platform: what it is for, its digest and its length in bytes."""
 
-    acknowledged: tuple[tuple[int, int], ...]
-    platform_ms: int
+    kind: str
+    digest: bytes
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`acknowledged` are ranges of journal sequences, first and last included, ascending and apart, None for all that
+    was asked for; `platform_ms` is the platform's clock (unix milliseconds) when it answered, None when it agrees with
+    what the gateway said. `highest` is the highest sequence that it has of the epoch, told when it was asked for that;
+    0 for none. `offers` are the content formats that it takes, `wanted_tables` digests of channel tables that it lacks,
+    `files` what waits to be fetched."""
+
+    acknowledged: tuple[tuple[int, int], ...] | None = None
+    platform_ms: int | None = None
     commands: tuple[Command, ...] = ()
     highest: int | None = None
+    offers: tuple[int, ...] = ()
+    wanted_tables: tuple[bytes, ...] = ()
+    files: tuple[FileOffer, ...] = ()
 
 
 def ranges(sequences: Iterable[int]) -> tuple[tuple[int, int], ...]:
@@ -56,11 +75,12 @@ def ranges(sequences: Iterable[int]) -> tuple[tuple[int, int], ...]:
 
 
 def encode_answer(answer: Answer) -> bytes:
-    """The answer's bytes; equal answers give equal bytes. An empty mailbox is left out."""
-    fields: dict[int, object] = {
-        ACKNOWLEDGED: [list(span) for span in answer.acknowledged],
-        PLATFORM_MS: answer.platform_ms,
-    }
+    """The answer's bytes; equal answers give equal bytes. What there is nothing to say of is left out."""
+    fields: dict[int, object] = {}
+    if answer.acknowledged is not None:
+        fields[ACKNOWLEDGED] = [list(span) for span in answer.acknowledged]
+    if answer.platform_ms is not None:
+        fields[PLATFORM_MS] = answer.platform_ms
     if answer.commands:
         fields[MAILBOX] = [
             [command.id, command.action, command.target, dict(command.arguments), command.expires_ms]
@@ -68,20 +88,44 @@ def encode_answer(answer: Answer) -> bytes:
         ]
     if answer.highest is not None:
         fields[HIGHEST] = answer.highest
-    return cbor2.dumps(fields)
+    if answer.offers:
+        fields[OFFERS] = list(answer.offers)
+    if answer.wanted_tables:
+        fields[WANTED_TABLES] = list(answer.wanted_tables)
+    if answer.files:
+        fields[FILES] = [[file.kind, file.digest, file.size] for file in answer.files]
+    return cbor2.dumps(fields) if fields else b""
 
 
 def decode_answer(data: bytes) -> Answer:
     """Read an answer's bytes; unknown keys are passed over. Raises FormatError with the field that is wrong."""
+    if not data:
+        return Answer()
     fields = decode(data, LIMITS)
     if not isinstance(fields, dict):
         raise FormatError("an answer is a map")
     return Answer(
-        _read_ranges(fields.get(ACKNOWLEDGED, [])),
-        _integer(fields.get(PLATFORM_MS), 0, _MAX_MS, "the platform's clock"),
+        _read_ranges(fields[ACKNOWLEDGED]) if ACKNOWLEDGED in fields else None,
+        _integer(fields[PLATFORM_MS], 0, _MAX_MS, "the platform's clock") if PLATFORM_MS in fields else None,
         _read_mailbox(fields.get(MAILBOX, [])),
         _integer(fields[HIGHEST], 0, _MAX_SEQUENCE, "the highest sequence") if HIGHEST in fields else None,
+        tuple(
+            _integer(offer, 0, _MAX_FORMAT, "a content format")
+            for offer in _list(fields.get(OFFERS, []), MAX_OFFERS, "the formats on offer")
+        ),
+        tuple(_digest(digest) for digest in _list(fields.get(WANTED_TABLES, []), MAX_OFFERS, "the wanted tables")),
+        _read_files(fields.get(FILES, [])),
     )
+
+
+def _read_files(value: object) -> tuple[FileOffer, ...]:
+    files = []
+    for entry in _list(value, MAX_FILES, "the files"):
+        kind, digest, size = _list_of(entry, 3, "a file")
+        files.append(
+            FileOffer(_text(kind, _WORD, "a file's kind"), _digest(digest), _integer(size, 0, _MAX_MS, "a file's size"))
+        )
+    return tuple(files)
 
 
 def _read_ranges(value: object) -> tuple[tuple[int, int], ...]:
@@ -142,4 +186,10 @@ def _integer(value: object, low: int, high: int, what: str) -> int:
 def _text(value: object, pattern: re.Pattern[str], what: str) -> str:
     if not isinstance(value, str) or not pattern.fullmatch(value):
         raise FormatError(f"{what} is text like {pattern.pattern}")
+    return value
+
+
+def _digest(value: object) -> bytes:
+    if not isinstance(value, bytes) or not 1 <= len(value) <= MAX_DIGEST_BYTES:
+        raise FormatError(f"a digest is 1 to {MAX_DIGEST_BYTES} bytes")
     return value

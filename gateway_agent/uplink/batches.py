@@ -10,15 +10,27 @@ from gateway_agent.uplink.senml_cbor import array_head, encode_record
 PAYLOAD_BYTES = 1024
 """Default bound of one message: below what any link of the wired and Cat 1 kind cuts (RFC 7252, 4.6)."""
 
-_RECORDS_ASKED = 256
+_RECORDS_ASKED = 512
 _TAKEN_AT_ONCE = 512
 """Acknowledged records after which the journal is told: each commit costs the disk some writes, and a record that is
 sent again because one was missing does no harm."""
 
 
 @dataclass(frozen=True, slots=True)
+class Load:
+    """Records that go next, in order and of one class; one message takes as many of the first as fit.
+
+    `is_late`: they tell of the time before the platform was reached again.
+    """
+
+    record_class: int
+    records: tuple[Record, ...]
+    is_late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
-    """One message: its bytes, and the journal sequences that it carries. Sent again it is the same bytes.
+    """One message: its bytes, and the journal sequences that it carries.
 
     `epoch` is that of all its records. `is_late`: it tells of the time before the platform was reached again.
     """
@@ -34,51 +46,67 @@ class Batch:
 class Batcher:
     """Takes records from the journal: alarms (alone), results and events, telemetry of the present, the past.
 
-    Telemetry up to the sequence `past_up_to`, and all that is thinned, is the past. `units` gives the SenML unit of
-    each point. `one_by_one` makes every message hold a single record, so that the one which the platform refuses can be
-    told from the others; sequences in `held` are passed over.
+    Telemetry up to the sequence `past_up_to`, and all that is thinned, is the past. `one_by_one` makes every message
+    hold a single record, so that the one which the platform refuses can be told from the others; sequences in `held`
+    are passed over.
 
     Telemetry is read ahead. What the platform `took` is told to the journal before it is read again, so that each
-    record is sent once as long as the agent lives.
+    record is sent once as long as the agent lives. What was `sent` without being acknowledged is passed over until it
+    is taken, or to be sent `again`. `taken_readings` are those that the platform has, and that the journal still counts
+    as waiting.
     """
 
-    def __init__(self, journal: Journal, gateway: str, units: Mapping[str, str], payload_bytes: int) -> None:
+    def __init__(self, journal: Journal) -> None:
         self.one_by_one = False
         self.held: set[int] = set()
         self.past_up_to = 0
+        self.taken_readings = 0
         self._journal = journal
-        self._gateway = gateway
-        self._units = units
-        self._payload_bytes = payload_bytes
         self._ahead: list[Record] = []
+        self._ahead_is_all = True
         self._taken: list[int] = []
+        self._sent_up_to = 0
 
-    async def took(self, batch: Batch, sequences: Sequence[int]) -> None:
-        """The platform has acknowledged these records of a batch."""
-        self._taken += sequences
+    def passed(self, batch: Batch) -> None:
+        """A batch has been acknowledged, in whole or in part: what follows it comes next."""
         if batch.record_class >= TELEMETRY:
             self._ahead = [record for record in self._ahead if record.sequence > batch.sequences[-1]]
-        if batch.record_class < TELEMETRY or len(self._taken) >= _TAKEN_AT_ONCE or not self._ahead:
+
+    def sent(self, batch: Batch) -> None:
+        """A batch of the present has gone without waiting for an answer."""
+        self.passed(batch)
+        self._sent_up_to = batch.sequences[-1]
+
+    async def again(self) -> None:
+        """What was sent is to be sent again where it was not taken."""
+        await self.settle()
+        self._sent_up_to = 0
+
+    async def took(self, record_class: int, sequences: Sequence[int], readings: int) -> None:
+        """The platform has acknowledged these records of one class, and with them so many readings."""
+        self._taken += sequences
+        self.taken_readings += readings
+        if record_class < TELEMETRY or len(self._taken) >= _TAKEN_AT_ONCE or not self._ahead:
             await self.settle()
 
     async def settle(self) -> None:
         """Tell the journal what the platform has, and forget what was read ahead."""
-        self._ahead = []
+        self._ahead, self._ahead_is_all = [], True
         if self._taken:
-            taken, self._taken = self._taken, []
+            taken, self._taken, self.taken_readings = self._taken, [], 0
             await self._journal.acknowledge(taken)
 
-    async def next_batch(self, telemetry_up_to: int, with_past: bool) -> Batch | None:
-        """The next message, None when nothing waits: telemetry of the present only up to a sequence, the past only
+    async def next_load(self, telemetry_up_to: int, with_past: bool) -> Load | None:
+        """What goes next, None when nothing waits: telemetry of the present only up to a sequence, the past only
         `with_past`."""
         for record_class in (ALARM, RESULT, EVENT):
-            batch = await self._batch(record_class)
-            if batch is not None:
-                return batch
+            load = await self._load(record_class)
+            if load is not None:
+                return load
         if telemetry_up_to > self.past_up_to:
-            batch = await self._batch(TELEMETRY, self.past_up_to, telemetry_up_to)
-            if batch is not None:
-                return batch
+            load = await self._load(TELEMETRY, max(self.past_up_to, self._sent_up_to), telemetry_up_to)
+            if load is not None:
+                return load
         return await self._past() if with_past else None
 
     def has_past(self) -> bool:
@@ -86,21 +114,21 @@ class Batcher:
         waiting = self._journal.waiting
         return any(map(waiting, THINNED)) or (self.past_up_to > 0 and waiting(TELEMETRY) > 0)
 
-    async def _past(self) -> Batch | None:
+    async def _past(self) -> Load | None:
         if self.past_up_to:
-            batch = await self._batch(TELEMETRY, 0, self.past_up_to, is_late=True)
-            if batch is not None:
-                return batch
+            load = await self._load(TELEMETRY, 0, self.past_up_to, is_late=True)
+            if load is not None:
+                return load
             self.past_up_to = 0
         for record_class in reversed(THINNED):
-            batch = await self._batch(record_class, is_late=True)
-            if batch is not None:
-                return batch
+            load = await self._load(record_class, is_late=True)
+            if load is not None:
+                return load
         return None
 
-    async def _batch(
+    async def _load(
         self, record_class: int, after: int = 0, up_to: int | None = None, is_late: bool = False
-    ) -> Batch | None:
+    ) -> Load | None:
         if not self._journal.waiting(record_class):
             return None
         limit = 1 if record_class == ALARM or self.one_by_one else _RECORDS_ASKED
@@ -109,27 +137,31 @@ class Batcher:
             records = await self._journal.read(record_class, limit + len(self.held), after, last)
         else:
             records = await self._read_ahead(record_class, after, last)
-        usable = [record for record in records if record.sequence not in self.held][:limit]
-        if not usable:
-            return None
-        return build_batch(usable, self._gateway, self._units, self._payload_bytes, is_late)
+        usable = tuple(record for record in records if record.sequence not in self.held)[:limit]
+        return Load(record_class, usable, is_late) if usable else None
 
     async def _read_ahead(self, record_class: int, after: int, up_to: int) -> list[Record]:
-        """What was read ahead, where it is what is asked for; else it is read anew."""
+        """What was read ahead, where it is what is asked for, and more where it runs short; else it is read anew."""
         ahead = [record for record in self._ahead if record.sequence not in self.held]
-        if ahead and ahead[0].record_class == record_class and after < ahead[0].sequence <= up_to:
-            return [record for record in ahead if record.sequence <= up_to]
-        await self.settle()
+        if not (ahead and ahead[0].record_class == record_class and after < ahead[0].sequence <= up_to):
+            await self.settle()
+            ahead = []
+        if not ahead or (len(ahead) < _RECORDS_ASKED and not self._ahead_is_all):
+            self._ahead = ahead = ahead + await self._read_more(
+                record_class, ahead[-1].sequence if ahead else after, up_to
+            )
+        return [record for record in ahead if record.sequence <= up_to]
+
+    async def _read_more(self, record_class: int, after: int, up_to: int) -> list[Record]:
+        """Records that may be sent; none when there are none."""
+        asked = _RECORDS_ASKED + len(self.held)
         while True:
-            records = await self._journal.read(record_class, _RECORDS_ASKED + len(self.held), after, up_to)
-            wanted = [record for record in records if record.sequence not in self.held]
-            if not wanted:
-                break
-            here = set(await self._journal.note_sending([record.sequence for record in wanted]))
-            self._ahead = [record for record in wanted if record.sequence in here]
-            if self._ahead:
-                break
-        return self._ahead
+            records = await self._journal.read(record_class, asked, after, up_to)
+            self._ahead_is_all = len(records) < asked
+            wanted = [record.sequence for record in records if record.sequence not in self.held]
+            here = set(await self._journal.note_sending(wanted)) if wanted else set()
+            if here or not wanted:
+                return [record for record in records if record.sequence in here]
 
 
 def build_batch(

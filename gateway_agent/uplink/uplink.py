@@ -1,12 +1,15 @@
 """The loop that empties the journal towards the platform.
 
 Alarms go first and alone, results and events at once, telemetry every `batch_s` or as soon as `batch_readings` wait,
-and after an outage the past last and slowly (backfill.py). One exchange is in flight at a time, and the same bytes are
-sent again, with growing pauses, until the platform has acknowledged them; only an alarm may overtake. What the platform
-has acknowledged leaves the journal, and its mailbox goes to whoever listens. Storing never waits for any of this.
+and after an outage the past last and slowly (backfill.py). One exchange is in flight at a time. Compact telemetry mostly
+goes without an answer; one batch in N is confirmed, and its answer acknowledges all before it (confirmation.py).
+Everything else is sent again, with growing pauses, until the platform has acknowledged it; only an alarm may overtake.
+What the platform has acknowledged leaves the journal, and its mailbox goes to whoever listens. Storing never waits for
+any of this.
 
 The first exchange of a run asks what the platform has: where it has numbers that the journal is giving again, the end
-of the journal was lost, and a new epoch begins.
+of the journal was lost, and a new epoch begins. The answer also tells which records arrived before the gateway was
+ended, which forms of messages are taken, and whether our channel table is known.
 """
 
 import asyncio
@@ -16,15 +19,21 @@ from dataclasses import dataclass, field
 from random import Random
 
 from gateway_agent.clock import Clock
+from gateway_agent.compact import ChannelTable
 from gateway_agent.journal import ALARM, TELEMETRY, Journal
 from gateway_agent.records import Command
+from gateway_agent.uplink import forms
 from gateway_agent.uplink.air_count import AirCount
 from gateway_agent.uplink.answer import Answer, decode_answer
 from gateway_agent.uplink.backfill import Allowance
-from gateway_agent.uplink.batches import PAYLOAD_BYTES, Batch, Batcher
+from gateway_agent.uplink.batches import PAYLOAD_BYTES, Batcher, Load
 from gateway_agent.uplink.client import CoapClient, ExchangeFailed, Refused, Timing
-from gateway_agent.uplink.errors import FormatError, UplinkError
-from gateway_agent.uplink.security import CLEAR
+from gateway_agent.uplink.coap_message import Reply
+from gateway_agent.uplink.confirmation import Confirmation
+from gateway_agent.uplink.errors import FormatError
+from gateway_agent.uplink.forms import Forms, Message
+from gateway_agent.uplink.security import CLEAR, Clear, Security
+from gateway_agent.uplink.unconfirmed import Unconfirmed, is_within
 
 log = logging.getLogger("gatepost.uplink")
 
@@ -32,25 +41,31 @@ _RECENT_S = 60.0
 _NOT_FOR_US = "4."
 """Codes of RFC 7252, 5.9.2, by which a platform says that it will never answer this; 5.xx may pass."""
 _CONTENT_REFUSED = ("4.00", "4.13", "4.22")
+_CONFLICT, _UNSUPPORTED = "4.09", "4.15"
 _REFUSALS_BEFORE_HELD = 3
 _MAX_HELD = 8
+_LARGEST_SET_AT_ONCE = 1 << 16
+"""Sequences that are acknowledged by an answer to the first question; what is beyond is sent again and does no harm."""
 
 
 @dataclass(frozen=True, slots=True)
 class UplinkSettings:
     """Where the platform is and how often it hears from us. Times in seconds.
 
-    `security` must be spelled out: "clear" is the only kind so far. After a failed exchange the pause begins with
+    `security` is CLEAR, which is for a laboratory, or what gives the keys. `form` is one of forms.AUTO, SENML_ONLY and
+    SELF_CONTAINED. A command may take `command_delay_s` to arrive. After a failed exchange the pause begins with
     `retry_first_s` and doubles up to `retry_longest_s`, each shortened at random by up to half. The past is sent at
     `backfill_bytes_per_hour` on the air, headers and answers included; 0 is as fast as it goes.
     """
 
     gateway: str
     url: str
-    security: str
+    security: Clear | Security
     batch_s: float = 900.0
-    batch_readings: int = 200
+    batch_readings: int = 4000
     payload_bytes: int = PAYLOAD_BYTES
+    command_delay_s: float = 3600.0
+    form: str = forms.AUTO
     backfill_bytes_per_hour: int = 0
     retry_first_s: float = 2.0
     retry_longest_s: float = 60.0
@@ -59,10 +74,13 @@ class UplinkSettings:
 
 @dataclass
 class UplinkCounters:
-    """Since the start. `problem` is None while the platform answers, else a sentence; `clock_offset_ms` is the
+    """Since the start. `unconfirmed_batches` were sent without waiting for an answer, `lost_batches` of them did not
+    arrive. `problem` is None while the platform answers, else a sentence; `clock_offset_ms` is the
     platform's clock minus ours at its last answer; `last_answer_ms` is when that was (unix milliseconds)."""
 
     exchanges: int = 0
+    unconfirmed_batches: int = 0
+    lost_batches: int = 0
     failures: int = 0
     refusals: int = 0
     acknowledged_records: int = 0
@@ -88,21 +106,17 @@ class Uplink:
         clock: Clock,
         *,
         units: Mapping[str, str] | None = None,
+        table: ChannelTable | None = None,
         on_commands: Callable[[Sequence[Command]], None] | None = None,
         on_time: Callable[[int, int], Awaitable[None]] | None = None,
         random: Random | None = None,
     ) -> None:
-        """`units` gives the SenML unit of each point; `on_commands` gets each mailbox, empty ones too.
+        """`units` gives the SenML unit of each point, `table` the channels of compact batches; `on_commands` gets each
+        mailbox, empty ones too.
 
-        `on_time` is told at once the platform's unix time in each answer, and the milliseconds since the request.
-
-        Raises UplinkError when the settings cannot be used.
+        `on_time` is told at once the platform's unix time where an answer has it, and the milliseconds since the
+        request. Raises UplinkError when the settings cannot be used.
         """
-        if settings.security != CLEAR:
-            raise UplinkError(
-                f'uplink security "{settings.security}" is not available; write security = "clear" to send in the '
-                "clear, which is for a laboratory or a protected network only"
-            )
         self.settings = settings
         self.counters = UplinkCounters()
         self._journal = journal
@@ -110,8 +124,19 @@ class Uplink:
         self._on_commands = on_commands
         self._on_time = on_time
         self._random = random or Random()
-        self._client = CoapClient(settings.url, settings.timing, security=CLEAR)
-        self._batcher = Batcher(journal, settings.gateway, units or {}, settings.payload_bytes)
+        self._client = CoapClient(settings.url, settings.timing, security=settings.security)
+        self._batcher = Batcher(journal)
+        self._forms = Forms(
+            settings.gateway,
+            units or {},
+            table or ChannelTable(()),
+            settings.form,
+            settings.payload_bytes,
+            clear=settings.security == CLEAR,
+        )
+        self._confirmation = Confirmation(settings.command_delay_s, clock)
+        self._unconfirmed = Unconfirmed()
+        self._must_ask = False
         self._allowance = Allowance(settings.backfill_bytes_per_hour, clock)
         self._wake = asyncio.Event()
         self._alarm = asyncio.Event()
@@ -137,11 +162,17 @@ class Uplink:
                 self._wake.clear()
                 await self._see_what_is_due()
                 with_past = self._is_draining or self._allowance.wait_s() <= 0
-                batch = await self._batcher.next_batch(self._due_up_to, with_past)
-                if batch is None:
-                    await self._wait_for_work(with_past)
+                load = await self._batcher.next_load(self._due_up_to, with_past)
+                is_urgent = load is not None and load.record_class < TELEMETRY
+                if self._must_ask and not is_urgent:
+                    if not await self._ask():
+                        await self._pause(self._random.uniform(0.5, 1.0) * self.settings.retry_longest_s, TELEMETRY)
+                elif load is not None:
+                    await self._deliver(load)
+                elif self._is_draining and self._unconfirmed:
+                    self._must_ask = True
                 else:
-                    await self._deliver(batch)
+                    await self._wait_for_work(with_past)
         finally:
             await self._client.close()
 
@@ -163,38 +194,67 @@ class Uplink:
     async def _greet(self) -> None:
         """Ask the platform what it has of us, until it answers; nothing is sent before."""
         pause_s = self.settings.retry_first_s
-        while True:
-            self.counters.exchanges += 1
-            begun_ms = self._clock.monotonic_ms()
-            try:
-                answer = decode_answer(await self._client.get(self._query(self._journal.epoch_to_ask)))
-            except (ExchangeFailed, Refused, FormatError) as error:
-                if isinstance(error, Refused) and error.code.startswith(_NOT_FOR_US):
-                    # A platform that cannot be asked takes records all the same.
-                    log.info("%s: %s; it does not tell what it has", self.settings.url, error)
-                    await self._journal.heard_highest(0)
-                    break
+        while not await self._ask():
+            await asyncio.sleep(pause_s * self._random.uniform(0.5, 1.0))
+            pause_s = min(2 * pause_s, self.settings.retry_longest_s)
+
+    async def _ask(self) -> bool:
+        """Ask the platform once what it has of what waits; whether it has answered."""
+        is_first = not self._journal.is_asked
+        epoch = self._journal.epoch_to_ask if is_first else self._journal.epoch
+        begun_ms = self._clock.monotonic_ms()
+        self.counters.exchanges += 1
+        try:
+            reply = await self._client.ask(self._forms.question(epoch, self._journal.first_waiting))
+            answer = decode_answer(reply.payload)
+        except (ExchangeFailed, Refused, FormatError) as error:
+            if not isinstance(error, Refused) or not error.code.startswith(_NOT_FOR_US):
                 self.counters.failures += 1
                 self._note_problem(str(error))
-                await asyncio.sleep(pause_s * self._random.uniform(0.5, 1.0))
-                pause_s = min(2 * pause_s, self.settings.retry_longest_s)
-            else:
-                await self._hear(answer, begun_ms)
-                highest = answer.highest or 0
-                if not await self._journal.heard_highest(highest):
-                    first = self._journal.unasked_from
-                    log.error(
-                        "the platform has records up to %d, and the journal has given %d and what follows again: its "
-                        "end was lost; a new epoch begins there",
-                        highest,
-                        first,
-                    )
-                self._note_success()
-                break
+                return False
+            # A platform that cannot be asked takes records all the same.
+            log.info("%s: %s; it does not tell what it has", self.settings.url, error)
+            answer = Answer((), highest=0)
+        else:
+            await self._hear(answer, begun_ms)
+        self._must_ask = False
+        self._forms.offered(answer.offers)
+        self._forms.has_table = self._forms.table.digest not in answer.wanted_tables
+        await self._take_what_is_there(answer, epoch, is_first)
+        self._note_success()
         await self._look_back()
+        return True
 
-    def _query(self, epoch: int, is_late: bool = False) -> tuple[str, ...]:
-        return (f"g={self.settings.gateway}", f"e={epoch}", *(("b=1",) if is_late else ()))
+    async def _take_what_is_there(self, answer: Answer, epoch: int, is_first: bool) -> None:
+        there = answer.acknowledged or ()
+        if is_first and not await self._heard_highest(answer.highest or 0):
+            there = ()
+        await self._count_confirmed(there, epoch)
+        await self._batcher.again()
+        first, last = self._journal.first_waiting, self._journal.last_sequence
+        found: list[int] = []
+        for low, high in there:
+            most = max(low, first) + _LARGEST_SET_AT_ONCE - len(found)
+            found += (
+                sequence
+                for sequence in range(max(low, first), min(high, last, most) + 1)
+                if self._journal.epoch_of(sequence) == epoch
+            )
+        if found:
+            self.counters.acknowledged_records += await self._journal.acknowledge(found)
+
+    async def _heard_highest(self, highest: int) -> bool:
+        """Whether the platform knows of no record that is missing here."""
+        first = self._journal.unasked_from
+        if await self._journal.heard_highest(highest):
+            return True
+        log.error(
+            "the platform has records up to %d, and the journal has given %d and what follows again: its end was lost; "
+            "a new epoch begins there",
+            highest,
+            first,
+        )
+        return False
 
     async def _look_back(self) -> None:
         """The platform is reached (again): what is older than a moment is the past from now on."""
@@ -217,7 +277,8 @@ class Uplink:
             await self._journal.flush()
         # What was counted as the past may have been thinned or set aside since; there is none once it is through.
         past = self._past_readings if self._batcher.past_up_to else 0
-        present = self._journal.waiting_readings - past
+        gone = self._unconfirmed.readings + self._batcher.taken_readings
+        present = self._journal.waiting_readings - past - gone
         if is_time or present >= self.settings.batch_readings:
             self._due_up_to = self._journal.last_sequence
             self._last_telemetry_ms = now_ms
@@ -232,31 +293,88 @@ class Uplink:
         except TimeoutError:
             return
 
-    async def _deliver(self, batch: Batch) -> None:
+    async def _deliver(self, load: Load) -> None:
         """Send one message until it is acknowledged, refused for good, or overtaken by an alarm."""
+        if self._may_go_unconfirmed(load) and await self._tell(load):
+            return
         pause_s = self.settings.retry_first_s
         while True:
             try:
-                if await self._try_once(batch):
+                if await self._try_once(load):
                     return
             except _Overtaken:
                 return
-            if batch.record_class != ALARM and self._alarm.is_set():
+            if load.record_class != ALARM and self._alarm.is_set():
                 return
-            await self._pause(pause_s * self._random.uniform(0.5, 1.0), batch)
+            await self._pause(pause_s * self._random.uniform(0.5, 1.0), load.record_class)
             pause_s = min(2 * pause_s, self.settings.retry_longest_s)
-            if batch.record_class != ALARM and self._alarm.is_set():
+            if load.record_class != ALARM and self._alarm.is_set():
                 return
 
-    async def _try_once(self, batch: Batch) -> bool:
-        """One exchange; whether this message is done with."""
-        self.counters.exchanges += 1
-        before_bytes = self.air.on_air_bytes
-        begun_ms = self._clock.monotonic_ms()
+    def _may_go_unconfirmed(self, load: Load) -> bool:
+        return (
+            load.record_class == TELEMETRY
+            and not load.is_late
+            and not self._is_draining
+            and not self._batcher.one_by_one
+            and self._forms.is_compact
+            and self.counters.problem is None
+            and not self._confirmation.must_confirm(len(self._unconfirmed), self.settings.batch_s)
+        )
+
+    def _make(self, load: Load) -> Message:
+        first = min(self._unconfirmed.first_sequence or load.records[0].sequence, load.records[0].sequence)
+        return self._forms.make(load, first, self._clock.unix_ms(), is_lossy=self._confirmation.is_lossy)
+
+    async def _tell(self, load: Load) -> bool:
+        """Send a message without waiting for an answer; False when it must be confirmed after all."""
+        message = self._make(load)
+        if not message.is_compact:
+            return False
         try:
-            answer = decode_answer(await self._exchange(batch))
+            await self._client.tell(message.request, lambda refused: self._told_and_refused(message, refused))
+        except ExchangeFailed as error:
+            self._note_problem(str(error))
+            return False
+        self.counters.unconfirmed_batches += 1
+        self._forms.sent(message)
+        self._unconfirmed.add(message)
+        self._batcher.sent(message.batch)
+        return True
+
+    def _told_and_refused(self, message: Message, refused: Refused) -> None:
+        """The platform could not use a message for whose answer nobody waits: find out at once what it has."""
+        log.info("%s: %s", self.settings.url, refused)
+        self.counters.refusals += 1
+        self._learn_from(message, refused)
+        self._unconfirmed.refused(message)
+        self._must_ask = True
+        self._wake.set()
+
+    def _learn_from(self, message: Message, refused: Refused) -> bool:
+        """What a refusal tells of the forms that the platform takes; whether another try can do better."""
+        if not message.is_compact or refused.code not in (_CONFLICT, _UNSUPPORTED):
+            return False
+        if refused.code == _UNSUPPORTED:
+            self._forms.takes_compact = False
+            return True
+        if self._forms.table.digest in _wanted_tables(refused):
+            self._forms.has_table = False
+            return True
+        self._forms.lacks(message)
+        return message.reference is not None
+
+    async def _try_once(self, load: Load) -> bool:
+        """One exchange; whether this load, or what of it fits a message, is done with."""
+        self.counters.exchanges += 1
+        before_bytes, before_sent = self.air.on_air_bytes, self.air.sent
+        begun_ms = self._clock.monotonic_ms()
+        message = self._make(load)
+        try:
+            answer = decode_answer((await self._exchange(message, load)).payload)
         except ExchangeFailed as error:
             self.counters.failures += 1
+            self._forms.in_doubt()
             self._note_problem(str(error))
             return False
         except FormatError as error:
@@ -265,46 +383,62 @@ class Uplink:
             return False
         except Refused as error:
             self.counters.refusals += 1
-            return await self._meet_refusal(batch, error)
+            if self._learn_from(message, error):
+                self._confirmation.answered()
+                return True
+            return await self._meet_refusal(message, error)
         finally:
-            if batch.is_late:
+            if load.is_late:
                 self._allowance.spend(self.air.on_air_bytes - before_bytes)
+        tries = self.air.sent - before_sent
+        self._confirmation.counted(tries, max(0, tries - 1))
         await self._hear(answer, begun_ms)
-        return await self._take_answer(batch, answer)
+        return await self._take_answer(message, answer)
 
-    async def _exchange(self, batch: Batch) -> bytes:
-        post = asyncio.create_task(
-            self._client.post(batch.payload, self._query(batch.epoch, batch.is_late)), name="uplink exchange"
-        )
+    async def _exchange(self, message: Message, load: Load) -> Reply:
+        ask = asyncio.create_task(self._client.ask(message.request), name="uplink exchange")
         alarm = asyncio.create_task(self._alarm.wait(), name="uplink looks for alarms")
         try:
-            if batch.record_class != ALARM:
-                await asyncio.wait({post, alarm}, return_when=asyncio.FIRST_COMPLETED)
+            if load.record_class != ALARM:
+                await asyncio.wait({ask, alarm}, return_when=asyncio.FIRST_COMPLETED)
                 # On a link that works the answer is on its way; on one that does not, the alarm must not wait for it.
-                await asyncio.wait({post}, timeout=self.settings.timing.ack_timeout_s)
-                if not post.done():
+                await asyncio.wait({ask}, timeout=self.settings.timing.ack_timeout_s)
+                if not ask.done():
+                    self._forms.in_doubt()
                     raise _Overtaken
-            return await post
+            return await ask
         finally:
             alarm.cancel()
-            post.cancel()
-            await asyncio.gather(post, alarm, return_exceptions=True)
+            ask.cancel()
+            await asyncio.gather(ask, alarm, return_exceptions=True)
 
-    async def _take_answer(self, batch: Batch, answer: Answer) -> bool:
-        taken = [sequence for sequence in batch.sequences if _is_within(sequence, answer.acknowledged)]
-        named = sum(last - first + 1 for first, last in answer.acknowledged)
-        self.counters.stray_acknowledgements += named - len(taken)
+    async def _take_answer(self, message: Message, answer: Answer) -> bool:
+        batch = message.batch
+        there = answer.acknowledged
+        if there is None:
+            there = ((message.first_asked, batch.sequences[-1]),)
+        taken = [sequence for sequence in batch.sequences if is_within(sequence, there)]
         if not taken:
             self._note_problem(f"{self.settings.url} answers and acknowledges nothing of what it was sent")
             return False
         was_away = self.counters.problem is not None
         self._note_success()
+        self._forms.acknowledged(message)
+        if message.is_compact:
+            lost = await self._count_confirmed(there, batch.epoch)
+        else:
+            lost = 0
+            self.counters.stray_acknowledgements += sum(last - first + 1 for first, last in there) - len(taken)
         self.counters.acknowledged_records += len(taken)
-        if batch.record_class == TELEMETRY and len(taken) == len(batch.sequences):
-            self.counters.acknowledged_readings += batch.readings
+        readings = batch.readings if len(taken) == len(batch.sequences) else 0
+        if batch.record_class == TELEMETRY:
+            self.counters.acknowledged_readings += readings
             if batch.is_late:
-                self._past_readings -= batch.readings
-        await self._batcher.took(batch, taken)
+                self._past_readings -= readings
+        self._batcher.passed(batch)
+        await self._batcher.took(batch.record_class, taken, 0 if batch.is_late else readings)
+        if lost:
+            await self._batcher.again()
         if was_away:
             await self._look_back()
         await self._set_held_aside()
@@ -312,17 +446,40 @@ class Uplink:
             self._batcher.one_by_one = False
         return True
 
+    async def _count_confirmed(self, there: Sequence[tuple[int, int]], epoch: int) -> int:
+        """Take what arrived, of an epoch, of the batches that nobody had answered; how many of them did not."""
+        messages, refused = self._unconfirmed.take()
+        lost = 0
+        for message in messages:
+            batch = message.batch
+            spans = there if batch.epoch == epoch else ()
+            taken = [sequence for sequence in batch.sequences if is_within(sequence, spans)]
+            if len(taken) < len(batch.sequences):
+                lost += 1
+            else:
+                self.counters.acknowledged_readings += batch.readings
+            self.counters.acknowledged_records += len(taken)
+            await self._batcher.took(batch.record_class, taken, batch.readings if taken else 0)
+        if messages:
+            # What arrived and was refused tells nothing of the link.
+            self._confirmation.counted(len(messages) - refused, max(0, lost - refused))
+            self.counters.lost_batches += lost
+        return lost
+
     async def _hear(self, answer: Answer, begun_ms: int) -> None:
-        if self._on_time is not None:
-            # Times that were a guess are corrected before anything with them is sent.
-            await self._on_time(answer.platform_ms, self._clock.monotonic_ms() - begun_ms)
+        self._confirmation.answered()
         now_ms = self._clock.unix_ms()
+        if answer.platform_ms is not None:
+            if self._on_time is not None:
+                # Times that were a guess are corrected before anything with them is sent.
+                await self._on_time(answer.platform_ms, self._clock.monotonic_ms() - begun_ms)
+                now_ms = self._clock.unix_ms()
+            self.counters.clock_offset_ms = answer.platform_ms - now_ms
         self.counters.last_answer_ms = now_ms
-        self.counters.clock_offset_ms = answer.platform_ms - now_ms
         if self._on_commands is not None:
             self._on_commands(answer.commands)
 
-    async def _meet_refusal(self, batch: Batch, error: Refused) -> bool:
+    async def _meet_refusal(self, message: Message, error: Refused) -> bool:
         """A refused record is found by sending each alone, and held back when it alone is refused again and again.
 
         It is set aside for good only after the platform has accepted something else: one that refuses everything makes
@@ -331,14 +488,15 @@ class Uplink:
         self._note_problem(f"{self.settings.url}: {error}")
         if error.code not in _CONTENT_REFUSED:
             return False
-        if len(batch.sequences) > 1:
+        sequences = message.batch.sequences
+        if len(sequences) > 1:
             self._batcher.one_by_one = True
             return True
         self._refusals_in_a_row += 1
         if self._refusals_in_a_row < _REFUSALS_BEFORE_HELD or len(self._batcher.held) >= _MAX_HELD:
             return False
         self._refusals_in_a_row = 0
-        self._batcher.held.add(batch.sequences[0])
+        self._batcher.held.add(sequences[0])
         self._batcher.one_by_one = False
         return True
 
@@ -349,8 +507,8 @@ class Uplink:
             self.counters.set_aside_records += 1
             log.error("journal record %d is refused by the platform, which takes others; it is set aside", sequence)
 
-    async def _pause(self, seconds: float, batch: Batch) -> None:
-        if batch.record_class == ALARM:
+    async def _pause(self, seconds: float, record_class: int) -> None:
+        if record_class == ALARM:
             await asyncio.sleep(seconds)
             return
         try:
@@ -371,5 +529,8 @@ class Uplink:
         self._refusals_in_a_row = 0
 
 
-def _is_within(sequence: int, spans: Sequence[tuple[int, int]]) -> bool:
-    return any(first <= sequence <= last for first, last in spans)
+def _wanted_tables(refused: Refused) -> Sequence[bytes]:
+    try:
+        return decode_answer(refused.payload).wanted_tables
+    except FormatError:
+        return ()

@@ -1,120 +1,48 @@
-"""The city platform's stand-in: a CoAP server on 127.0.0.1 that stores what gateways send and answers with commands.
+"""The city platform's stand-in: a CoAP server that stores what gateways send and answers with commands.
 
-It is what the rig counts against, and what an integrator tries a gateway with (`gatepost platform`). It decodes
-SenML-CBOR, stores each journal record once by (gateway, epoch, sequence), commits, and only then answers: with what is
-stored, with its clock, and with the commands that have no result yet. A message that is not understood gets 4.00 and a
-short reason, and nothing of it is stored. protocols/spec/uplink.md is the page for both sides.
-
-In the clear, so on the loopback address only. Its CoAP is aiocoap's `simplesocketserver`, named here: one IPv4 socket,
-which works where the kernel has no IPv6. aiocoap keeps 1 to 2 kB for each request for 247 s (RFC 7252,
-EXCHANGE_LIFETIME), and takes no size limit; ours is checked when it hands the request over.
+It is what the rig counts against, and what an integrator tries a gateway with (`gatepost platform`). What it does with a
+request is in platform_desk.py, how requests come in and who may send them in platform_server.py, and what it keeps in
+platform_store.py. protocols/spec/uplink.md is the page for both sides.
 """
 
-import asyncio
 import errno
-import logging
-import socket
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
-
-import apsw
-from aiocoap import (  # type: ignore[import-untyped]
-    BAD_REQUEST,
-    CHANGED,
-    CONTENT,
-    REQUEST_ENTITY_TOO_LARGE,
-    SERVICE_UNAVAILABLE,
-    UNSUPPORTED_CONTENT_FORMAT,
-    Context,
-    Message,
-)
-from aiocoap.resource import Resource, Site  # type: ignore[import-untyped]
+from typing import Self
 
 from gateway_agent.clock import Clock
 from gateway_agent.errors import GatepostError
 from gateway_agent.records import Command
-from gateway_agent.uplink import answer
-from gateway_agent.uplink.errors import FormatError
-from gateway_agent.uplink.senml_cbor import MAX_PACK_BYTES
-from hardware.rig.platform_messages import SentAlarm, SentReading, SentRecord, SentResult, read_message
+from hardware.rig.platform_desk import Arrival, Desk, PlatformCounters
+from hardware.rig.platform_server import Keys, PlatformServer, ServerError
 from hardware.rig.platform_store import PlatformStore, StoreError
-from protocols import senml
-
-log = logging.getLogger("gatepost.platform")
 
 HOST = "127.0.0.1"
-PATH = "senml"
-_MAX_EPOCH = (1 << 32) - 1
 
 
 class PlatformError(GatepostError):
     """The platform stand-in cannot be started as asked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A message that was stored: from whom, when (unix milliseconds), and which of its records were new."""
-
-    gateway: str
-    epoch: int
-    time_ms: int
-    records: tuple[SentRecord, ...]
-
-    @property
-    def alarms(self) -> tuple[SentAlarm, ...]:
-        """Alarms that were new."""
-        return tuple(item for record in self.records for item in record.items if isinstance(item, SentAlarm))
-
-    @property
-    def results(self) -> tuple[SentResult, ...]:
-        """Results of commands that were new."""
-        return tuple(item for record in self.records for item in record.items if isinstance(item, SentResult))
-
-    @property
-    def readings(self) -> int:
-        """How many readings were new."""
-        return sum(isinstance(item, SentReading) for record in self.records for item in record.items)
-
-
-@dataclass
-class PlatformCounters:
-    """Since the start: requests, those refused, records stored and records that had been stored before."""
-
-    requests: int = 0
-    refused: int = 0
-    records: int = 0
-    repeated_records: int = 0
-    readings: int = 0
-    refusals: list[str] = field(default_factory=list)
-
-
 class Platform:
-    """Running from `start` to `stop`; between `leave` and `come_back` nobody answers on its port.
+    """Running from `start` to `stop`; between `leave` and `come_back` nobody answers on its port."""
 
-    `listeners` are called with each Arrival, before it is answered. `refuse` may be set to a function that gets the
-    payload and returns a reason to refuse it with 4.00, for tests.
-    """
-
-    def __init__(self, store: PlatformStore, clock: Clock) -> None:
+    def __init__(self, store: PlatformStore, clock: Clock, keys: Keys | None) -> None:
+        self.desk = Desk(store, clock)
+        self.server = PlatformServer(self.desk.handle, keys)
         self.port = 0
-        self.counters = PlatformCounters()
-        self.listeners: list[Callable[[Arrival], None]] = []
-        self.refuse: Callable[[bytes], str | None] = lambda payload: None
         self._store = store
         self._clock = clock
-        self._context: Any = None
-        self._changed = asyncio.Event()
 
     @classmethod
-    async def start(cls, path: Path, clock: Clock, *, port: int = 0) -> Self:
+    async def start(cls, path: Path, clock: Clock, *, port: int = 0, keys: Keys | None = None) -> Self:
         """Serve on 127.0.0.1 at `port` (0: any free one), with the database at `path`, which may hold older data.
 
-        Raises PlatformError when the port is taken or the database cannot be used.
+        `keys` are those of the gateways; without, everything is in the clear. Raises PlatformError when the port is
+        taken or the database cannot be used.
         """
         try:
-            platform = cls(PlatformStore(path), clock)
+            platform = cls(PlatformStore(path), clock, keys)
         except StoreError as error:
             raise PlatformError(str(error)) from error
         platform.port = port
@@ -131,6 +59,16 @@ class Platform:
         return f"coap://{HOST}:{self.port}"
 
     @property
+    def counters(self) -> PlatformCounters:
+        """What has come since the start."""
+        return self.desk.counters
+
+    @property
+    def listeners(self) -> list[Callable[[Arrival], None]]:
+        """Who is called with each Arrival, before it is answered."""
+        return self.desk.listeners
+
+    @property
     def commands(self) -> list[dict[str, object]]:
         """All commands, as dicts of the columns of the table `commands`; `state` is `sent` until there is a result."""
         return self._store.commands()
@@ -145,151 +83,26 @@ class Platform:
 
     async def until(self, is_so: Callable[[], bool]) -> None:
         """Return as soon as `is_so()` is true; it is asked now and after each stored message."""
-        while not is_so():
-            self._changed.clear()
-            await self._changed.wait()
+        await self.desk.until(is_so)
 
     async def come_back(self) -> None:
         """Open the port, the same as before. Raises PlatformError when it is taken."""
-        site = Site()
-        site.add_resource([PATH], _SenmlResource(self._take, self._tell))
-        holder = _claim_port(self.port)
         try:
-            self.port = holder.getsockname()[1]
-            self._context = await Context.create_server_context(
-                site, bind=(HOST, self.port), loggername="gatepost.platform.coap", transports=["simplesocketserver"]
-            )
-        finally:
-            holder.close()
+            await self.server.start(HOST, self.port)
+        except ServerError as error:
+            raise PlatformError(str(error)) from error
+        except OSError as error:
+            raise _port_error(self.port, error) from error
+        self.port = self.server.port
 
     async def leave(self) -> None:
         """Close the port: requests are lost until `come_back`. What is stored stays."""
-        context, self._context = self._context, None
-        if context is not None:
-            await context.shutdown()
+        await self.server.stop()
 
     async def stop(self) -> None:
         """Close the port and the database."""
         await self.leave()
         self._store.close()
-
-    def _tell(self, query: tuple[str, ...]) -> bytes:
-        """What a gateway hears that asks what is here of its epoch. Raises FormatError."""
-        self.counters.requests += 1
-        gateway, epoch, _ = _read_query(query)
-        now_ms = self._clock.unix_ms()
-        return self._answer(gateway, [], now_ms, self._store.highest(gateway, epoch))
-
-    def _take(self, query: tuple[str, ...], payload: bytes) -> bytes:
-        """Store a message and return the answer's payload. Raises FormatError, or apsw.Error from the database."""
-        self.counters.requests += 1
-        now_ms = self._clock.unix_ms()
-        try:
-            reason = self.refuse(payload)
-            if reason is not None:
-                raise FormatError(reason)
-            gateway, epoch, is_late = _read_query(query)
-            records = read_message(payload, gateway, now_ms)
-        except FormatError as error:
-            self.counters.refused += 1
-            self.counters.refusals = [*self.counters.refusals[-9:], str(error)]
-            raise
-        new = self._store.store(gateway, epoch, records, now_ms, is_late)
-        arrival = Arrival(gateway, epoch, now_ms, tuple(new))
-        self.counters.records += len(new)
-        self.counters.repeated_records += len(records) - len(new)
-        self.counters.readings += arrival.readings
-        for listener in self.listeners:
-            listener(arrival)
-        self._changed.set()
-        return self._answer(gateway, [record.sequence for record in records], now_ms)
-
-    def _answer(self, gateway: str, sequences: list[int], now_ms: int, highest: int | None = None) -> bytes:
-        acknowledged = answer.ranges(sequences)
-        mailbox = self._store.pending_commands(gateway, now_ms)[: answer.MAX_COMMANDS]
-        while True:
-            payload = answer.encode_answer(answer.Answer(acknowledged, now_ms, tuple(mailbox), highest))
-            if len(payload) <= answer.MAX_ANSWER_BYTES or not mailbox:
-                return payload
-            mailbox.pop()
-
-
-class _SenmlResource(Resource):  # type: ignore[misc]
-    """`/senml`: takes SenML-CBOR by POST, and tells what is here by GET."""
-
-    def __init__(
-        self, take: Callable[[tuple[str, ...], bytes], bytes], tell: Callable[[tuple[str, ...]], bytes]
-    ) -> None:
-        super().__init__()
-        self._take = take
-        self._tell = tell
-
-    async def needs_blockwise_assembly(self, request: Any) -> bool:
-        """Never: blocks of anyone's making would be kept without bound."""
-        return False
-
-    async def render_get(self, request: Any) -> Any:
-        """Answer whoever asks what is here of its epoch."""
-        try:
-            payload = self._tell(request.opt.uri_query)
-        except FormatError as error:
-            return Message(code=BAD_REQUEST, payload=str(error)[:80].encode())
-        except apsw.Error as error:
-            log.error("the platform's database cannot be read: %s", error)
-            return Message(code=SERVICE_UNAVAILABLE)
-        return Message(code=CONTENT, payload=payload, content_format=answer.CONTENT_FORMAT)
-
-    async def render_post(self, request: Any) -> Any:
-        """Answer one message; see the module."""
-        if request.opt.block1 is not None or len(request.payload) > MAX_PACK_BYTES:
-            return Message(code=REQUEST_ENTITY_TOO_LARGE, payload=b"one datagram at most")
-        if request.opt.content_format != senml.CONTENT_FORMAT:
-            return Message(code=UNSUPPORTED_CONTENT_FORMAT, payload=b"send content format 112")
-        try:
-            payload = self._take(request.opt.uri_query, request.payload)
-        except FormatError as error:
-            return Message(code=BAD_REQUEST, payload=str(error)[:80].encode())
-        except apsw.Error as error:
-            log.error("the platform's database cannot be written: %s", error)
-            return Message(code=SERVICE_UNAVAILABLE)
-        return Message(code=CHANGED, payload=payload, content_format=answer.CONTENT_FORMAT)
-
-
-def _read_query(query: tuple[str, ...]) -> tuple[str, int, bool]:
-    """(gateway, epoch, whether it is late) of `g=<gateway>`, `e=<epoch>` and perhaps `b=1`. Raises FormatError."""
-    values: dict[str, str] = {}
-    for part in query:
-        key, _, value = part.partition("=")
-        if key in values:
-            raise FormatError(f"query {key} comes twice")
-        values[key] = value
-    gateway, epoch = values.get("g", ""), values.get("e", "")
-    if not senml.is_name(gateway) or "/" in gateway or ":" in gateway:
-        raise FormatError("query g must name the gateway")
-    if not (epoch.isascii() and epoch.isdecimal() and len(epoch) <= 10 and int(epoch) <= _MAX_EPOCH):
-        raise FormatError("query e must be the journal's epoch, 32 bits")
-    return gateway, int(epoch), values.get("b") == "1"
-
-
-def _claim_port(port: int) -> socket.socket:
-    """A socket that holds `port` (or any free one for 0) until aiocoap has it; both share it by SO_REUSEPORT.
-
-    Raises PlatformError when somebody else has it: aiocoap would share it silently.
-    """
-    if port:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.bind((HOST, port))
-            except OSError as error:
-                raise _port_error(port, error) from error
-    holder = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    try:
-        holder.bind((HOST, port))
-    except OSError as error:
-        holder.close()
-        raise _port_error(port, error) from error
-    return holder
 
 
 def _port_error(port: int, error: OSError) -> PlatformError:

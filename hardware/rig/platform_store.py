@@ -17,7 +17,7 @@ from gateway_agent.journal.file_lock import take_lock
 from gateway_agent.records import Command
 from hardware.rig.platform_messages import Item, SentAlarm, SentEvent, SentReading, SentRecord, SentResult, SentWindow
 
-FORMAT = 2
+FORMAT = 3
 """PRAGMA user_version of the files that this code reads and writes."""
 
 _TABLES = f"""
@@ -44,6 +44,9 @@ CREATE TABLE events (
     gateway TEXT, name TEXT, time_ms INTEGER, code TEXT, source TEXT, number INTEGER, detail TEXT,
     epoch INTEGER, sequence INTEGER, arrived_ms INTEGER, trusted INTEGER
 );
+CREATE TABLE states (
+    gateway TEXT, id BLOB, digest BLOB, state BLOB, number INTEGER PRIMARY KEY, UNIQUE (gateway, id)
+);
 CREATE TABLE commands (
     id TEXT PRIMARY KEY, gateway TEXT, action TEXT, target TEXT, arguments TEXT, expires_ms INTEGER,
     sent_ms INTEGER, state TEXT, detail TEXT, level_pct INTEGER, result_ms INTEGER, arrived_ms INTEGER
@@ -51,6 +54,11 @@ CREATE TABLE commands (
 """
 
 _ANOTHER = "name another with --database"
+
+STATES_KEPT = 16
+"""States of compact batches that are kept of each gateway, the newest."""
+_RANGES_LOOKED_AT = 1 << 16
+"""Sequences that are looked at for one answer."""
 
 SENT = "sent"
 """State of a command without a result; then it is what the gateway says: confirmed, failed, expired or refused."""
@@ -101,12 +109,44 @@ class PlatformStore:
         find = "SELECT max(sequence) FROM stored WHERE gateway = ? AND epoch = ?"
         return int(self._connection.execute(find, (gateway, epoch)).get or 0)
 
+    def ranges(self, gateway: str, epoch: int, first: int, last: int | None = None) -> list[tuple[int, int]]:
+        """What is here of a gateway's epoch from the sequence `first` to `last`, as ascending ranges, ends included."""
+        find = (
+            "SELECT sequence FROM stored WHERE gateway = ? AND epoch = ? AND sequence BETWEEN ? AND ? "
+            f"ORDER BY sequence LIMIT {_RANGES_LOOKED_AT}"
+        )
+        found: list[tuple[int, int]] = []
+        bounds = (first, (1 << 63) - 1 if last is None else last)
+        for (sequence,) in self._connection.execute(find, (gateway, epoch, *bounds)):
+            if found and found[-1][1] == sequence - 1:
+                found[-1] = (found[-1][0], sequence)
+            else:
+                found.append((sequence, sequence))
+        return found
+
+    def state(self, gateway: str, state_id: bytes) -> tuple[bytes, bytes] | None:
+        """(digest of the channel table, state) of a compact batch that was stored; None when it is not here."""
+        find = "SELECT digest, state FROM states WHERE gateway = ? AND id = ?"
+        row = self._connection.execute(find, (gateway, state_id)).fetchone()
+        return None if row is None else (bytes(row[0]), bytes(row[1]))
+
+    def forget_states(self) -> None:
+        """Lose all states, as a platform does that kept them in memory."""
+        self._connection.execute("DELETE FROM states")
+
     def store(
-        self, gateway: str, epoch: int, records: Sequence[SentRecord], arrived_ms: int, is_late: bool = False
+        self,
+        gateway: str,
+        epoch: int,
+        records: Sequence[SentRecord],
+        arrived_ms: int,
+        is_late: bool = False,
+        state: tuple[bytes, bytes, bytes] | None = None,
     ) -> list[SentRecord]:
         """Store those records that are new, in one transaction, and return them.
 
-        `is_late`: they were sent as of the past.
+        `is_late`: they were sent as of the past. `state` (id, digest of the channel table, state) is what the next
+        compact batch may refer to.
         """
         execute = self._connection.execute
         new = []
@@ -118,7 +158,19 @@ class PlatformStore:
                     origin = _Origin(gateway, epoch, record.sequence, arrived_ms, is_late, record.trusted)
                     for item in record.items:
                         self._store_item(item, origin)
+            if state is not None:
+                self._keep_state(gateway, *state)
         return new
+
+    def _keep_state(self, gateway: str, state_id: bytes, digest: bytes, state: bytes) -> None:
+        execute = self._connection.execute
+        execute("DELETE FROM states WHERE gateway = ? AND id = ?", (gateway, state_id))
+        execute("INSERT INTO states VALUES (?, ?, ?, ?, NULL)", (gateway, state_id, digest, state))
+        execute(
+            "DELETE FROM states WHERE gateway = ? AND number NOT IN "
+            "(SELECT number FROM states WHERE gateway = ? ORDER BY number DESC LIMIT ?)",
+            (gateway, gateway, STATES_KEPT),
+        )
 
     def add_command(self, gateway: str, command: Command, sent_ms: int) -> None:
         """Put a command into the table, as sent. Raises apsw.ConstraintError when its id was used before."""

@@ -13,6 +13,7 @@ from gateway_agent.journal import Journal
 from gateway_agent.journal.writer import Writer
 from gateway_agent.records import Command, Event, Reading
 from gateway_agent.uplink.client import Timing
+from gateway_agent.uplink.security import CLEAR
 from gateway_agent.uplink.uplink import Uplink, UplinkSettings
 from hardware.rig.clock import RigClock
 from hardware.rig.platform import Platform
@@ -133,7 +134,7 @@ async def pole(
     settings = UplinkSettings(
         GATEWAY,
         f"coap://{host}:{port}",
-        "clear",
+        CLEAR,
         batch_s=batch_s,
         batch_readings=batch_readings,
         timing=Timing(ack_timeout_s=2, max_retransmit=2),
@@ -147,7 +148,7 @@ async def pole(
         made.seen.append(payload)
         return refuse(payload)
 
-    platform.refuse = look
+    platform.desk.refuse = look
     made.start_uplink()
     try:
         yield made

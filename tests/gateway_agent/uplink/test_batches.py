@@ -110,17 +110,18 @@ def test_alarms_go_alone_and_first_then_results_then_events_then_telemetry(tmp_p
         await journal.finish_command(CommandResult("dim-1", "confirmed", "", now, 40))
         await journal.add_event(Event("manhole/cover", "alarm", "opened", now, True))
         await journal.add_event(Event("manhole/cover", "alarm", "closed", now, False))
-        batcher = Batcher(journal, "gp-1", {}, PAYLOAD_BYTES)
+        batcher = Batcher(journal)
         order = []
-        while (batch := await batcher.next_batch(journal.last_sequence, with_past=False)) is not None:
-            order.append((batch.record_class, batch.sequences, batch.readings))
-            await journal.acknowledge(batch.sequences)
+        while (load := await batcher.next_load(journal.last_sequence, with_past=False)) is not None:
+            sequences = [record.sequence for record in load.records]
+            order.append((load.record_class, tuple(sequences)))
+            await journal.acknowledge(sequences)
         assert order == [
-            (ALARM, (6,), 0),
-            (ALARM, (7,), 0),
-            (RESULT, (5,), 0),
-            (EVENT, (4,), 0),
-            (TELEMETRY, (1, 2, 3), 3),
+            (ALARM, (6,)),
+            (ALARM, (7,)),
+            (RESULT, (5,)),
+            (EVENT, (4,)),
+            (TELEMETRY, (1, 2, 3)),
         ]
         await journal.close()
 
@@ -133,16 +134,16 @@ def test_telemetry_waits_for_its_turn_and_a_held_record_is_passed_over(tmp_path:
         for value in range(3):
             journal.add_readings([Reading("air/pm2_5", clock.unix_ms(), value, 0)])
         await journal.flush()
-        batcher = Batcher(journal, "gp-1", {}, PAYLOAD_BYTES)
-        assert await batcher.next_batch(0, with_past=False) is None
+        batcher = Batcher(journal)
+        assert await batcher.next_load(0, with_past=False) is None
         batcher.held.add(2)
-        batch = await batcher.next_batch(journal.last_sequence, with_past=False)
-        assert batch is not None
-        assert batch.sequences == (1, 3)
+        load = await batcher.next_load(journal.last_sequence, with_past=False)
+        assert load is not None
+        assert tuple(record.sequence for record in load.records) == (1, 3)
         batcher.one_by_one = True
-        batch = await batcher.next_batch(journal.last_sequence, with_past=False)
-        assert batch is not None
-        assert batch.sequences == (1,)
+        load = await batcher.next_load(journal.last_sequence, with_past=False)
+        assert load is not None
+        assert tuple(record.sequence for record in load.records) == (1,)
         await journal.close()
 
     run_virtual(main)

@@ -13,6 +13,7 @@ from gateway_agent.journal import TELEMETRY, Journal
 from gateway_agent.journal.thinner import ThinEntry
 from gateway_agent.records import Reading
 from gateway_agent.uplink.batches import Batcher
+from gateway_agent.uplink.coap_message import Reply
 from hardware.rig.clock import RigClock, run_virtual
 from tests.gateway_agent.journal.failing_disk import FailingDisk
 from tests.gateway_agent.uplink.pole import Pole, pole
@@ -215,13 +216,13 @@ def test_windows_that_the_platform_refuses_do_not_keep_the_gateway_busy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = [0]
-    next_batch = Batcher.next_batch
+    next_load = Batcher.next_load
 
     async def counted(self: Batcher, *arguments: object) -> object:
         looks[0] += 1
-        return await next_batch(self, *arguments)
+        return await next_load(self, *arguments)
 
-    monkeypatch.setattr(Batcher, "next_batch", counted)
+    monkeypatch.setattr(Batcher, "next_load", counted)
 
     async def main(clock: RigClock) -> None:
         async with pole(clock, tmp_path, refuse=lambda payload: "no windows" if b"span" in payload else None) as this:
@@ -246,20 +247,20 @@ def test_a_window_replaces_what_had_arrived_and_leaves_what_was_acknowledged(tmp
             await this.measure_for(15)
             await this.settle()
             this.relay.faults = replace(this.relay.faults, loss=0.0)
-            answers_lost = this.platform._answer
+            answers_lost = this.platform.desk._answer
 
-            def unheard(*arguments: object) -> bytes:
+            def unheard(*arguments: object) -> Reply:
                 answers_lost(*arguments)
-                return b""
+                return Reply("5.03")
 
-            this.platform._answer = unheard
+            this.platform.desk._answer = unheard
             await this.measure_for(20)
             await asyncio.sleep(0)
             assert this.rows("SELECT count(*) FROM readings")[0][0] > 60
             await this.journal.flush()
             await this.journal.commit(ThinEntry(TELEMETRY, None, clock.unix_ms()))
             assert this.journal.waiting(TELEMETRY) == 0
-            this.platform._answer = answers_lost
+            this.platform.desk._answer = answers_lost
             await this.settle()
             for point in ("air/pm2_5", "gas/ch4"):
                 ((count, total),) = this.rows(
@@ -330,14 +331,14 @@ def test_a_record_that_is_held_and_alone_in_what_was_read_ahead_blocks_nothing(t
         journal = Journal.open(tmp_path / "journal.sqlite", clock)
         journal.add_readings([Reading("air/pm2_5", clock.unix_ms(), 1, 0)])
         await journal.flush()
-        batcher = Batcher(journal, "gp-1", {}, 1024)
-        assert await batcher.next_batch(journal.last_sequence, with_past=False) is not None
+        batcher = Batcher(journal)
+        assert await batcher.next_load(journal.last_sequence, with_past=False) is not None
         batcher.held.add(1)
         journal.add_readings([Reading("air/pm2_5", clock.unix_ms(), 2, 0)])
         await journal.flush()
-        batch = await batcher.next_batch(journal.last_sequence, with_past=False)
-        assert batch is not None
-        assert batch.sequences == (2,)
+        load = await batcher.next_load(journal.last_sequence, with_past=False)
+        assert load is not None
+        assert tuple(record.sequence for record in load.records) == (2,)
         await journal.close()
 
     run_virtual(main)

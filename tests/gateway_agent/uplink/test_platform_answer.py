@@ -71,8 +71,12 @@ def test_a_changed_byte_gives_an_answer_or_a_format_error(answer: Answer, data: 
     "fields",
     [
         [],
-        {},
         {2: -1},
+        {5: [1 << 16]},
+        {6: [b""]},
+        {6: ["ab"]},
+        {7: [["update", b"1"]]},
+        {7: [["Update", b"1", 1]]},
         {2: 1.5},
         {2: True},
         {1: [[0, 1]], 2: 1},

@@ -9,7 +9,9 @@ import pytest
 
 from gateway_agent.journal import Journal
 from gateway_agent.records import Command
+from gateway_agent.uplink.coap_message import CBOR, Reply
 from gateway_agent.uplink.errors import UplinkError
+from gateway_agent.uplink.security import CLEAR
 from gateway_agent.uplink.senml_cbor import decode_pack
 from gateway_agent.uplink.uplink import Uplink, UplinkSettings
 from hardware.rig.clock import RigClock, run_virtual
@@ -287,7 +289,7 @@ def test_a_platform_that_refuses_everything_makes_us_wait_and_not_throw_away(tmp
             await asyncio.sleep(3600)
             assert (this.journal.depth, this.uplink.counters.set_aside_records) == (601, 0)
             assert "out of order" in str(this.uplink.counters.problem)
-            this.platform.refuse = lambda payload: None
+            this.platform.desk.refuse = lambda payload: None
             await asyncio.sleep(300)
             await this.settle()
             lost, duplicated, wrong = this.check()
@@ -300,20 +302,20 @@ def test_a_platform_that_refuses_everything_makes_us_wait_and_not_throw_away(tmp
 
 
 @pytest.mark.parametrize(
-    "answer", [b"", b"\xff", b"\xa0", b"\xa1\x02\x00", b"\xa2\x01\x81\x82\x19\x27\x0f\x19\x27\x0f\x02\x00"]
+    "answer", [b"\xff", b"\x80", b"\xa2\x01\x80\x02\x00", b"\xa2\x01\x81\x82\x19\x27\x0f\x19\x27\x0f\x02\x00"]
 )
 def test_an_answer_that_means_nothing_acknowledges_nothing(tmp_path: Path, answer: bytes) -> None:
     async def main(clock: RigClock) -> None:
         async with pole(clock, tmp_path) as this:
-            sound = this.platform._answer
-            this.platform._answer = lambda *_: answer  # type: ignore[method-assign]
+            sound = this.platform.desk._answer
+            this.platform.desk._answer = lambda *_: Reply("2.04", answer, CBOR)  # type: ignore[method-assign]
             await this.measure_for(60)
             await this.journal.flush()
             assert this.journal.depth == 120
             assert this.uplink.counters.acknowledged_records == 0
             assert 2 < this.uplink.counters.exchanges < 20
             assert this.uplink.counters.problem is not None
-            this.platform._answer = sound  # type: ignore[method-assign]
+            this.platform.desk._answer = sound  # type: ignore[method-assign]
             await this.settle()
             assert this.check() == (0, 0, 0)
 
@@ -330,7 +332,7 @@ def test_an_error_inside_the_coap_library_is_a_failed_exchange(
                 raise AttributeError("internals have moved")
 
             with monkeypatch.context() as patch:
-                patch.setattr(this.uplink._client, "_exchange", stumble)
+                patch.setattr(this.uplink._client, "_answered", stumble)
                 await this.measure_for(30)
                 assert this.uplink.counters.failures > 1
                 assert "AttributeError" in str(this.uplink.counters.problem)
@@ -362,24 +364,33 @@ def test_what_is_stored_goes_up_once_although_the_disk_is_full(tmp_path: Path) -
     run_virtual(main)
 
 
+def test_an_answer_without_a_word_acknowledges_the_message(tmp_path: Path) -> None:
+    async def main(clock: RigClock) -> None:
+        async with pole(clock, tmp_path) as this:
+            this.platform.desk._answer = lambda *_: Reply("2.04")  # type: ignore[method-assign]
+            await this.measure_for(60)
+            await this.settle()
+            assert this.check() == (0, 0, 0)
+
+    run_virtual(main)
+
+
 @pytest.mark.parametrize(
-    ("url", "security", "mend"),
+    ("url", "mend"),
     [
-        ("coap://127.0.0.1:5683", "oscore", 'security = "clear"'),
-        ("coap://127.0.0.1:5683", "", 'security = "clear"'),
-        ("http://127.0.0.1:5683", "clear", "coap://"),
-        ("coap://", "clear", "coap://"),
-        ("coap://127.0.0.1:99999", "clear", "coap://"),
-        ("coap://127.0.0.1/senml?x=1", "clear", "coap://"),
+        ("coap://platform.example", 'security = "oscore"'),
+        ("coap://192.0.2.7:5683", 'security = "oscore"'),
+        ("http://127.0.0.1:5683", "coap://"),
+        ("coap://", "coap://"),
+        ("coap://127.0.0.1:99999", "coap://"),
+        ("coap://127.0.0.1/senml?x=1", "coap://"),
     ],
 )
-def test_settings_that_cannot_work_are_refused_with_their_mend(
-    tmp_path: Path, url: str, security: str, mend: str
-) -> None:
+def test_settings_that_cannot_work_are_refused_with_their_mend(tmp_path: Path, url: str, mend: str) -> None:
     async def main(clock: RigClock) -> None:
         journal = Journal.open(tmp_path / "journal.sqlite", clock)
         with pytest.raises(UplinkError, match=mend):
-            Uplink(UplinkSettings("gp-1", url, security), journal, clock)
+            Uplink(UplinkSettings("gp-1", url, CLEAR), journal, clock)
         await journal.close()
 
     run_virtual(main)
