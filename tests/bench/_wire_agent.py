@@ -10,9 +10,10 @@ import tempfile
 from pathlib import Path
 
 import apsw
-from gateway_agent.compact import Channel, ChannelTable
 
+from gateway_agent.compact import Channel, ChannelTable
 from gateway_agent.journal import Journal
+from gateway_agent.journal.memory_store import MemoryStore
 from gateway_agent.records import Reading
 from gateway_agent.uplink import coap_message as kinds
 from gateway_agent.uplink.air_count import AirCount
@@ -60,7 +61,7 @@ def table_of(workload: Workload) -> ChannelTable:
 
 async def _send(workload: Workload, form: str, interval_ms: int, folder: Path, clock: RigClock) -> Sent:
     payloads: list[int] = []
-    platform = await Platform.start(folder / _DATABASE, clock, keys=await PlatformKeys.begin(GATEWAY))
+    platform = await Platform.start(folder / _DATABASE, clock, keys=await PlatformKeys.begin(GATEWAY, MemoryStore()))
     relay = await Relay.start((HOST, platform.port))
     journal = Journal.open(folder / "journal.sqlite", clock)
     host, port = relay.address

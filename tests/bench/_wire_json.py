@@ -88,7 +88,7 @@ def run_json(workload: Workload, interval_ms: int) -> Sent:
 
     async def main(clock: RigClock) -> Sent:
         platform = JsonPlatform(workload)
-        server = PlatformServer(platform.handle, await PlatformKeys.begin(GATEWAY))
+        server = PlatformServer(platform.handle, await PlatformKeys.begin(GATEWAY, MemoryStore()))
         await server.start()
         relay = await Relay.start(("127.0.0.1", server.port))
         host, port = relay.address

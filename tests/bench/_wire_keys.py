@@ -1,16 +1,17 @@
 """OSCORE keys that both sides have from the start: the gateway is named by two bytes, the platform by none.
 
-The gateway's context lives in its journal, the platform's in memory, as in a process that is not restarted.
+What each side must not forget lives in a store that it is given: the gateway's in its journal.
 """
 
 from gateway_agent.journal.kept_context import Store
-from gateway_agent.journal.memory_store import MemoryStore
 from gateway_agent.uplink.oscore_context import JournalSecurityContext, OscoreKeys
 from gateway_agent.uplink.security import AskEdhoc
 from hardware.rig.platform_server import Known
 
 _SECRET, _SALT = bytes(range(16)), b"bench"
 GATEWAY_ID, PLATFORM_ID = b"\x01\x02", b""
+_GATEWAY = OscoreKeys(_SECRET, GATEWAY_ID, PLATFORM_ID, master_salt=_SALT)
+_PLATFORM = OscoreKeys(_SECRET, PLATFORM_ID, GATEWAY_ID, master_salt=_SALT)
 
 
 class GatewayKeys:
@@ -22,8 +23,12 @@ class GatewayKeys:
     @classmethod
     async def begin(cls, store: Store) -> "GatewayKeys":
         """Begin with numbers that are reserved in `store`."""
-        keys = OscoreKeys(_SECRET, GATEWAY_ID, PLATFORM_ID, master_salt=_SALT)
-        return cls(await JournalSecurityContext.begin(store, "gateway", keys))
+        return cls(await JournalSecurityContext.begin(store, "gateway", _GATEWAY))
+
+    @classmethod
+    async def open(cls, store: Store) -> "GatewayKeys":
+        """Go on with what `begin` began in the same store."""
+        return cls(await JournalSecurityContext.open(store, "gateway", _GATEWAY))
 
     async def context(self, ask_edhoc: AskEdhoc) -> JournalSecurityContext:
         """See security.Security."""
@@ -48,10 +53,14 @@ class PlatformKeys:
         self._known = Known(gateway, context)
 
     @classmethod
-    async def begin(cls, gateway: str) -> "PlatformKeys":
+    async def begin(cls, gateway: str, store: Store) -> "PlatformKeys":
         """Begin with the keys of the one gateway."""
-        keys = OscoreKeys(_SECRET, PLATFORM_ID, GATEWAY_ID, master_salt=_SALT)
-        return cls(gateway, await JournalSecurityContext.begin(MemoryStore(), "platform", keys))
+        return cls(gateway, await JournalSecurityContext.begin(store, "platform", _PLATFORM))
+
+    @classmethod
+    async def open(cls, gateway: str, store: Store) -> "PlatformKeys":
+        """Go on with what `begin` began in the same store."""
+        return cls(gateway, await JournalSecurityContext.open(store, "platform", _PLATFORM))
 
     async def find(self, kid: bytes, kid_context: bytes | None) -> Known | None:
         """See platform_server.Keys."""

@@ -162,7 +162,7 @@ class _Breaking:
         return broken.is_delivered
 
 
-STATE_TABLES: tuple[str, ...] = ()
+STATE_TABLES = ("states",)
 """Tables of the platform's database that a platform without its state has lost: chains and channel tables."""
 
 

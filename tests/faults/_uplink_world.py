@@ -18,11 +18,15 @@ from typing import Any
 import apsw
 
 from gateway_agent.journal import Journal
+from gateway_agent.journal.errors import SecurityStateLost
+from gateway_agent.journal.memory_store import MemoryStore
 from gateway_agent.records import Event
 from gateway_agent.uplink.uplink import Uplink, UplinkSettings
 from hardware.rig.clock import RigClock
 from hardware.rig.platform import Platform
 from hardware.rig.relay import RadioFaults
+from tests.bench._wire_agent import table_of
+from tests.bench._wire_keys import GatewayKeys, PlatformKeys
 from tests.bench._wire_workload import Poll, Workload
 from tests.faults._uplink_link import SteppedRelay
 
@@ -99,14 +103,15 @@ class UplinkWorld:
         self._journal_folder = folder
         self._sending: asyncio.Task[None] | None = None
         self._platform_path = folder
+        self._platform_keys = MemoryStore()
         self._older: Path | None = None
 
     async def __aenter__(self) -> "UplinkWorld":
         self._platform_path = self._new_folder() / _PLATFORM
-        self.platform = await Platform.start(self._platform_path, self.clock)
+        self.platform = await self._start_platform(await PlatformKeys.begin(GATEWAY, self._platform_keys))
         self.relay = await SteppedRelay.start_seeded(("127.0.0.1", self.platform.port), self._seed, self._faults)
         self._journal_folder = self._new_folder()
-        self._start_gateway()
+        await self._start_gateway()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -211,22 +216,38 @@ class UplinkWorld:
     async def _go_on_with_gateway(self, folder: Path) -> None:
         await self._end_gateway()
         self._journal_folder = folder
-        self._start_gateway()
+        await self._start_gateway()
 
     async def _go_on_with_platform(self, folder: Path, away_s: float) -> None:
         port = self.platform.port
         await self.platform.stop()
         self._platform_path = folder / _PLATFORM
         await asyncio.sleep(away_s)
-        self.platform = await Platform.start(self._platform_path, self.clock, port=port)
+        keys = await PlatformKeys.open(GATEWAY, self._platform_keys)
+        self.platform = await self._start_platform(keys, port)
         self.relay.down = False
 
-    def _start_gateway(self) -> None:
-        self._journal = Journal.open(self._journal_folder / "journal.sqlite", self.clock, commit_readings=1)
+    async def _start_platform(self, keys: PlatformKeys, port: int = 0) -> Platform:
+        return await Platform.start(self._platform_path, self.clock, port=port, keys=keys)
+
+    async def _start_gateway(self) -> None:
+        journal = Journal.open(self._journal_folder / "journal.sqlite", self.clock, commit_readings=1)
+        try:
+            keys = await GatewayKeys.open(journal)
+        except SecurityStateLost:
+            keys = await GatewayKeys.begin(journal)
+        self._journal = journal
         host, port = self.relay.address
-        settings = UplinkSettings(GATEWAY, f"coap://{host}:{port}", "clear", **self._settings)
+        settings = UplinkSettings(GATEWAY, f"coap://{host}:{port}", keys, **self._settings)
         units = {point: info.unit for point, info in self._workload.points.items()}
-        self.uplink = Uplink(settings, self._journal, self.clock, units=units, random=Random(self._seed))
+        self.uplink = Uplink(
+            settings,
+            journal,
+            self.clock,
+            units=units,
+            table=table_of(self._workload),
+            random=Random(self._seed),
+        )
         self._sending = asyncio.create_task(self.uplink.run(), name="uplink")
         self._life = object()
         self._journal.subscribe(self._count_commit)
