@@ -22,14 +22,15 @@ _LOG_EVERY_S = 60.0
 class Limits:
     """Bytes and options of a datagram; datagrams a second and at once of one source; sources that are remembered.
 
+    `burst` lets a gateway that was away for a day send a batch a minute of the past at once.
     `edhoc_bytes`, `edhoc_per_s` and `edhoc_burst` are for EDHOC's first message, of all sources together: it is all
     that gets an answer in the clear.
     """
 
     datagram_bytes: int = 1280
     options: int = 24
-    per_s: float = 20.0
-    burst: int = 400
+    per_s: float = 50.0
+    burst: int = 2000
     sources: int = 4096
     edhoc_bytes: int = 192
     edhoc_per_s: float = 1.0

@@ -78,6 +78,7 @@ class Observation:
     def __init__(self, on_notification: Callable[[Reply], None]) -> None:
         self._on_notification = on_notification
         self._exchange: Exchange | None = None
+        self._has_begun = False
         self._last_number = -1
 
     @property
@@ -99,11 +100,16 @@ class Observation:
         self._exchange = exchange
 
     def take(self, message: Any) -> None:
-        """Pass on a notification, unless a newer one was there before it (RFC 7641, 3.4)."""
+        """Pass on the first answer and each notification that is newer than the one before it (RFC 7641, 3.4).
+
+        The first answer has no number of its own under OSCORE (RFC 8613, 4.1.3.5.2); later ones without are old.
+        """
         number = -1 if message.opt.observe is None else int(message.opt.observe)
-        if number < 0 or number > self._last_number:
-            self._last_number = max(number, self._last_number)
-            self._on_notification(to_reply(message))
+        if self._has_begun and number <= self._last_number:
+            return
+        self._has_begun = True
+        self._last_number = number
+        self._on_notification(to_reply(message))
 
 
 class CoapClient:
@@ -314,20 +320,21 @@ class CoapClient:
         return _accepted(to_reply(answer)).payload
 
     async def _protected(self, message: Any) -> tuple[ClientSocket, Any, Any]:
-        """(socket, what goes on the air, what unprotects its answer). Raises ExchangeFailed or Refused."""
+        """(socket, what goes on the air, what unprotects its answer). Raises ExchangeFailed."""
         security = self._security
         if security is None:
             return await self._opened(), message, None
         try:
-            context = await security.context(self._ask_edhoc)
-            outgoing, request_id = context.protect(message)
-        except SecurityStateLost as reason:
-            await security.lost(str(reason))
             try:
                 context = await security.context(self._ask_edhoc)
                 outgoing, request_id = context.protect(message)
-            except SecurityStateLost as problem:
-                raise ExchangeFailed(f"{self.url}: nothing can be protected: {problem}") from problem
+            except SecurityStateLost as reason:
+                await security.lost(str(reason))
+                context = await security.context(self._ask_edhoc)
+                outgoing, request_id = context.protect(message)
+        except (SecurityStateLost, Refused) as problem:
+            # It is not the request that was refused, so that must not look so.
+            raise ExchangeFailed(f"{self.url}: there are no keys to protect it with: {problem}") from problem
         outgoing.mtype = message.mtype
         if self._observation is not None and not self._observation.is_under(context):
             self._observation.cancel()

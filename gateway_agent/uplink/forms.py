@@ -64,10 +64,11 @@ class Forms:
         """What the platform says that it takes."""
         self.takes_compact = COMPACT in formats
 
-    def make(self, load: Load, first_asked: int, now_ms: int, *, is_lossy: bool) -> Message:
+    def make(self, load: Load, asks: tuple[int, int] | None, *, is_lossy: bool) -> Message:
         """As many of the first records as fit one message; the same call gives the same bytes while nothing was heard.
 
-        `first_asked` is the first sequence that the answer shall tell of, `now_ms` the gateway's clock.
+        `asks` is the first sequence that the answer shall tell of, and the gateway's clock (unix milliseconds); None
+        when no answer is waited for.
         """
         if not self.is_compact:
             return self._senml(load)
@@ -79,8 +80,8 @@ class Forms:
             self.table,
             state=reference if self._form == AUTO else None,
             epoch=epoch,
-            first_waiting=first_asked,
-            sent_ms=now_ms,
+            first_waiting=None if asks is None else asks[0],
+            sent_ms=None if asks is None else asks[1],
             is_late=load.is_late,
             limit_bytes=self._payload_bytes,
         )
@@ -99,7 +100,7 @@ class Forms:
             load.is_late,
         )
         request = Request("POST", (), self._who, encoded.payload, COMPACT, kind=_kind(load))
-        return Message(batch, request, first_asked, encoded.state, reference)
+        return Message(batch, request, batch.sequences[0] if asks is None else asks[0], encoded.state, reference)
 
     def question(self, epoch: int, first: int) -> Request:
         """What does the platform have of an epoch: what of that from sequence `first` on, and our channel table?"""

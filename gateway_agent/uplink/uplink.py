@@ -1,8 +1,8 @@
 """The loop that empties the journal towards the platform.
 
 Alarms go first and alone, results and events at once, telemetry every `batch_s` or as soon as `batch_readings` wait,
-and after an outage the past last and slowly (backfill.py). One exchange is in flight at a time. Compact telemetry mostly
-goes without an answer; one batch in N is confirmed, and its answer acknowledges all before it (confirmation.py).
+and after an outage the past last and slowly (backfill.py). One exchange is in flight at a time. Compact telemetry
+mostly goes without an answer; one batch in N is confirmed, and its answer acknowledges all before it (confirmation.py).
 Everything else is sent again, with growing pauses, until the platform has acknowledged it; only an alarm may overtake.
 What the platform has acknowledged leaves the journal, and its mailbox goes to whoever listens. Storing never waits for
 any of this.
@@ -322,13 +322,17 @@ class Uplink:
             and not self._confirmation.must_confirm(len(self._unconfirmed), self.settings.batch_s)
         )
 
-    def _make(self, load: Load) -> Message:
-        first = min(self._unconfirmed.first_sequence or load.records[0].sequence, load.records[0].sequence)
-        return self._forms.make(load, first, self._clock.unix_ms(), is_lossy=self._confirmation.is_lossy)
+    def _make(self, load: Load, *, asks: bool) -> Message:
+        first = load.records[0].sequence
+        if self._unconfirmed.first_sequence is not None:
+            first = min(first, self._unconfirmed.first_sequence)
+        return self._forms.make(
+            load, (first, self._clock.unix_ms()) if asks else None, is_lossy=self._confirmation.is_lossy
+        )
 
     async def _tell(self, load: Load) -> bool:
         """Send a message without waiting for an answer; False when it must be confirmed after all."""
-        message = self._make(load)
+        message = self._make(load, asks=False)
         if not message.is_compact:
             return False
         try:
@@ -369,7 +373,7 @@ class Uplink:
         self.counters.exchanges += 1
         before_bytes, before_sent = self.air.on_air_bytes, self.air.sent
         begun_ms = self._clock.monotonic_ms()
-        message = self._make(load)
+        message = self._make(load, asks=True)
         try:
             answer = decode_answer((await self._exchange(message, load)).payload)
         except ExchangeFailed as error:

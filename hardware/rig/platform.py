@@ -1,7 +1,7 @@
 """The city platform's stand-in: a CoAP server that stores what gateways send and answers with commands.
 
-It is what the rig counts against, and what an integrator tries a gateway with (`gatepost platform`). What it does with a
-request is in platform_desk.py, how requests come in and who may send them in platform_server.py, and what it keeps in
+It is what the rig counts against, and what an integrator tries a gateway with (`gatepost platform`). What it does with
+a request is in platform_desk.py, how requests come in and who may send them in platform_server.py, and what it keeps in
 platform_store.py. protocols/spec/uplink.md is the page for both sides.
 """
 

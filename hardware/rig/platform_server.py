@@ -317,7 +317,7 @@ class PlatformServer:
             plain, request_id = known.context.unprotect(message)
         except oscore.ReplayErrorWithEcho as challenge:
             message.ready = challenge.to_message()
-            self._admission.refuse(CHALLENGED)
+            self.refused[CHALLENGED] += 1
             return
         message.genuine = _Genuine(message, plain, known, request_id)
         keys.spoke(known)

@@ -74,7 +74,7 @@ class FixedKeys:
 
     async def restarted(self) -> "FixedKeys":
         """What a platform has after a power cut: the store, but not the replay windows."""
-        made = FixedKeys(self.store)
+        made = FixedKeys(self.store, edhoc=self.edhoc)
         for kid, known in self.contexts.items():
             number = int(known.gateway.rpartition("-")[2])
             context = await JournalSecurityContext.open(self.store, f"platform-{number}", platform_keys(number))

@@ -9,10 +9,12 @@ from random import Random
 
 import apsw
 
+from gateway_agent.compact import Channel, ChannelTable
 from gateway_agent.journal import Journal
 from gateway_agent.journal.writer import Writer
 from gateway_agent.records import Command, Event, Reading
 from gateway_agent.uplink.client import Timing
+from gateway_agent.uplink.forms import SENML_ONLY
 from gateway_agent.uplink.security import CLEAR
 from gateway_agent.uplink.uplink import Uplink, UplinkSettings
 from hardware.rig.clock import RigClock
@@ -23,6 +25,12 @@ from tests.gateway_agent.journal.failing_disk import FailingDisk
 POINTS = ("air/pm2_5", "air/temperature", "air/humidity", "gas/ch4")
 UNITS = {"air/pm2_5": "ug/m3", "air/temperature": "Cel", "air/humidity": "%RH"}
 GATEWAY = "gp-test-1"
+TABLE = ChannelTable(
+    tuple(
+        Channel(point, "sample", UNITS.get(point, ""), -number, 1000, point.startswith("gas"))
+        for number, point in enumerate(POINTS)
+    )
+)
 
 
 @dataclass
@@ -84,7 +92,13 @@ class Pole:
     def start_uplink(self) -> None:
         """Start the uplink on the journal as it is."""
         self.uplink = Uplink(
-            self.settings, self.journal, self.clock, units=UNITS, on_commands=self._take_mailbox, random=Random(3)
+            self.settings,
+            self.journal,
+            self.clock,
+            units=UNITS,
+            table=TABLE,
+            on_commands=self._take_mailbox,
+            random=Random(3),
         )
         self.task = asyncio.create_task(self.uplink.run())
 
@@ -126,6 +140,8 @@ async def pole(
     disk: FailingDisk | None = None,
     batch_s: float = 10,
     batch_readings: int = 1000,
+    form: str = SENML_ONLY,
+    command_delay_s: float = 3600,
 ) -> AsyncIterator[Pole]:
     """A running pole; everything is stopped afterwards."""
     platform = await Platform.start(folder / "platform.sqlite", clock)
@@ -137,6 +153,8 @@ async def pole(
         CLEAR,
         batch_s=batch_s,
         batch_readings=batch_readings,
+        form=form,
+        command_delay_s=command_delay_s,
         timing=Timing(ack_timeout_s=2, max_retransmit=2),
     )
     writer = Writer(folder / "journal.sqlite", vfs=disk.vfs_name if disk else None)
@@ -149,6 +167,7 @@ async def pole(
         return refuse(payload)
 
     platform.desk.refuse = look
+    platform.desk.tables[TABLE.digest] = TABLE
     made.start_uplink()
     try:
         yield made

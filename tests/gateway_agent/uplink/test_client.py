@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from gateway_agent.journal.errors import SecurityStateLost
 from gateway_agent.uplink.client import TOLD_S, CoapClient, ExchangeFailed, Refused
 from gateway_agent.uplink.client_socket import ClearTextError
 from gateway_agent.uplink.coap_message import CBOR, COMPACT, Arrived, Block, Reply, Request
@@ -12,7 +13,7 @@ from gateway_agent.uplink.errors import UplinkError
 from gateway_agent.uplink.security import CLEAR
 from hardware.rig.clock import RigClock, run_virtual
 from hardware.rig.relay import RadioFaults
-from tests.gateway_agent.uplink.coap_world import GATEWAY, FixedSecurity, batch, world
+from tests.gateway_agent.uplink.coap_world import GATEWAY, TIMING, FixedSecurity, batch, world
 
 HEADERS = 28
 
@@ -316,3 +317,125 @@ def test_the_clear_mode_observes_too_by_the_name_in_the_query() -> None:
             assert heard == [b"0", b"1"]
 
     run_virtual(main)
+
+
+class Renewing(FixedSecurity):
+    """Asks EDHOC before the first message, as new keys do."""
+
+    async def context(self, ask_edhoc: Any) -> Any:
+        if not self.log:
+            self.log.append((await ask_edhoc(b"\xf5one")).decode())
+        return await super().context(ask_edhoc)
+
+
+def test_new_keys_are_agreed_by_the_clients_own_socket_and_counted_as_security() -> None:
+    async def main(clock: RigClock) -> None:
+        async with world() as this:
+            assert this.keys is not None
+            assert this.security is not None
+            this.keys.edhoc = lambda message: b"two"
+            await this.restart_platform()
+            security = Renewing(this.security.held)
+            async with CoapClient(this.client.url, TIMING, security=security) as client:
+                await client.ask(batch())
+                assert security.log == ["two", "spoke"]
+                assert client.refused == {}
+                assert client.air.by_kind["security"].on_air_bytes == len(this.sent[0] + this.answered[0]) + 2 * HEADERS
+
+    run_virtual(main)
+
+
+def test_a_platform_that_refuses_new_keys_has_not_refused_the_request() -> None:
+    async def main(clock: RigClock) -> None:
+        async with world() as this:
+            security = Renewing(None)
+
+            async def refuse(message: Any) -> bytes:
+                raise Refused("4.00", "unknown gateway")
+
+            client = CoapClient(this.client.url, TIMING, security=security)
+            client._ask_edhoc = refuse  # type: ignore[method-assign]
+            with pytest.raises(ExchangeFailed, match="unknown gateway"):
+                await client.ask(batch())
+            await client.close()
+
+    run_virtual(main)
+
+
+def test_keys_whose_state_is_lost_are_reported_and_asked_for_once_more() -> None:
+    class Losing(FixedSecurity):
+        async def context(self, ask_edhoc: Any) -> Any:
+            if "lost" not in self.log:
+                raise SecurityStateLost("gone")
+            return await super().context(ask_edhoc)
+
+    async def main(clock: RigClock) -> None:
+        async with world() as this:
+            assert this.security is not None
+            security = Losing(this.security.held)
+            async with CoapClient(this.client.url, TIMING, security=security) as client:
+                await client.ask(batch())
+                assert security.log == ["lost", "spoke"]
+
+    run_virtual(main)
+
+
+def test_a_slow_platform_answers_apart_and_is_acknowledged() -> None:
+    async def main(clock: RigClock) -> None:
+        async with world() as this:
+            quick = this.handle
+
+            async def slow(arrived: Arrived) -> Reply:
+                await asyncio.sleep(1)
+                return await quick(arrived)
+
+            this.handle = slow  # type: ignore[method-assign]
+            assert (await this.client.ask(batch())).code == "2.04"
+            await asyncio.sleep(60)
+            assert [len(data) for data in this.sent[1:]] == [4]
+            assert [len(data) for data in this.answered] == [4, 16]
+            assert this.client.open_exchanges == 0
+
+    run_virtual(main)
+
+
+def test_a_platform_that_is_not_there_is_told_at_once() -> None:
+    async def main(clock: RigClock) -> None:
+        async with world() as this:
+            url = f"coap://127.0.0.1:{this.server.port}"
+            async with CoapClient(url, TIMING, security=this.security or CLEAR) as client:
+                await this.server.stop()
+                began = clock.loop.time()
+                with pytest.raises(ExchangeFailed, match="refused"):
+                    await client.ask(batch())
+                assert clock.loop.time() == began
+                for _ in range(5):
+                    try:
+                        await client.tell(batch(), pytest.fail)
+                    except ExchangeFailed:
+                        continue
+                    await asyncio.sleep(0.1)
+                assert client.open_exchanges == 0
+                await this.server.start(port=this.server.port)
+                await client.ask(batch())
+
+    run_virtual(main)
+
+
+def test_a_platform_may_stop_while_it_works_on_a_request(caplog: pytest.LogCaptureFixture) -> None:
+    async def main(clock: RigClock) -> None:
+        async with world() as this:
+
+            async def endless(arrived: Arrived) -> Reply:
+                await asyncio.sleep(1000)
+                return Reply("2.04")
+
+            this.handle = endless  # type: ignore[method-assign]
+            task = asyncio.create_task(this.client.ask(batch()))
+            await asyncio.sleep(0.05)
+            await this.server.stop()
+            with pytest.raises(ExchangeFailed):
+                await task
+
+    run_virtual(main)
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
