@@ -62,6 +62,8 @@ def table_of(workload: Workload) -> ChannelTable:
 async def _send(workload: Workload, form: str, interval_ms: int, folder: Path, clock: RigClock) -> Sent:
     payloads: list[int] = []
     platform = await Platform.start(folder / _DATABASE, clock, keys=await PlatformKeys.begin(GATEWAY, MemoryStore()))
+    table = table_of(workload)
+    platform.desk.tables[table.digest] = table
     relay = await Relay.start((HOST, platform.port))
     journal = Journal.open(folder / "journal.sqlite", clock)
     host, port = relay.address
@@ -74,7 +76,7 @@ async def _send(workload: Workload, form: str, interval_ms: int, folder: Path, c
         form=form,
     )
     units = {point: info.unit for point, info in workload.points.items()}
-    uplink = Uplink(settings, journal, clock, units=units, table=table_of(workload))
+    uplink = Uplink(settings, journal, clock, units=units, table=table)
     greeted: int | None = None
 
     def look(payload: bytes) -> None:

@@ -228,7 +228,10 @@ class UplinkWorld:
         self.relay.down = False
 
     async def _start_platform(self, keys: PlatformKeys, port: int = 0) -> Platform:
-        return await Platform.start(self._platform_path, self.clock, port=port, keys=keys)
+        platform = await Platform.start(self._platform_path, self.clock, port=port, keys=keys)
+        table = table_of(self._workload)
+        platform.desk.tables[table.digest] = table
+        return platform
 
     async def _start_gateway(self) -> None:
         journal = Journal.open(self._journal_folder / "journal.sqlite", self.clock, commit_readings=1)
