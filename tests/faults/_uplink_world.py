@@ -32,7 +32,7 @@ from tests.faults._uplink_link import SteppedRelay
 
 GATEWAY = "gp-fault"
 _PLATFORM = "platform.sqlite"
-DRAIN_WITHIN_S = 4 * 3600.0
+DRAIN_WITHIN_S = 3600.0
 """Virtual time within which a gateway must be rid of everything when the link is as it is."""
 
 Key = tuple[str, int]
