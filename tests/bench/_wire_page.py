@@ -81,14 +81,16 @@ def _by_interval(figures: Figures, suffix: str) -> Iterator[str]:
     heads = ("on air (payload)", *(f"{_minutes(each)}" for each in _INTERVALS), "setting up")
     rows = []
     for mode in wire.MODES:
-        cells = [
-            f"{_figure(figures, mode, each, suffix, _ON_AIR):.2f} "
-            f"({_figure(figures, mode, each, suffix, _PAYLOAD):.2f})"
-            for each in _INTERVALS
-        ]
+        cells = [_on_air(figures, f"{mode}/{each}{suffix}") for each in _INTERVALS]
         setup = _figure(figures, mode, "15min", suffix, "setup_bytes")
         rows.append((f"`{mode}`", *cells, f"{setup:,.0f}"))
     yield from _table(heads, "l" + "r" * (len(heads) - 1), rows)
+
+
+def _on_air(figures: Figures, case: str) -> str:
+    """On air and payload, or nothing where the case was not measured."""
+    found = figures.get(case)
+    return "" if found is None else f"{found[_ON_AIR]:.2f} ({found[_PAYLOAD]:.2f})"
 
 
 def _against_targets(figures: Figures) -> Iterator[tuple[str, ...]]:

@@ -7,8 +7,8 @@ included, with 28 bytes of IPv4 and UDP headers. `on_air_bytes_per_reading` is t
 their answers is on the air. Channel tables have not seen the values. `deflated-json` is what somebody else would send.
 
 Without arguments: seed 1 of the synthetic pole, then seed 2, then the recorded year of Beijing's air, where it lies
-beside the repository. Arguments: `--seed N` or `--csv FILE` choose another workload (tests/bench/_wire_files.py tells
-what lies beside FILE), `--modes` and `--intervals` less of it, separated by commas.
+beside the repository, in `compact` and at 15 minutes. Arguments: `--seed N`, `--csv FILE` (tests/bench/_wire_files.py
+tells what lies beside FILE) or `--beijing` choose a workload, `--modes` and `--intervals` less of it, by commas.
 """
 
 import argparse
@@ -21,9 +21,10 @@ from pathlib import Path
 from hardware.rig.air import RECORDED_YEAR
 from tests.bench import _wire_cpu as cpu
 from tests.bench import _wire_files as files
-from tests.bench._wire_agent import Sent, run_agent
+from tests.bench._wire_agent import run_agent
 from tests.bench._wire_json import run_json
 from tests.bench._wire_pole import synthetic_day
+from tests.bench._wire_sent import Sent
 from tests.bench._wire_workload import MINUTE_MS, Workload, digest
 from tests.faults._progress import shown
 
@@ -35,6 +36,7 @@ FORMS = {"compact": "auto", "compact-self": "compact-self", "senml": "senml"}
 """The agent's modes, with what pole.toml would say for each."""
 PEER = "deflated-json"
 MODES = (*FORMS, PEER)
+_YEAR = "beijing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +51,8 @@ class Job:
 def run(arguments: list[str]) -> Iterator[Row]:
     """Yield the rows of the group."""
     chosen = _parse(arguments)
-    names = [f"csv={chosen.csv}"] if chosen.csv else [f"seed={seed}" for seed in chosen.seed or (1, 2)]
-    if not (chosen.csv or chosen.seed):
-        if RECORDED_YEAR.exists():
-            names.append("beijing")
-        else:
-            print(f"{RECORDED_YEAR} is not there: the recorded year is left out", file=sys.stderr)
-    jobs = [Job(name, mode, interval) for name in names for mode in chosen.modes for interval in chosen.intervals]
-    for name in names:
+    jobs = list(_jobs(chosen))
+    for name in dict.fromkeys(job.workload for job in jobs):
         _tell(_load(name))
     with shown("wire") as on_progress, ProcessPoolExecutor() as pool:
         sent = pool.map(_send, jobs)
@@ -69,12 +65,32 @@ def run(arguments: list[str]) -> Iterator[Row]:
             on_progress(number, 2 * len(jobs))
 
 
+def _jobs(chosen: argparse.Namespace) -> Iterator[Job]:
+    """What was asked for; without a word about the workload two seeds, and of the year what can be waited for."""
+    if chosen.csv:
+        names = [f"csv={chosen.csv}"]
+    elif chosen.beijing:
+        names = [_YEAR]
+    else:
+        names = [f"seed={seed}" for seed in chosen.seed or (1, 2)]
+    for name in names:
+        yield from (Job(name, mode, interval) for mode in chosen.modes for interval in chosen.intervals)
+    if not (chosen.csv or chosen.beijing or chosen.seed):
+        if RECORDED_YEAR.exists():
+            for mode in chosen.modes:
+                intervals = chosen.intervals if mode == "compact" else set(chosen.intervals) & {"15min"}
+                yield from (Job(_YEAR, mode, interval) for interval in intervals)
+        else:
+            print(f"{RECORDED_YEAR} is not there: the recorded year is left out", file=sys.stderr)
+
+
 def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser("make bench ARGS=wire", description=__doc__, epilog=files.__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--seed", type=int, action="append", metavar="N", help="a day of the synthetic pole")
     which.add_argument("--csv", type=Path, metavar="FILE", help="a file of time_s,channel,value with a JSON beside it")
+    which.add_argument("--beijing", action="store_true", help="the recorded year in all modes, which takes a while")
     intervals = tuple(INTERVALS)
     parser.add_argument("--modes", type=_choice(MODES), default=MODES, help=f"of {','.join(MODES)}")
     parser.add_argument("--intervals", type=_choice(intervals), default=intervals, help=f"of {','.join(intervals)}")
@@ -98,7 +114,7 @@ def _load(name: str) -> Workload:
         if kind == "seed":
             return synthetic_day(int(value))
         return files.csv_day(Path(value)) if kind == "csv" else files.recorded_year(RECORDED_YEAR)
-    except files.FileProblem as problem:
+    except (files.FileProblem, FileNotFoundError) as problem:
         raise SystemExit(str(problem)) from problem
 
 
