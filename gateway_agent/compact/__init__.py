@@ -1,4 +1,4 @@
-"""Compact batches: what a gateway has to say in as few bytes as that takes. protocols/spec/telemetry.md is their page."""
+"""Compact batches: what a gateway has to say in few bytes; protocols/spec/telemetry.md is their page."""
 
 from gateway_agent.compact.batch import Decoded, Encoded, UnknownState, UnknownTable, decode_batch, encode_batch
 from gateway_agent.compact.state import State

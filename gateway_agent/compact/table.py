@@ -1,7 +1,7 @@
-"""The channel table: what gateway and platform agree on before compact batches can be short. telemetry.md has its CDDL."""
+"""The channel table: what both sides know before compact batches can be short. telemetry.md has its CDDL."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import cbor2
@@ -38,7 +38,6 @@ class ChannelTable:
     """Channels in the order of their numbers. Raises FormatError when they cannot be a table."""
 
     channels: tuple[Channel, ...]
-    _encoded: bytes = field(default=b"", repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if len(self.channels) > MAX_CHANNELS:

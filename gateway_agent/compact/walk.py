@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from gateway_agent.compact.range_coder import NUMBER_CONTEXTS, Coder
 from gateway_agent.compact.state import SHARED_BITS, State, expectation, learn
-from gateway_agent.compact.table import KINDS
+from gateway_agent.compact.table import KINDS, ChannelTable
 from gateway_agent.journal import ALARM, EVENT, RESULT, TELEMETRY, THINNED, Record
 from gateway_agent.journal.codec import SPANS_S
 from gateway_agent.records import CommandResult, Event, Reading, Thinned, Window
@@ -55,8 +55,6 @@ class Walk:
         self._names = _names_of(state)
         self._name_numbers = {name: number for number, name in enumerate(self._names)}
 
-    # -- the head -------------------------------------------------------------------------------------------------
-
     def count(self, count: int) -> int:
         """How many records there are."""
         state = self._state
@@ -74,15 +72,15 @@ class Walk:
         """Quarters of a second from the last time in the batch to when it was sent."""
         return self._integer(_SENT, after)
 
-    # -- a record -------------------------------------------------------------------------------------------------
-
     def write(self, records: Sequence[Record], qualities: Qualities | None = None) -> None:
         """Write all records."""
         parts = [
-            list(_parts(record.content, state_table=self._table)) if record.record_class == TELEMETRY else None
+            list(_parts(record.content, self._table)) if isinstance(record.content, tuple) else None
             for record in records
         ]
-        waiting = {(part[0], part[1]) for record_parts in parts if record_parts for part in record_parts}
+        waiting = {
+            (part[0], part[1]) for record_parts in parts for part in record_parts or () if not isinstance(part, Reading)
+        }
         for record, record_parts in zip(records, parts, strict=True):
             self._record(record, record_parts, waiting, qualities or {})
             self._is_first = False
@@ -98,25 +96,20 @@ class Walk:
     def _record(
         self,
         record: Record | None,
-        parts: "list[Part | Reading] | None",
+        parts: list[Part | Reading] | None,
         waiting: set[tuple[int, int]],
         qualities: Qualities,
     ) -> Record:
         state = self._state
         gap = 1 if record is None else record.sequence - state.sequence
-        if not self._bit(_FOLLOWS, gap == 1):
-            gap = self._integer(_GAP, gap)
-        else:
-            gap = 1
+        gap = 1 if self._bit(_FOLLOWS, gap == 1) else self._integer(_GAP, gap)
         sequence = state.sequence + gap
         if not 1 <= sequence <= _MAX_SEQUENCE or (gap < 1 and not self._is_first):
             raise FormatError("the sequences of a batch ascend from 1 on")
         trusted = bool(self._bit(_TRUSTED, record is None or record.trusted))
         record_class = TELEMETRY if record is None else record.record_class
-        if not self._bit(_IS_TELEMETRY, record_class == TELEMETRY):
-            record_class = self._number(_CLASS, record_class)
-        else:
-            record_class = TELEMETRY
+        is_telemetry = self._bit(_IS_TELEMETRY, record_class == TELEMETRY)
+        record_class = TELEMETRY if is_telemetry else self._number(_CLASS, record_class)
         content = None if record is None else record.content
         read: tuple[Reading, ...] | Thinned | Event | CommandResult
         if record_class == TELEMETRY:
@@ -136,9 +129,7 @@ class Walk:
         state.sequence = sequence
         return Record(sequence, record_class, read, state.epoch, trusted)
 
-    # -- telemetry ------------------------------------------------------------------------------------------------
-
-    def _telemetry(self, parts: "list[Part | Reading] | None", waiting: set[tuple[int, int]]) -> tuple[Reading, ...]:
+    def _telemetry(self, parts: list[Part | Reading] | None, waiting: set[tuple[int, int]]) -> tuple[Reading, ...]:
         readings: list[Reading] = []
         index = 0
         while True:
@@ -153,7 +144,7 @@ class Walk:
                 raise FormatError(f"a record has at most {MAX_PARTS} parts")
 
     def _part(
-        self, part: "Part | Reading | None", is_first: bool, waiting: set[tuple[int, int]], readings: list[Reading]
+        self, part: Part | Reading | None, is_first: bool, waiting: set[tuple[int, int]], readings: list[Reading]
     ) -> int:
         """One group, or one reading whose channel the table does not have; the number of the group, -1 for none."""
         state = self._state
@@ -281,8 +272,6 @@ class Walk:
             if quality:
                 self.qualities[sequence, at] = quality
 
-    # -- other records --------------------------------------------------------------------------------------------
-
     def _event(self, event: Event | None) -> Event:
         given = event or Event("", "event", "", 0)
         time_ms = self._time(given.time_ms)
@@ -368,8 +357,6 @@ class Walk:
             ranges.append((low, high))
         return tuple(ranges)
 
-    # -- pieces ---------------------------------------------------------------------------------------------------
-
     def _bit(self, at: int, bit: bool) -> int:
         return self._coder.bit(self._shared, at, 1 if bit else 0)
 
@@ -424,9 +411,9 @@ def _names_of(state: State) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _parts(content: Iterable[Reading], state_table: "object") -> "Iterable[Part | Reading]":
+def _parts(content: Iterable[Reading], table: ChannelTable) -> Iterable[Part | Reading]:
     """The readings of a record in their order, as parts of one group and time each."""
-    numbers, group_of = state_table.numbers, state_table.group_of  # type: ignore[attr-defined]
+    numbers, group_of = table.numbers, table.group_of
     part: list[tuple[int, int]] = []
     group = time_ms = last = -1
     for reading in content:

@@ -31,7 +31,7 @@ GatewayName = Annotated[
 PlatformUrl = Annotated[
     str,
     Spelling(
-        r"coap://[^/\s]+(/\S*)?",
+        r"coap://[^/\s]+/?",
         "the platform's address is coap://, its host, and :port where it is not 5683",
         "coap://platform.example:5683",
     ),

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
-from gateway_agent.uplink.datagram import FETCH, POST, BadDatagram, Datagram, read_datagram, read_kid
+from gateway_agent.uplink.datagram import FETCH, POST, BadDatagram, Datagram, read_datagram, read_kid, split_edhoc
 
 log = logging.getLogger("gatepost.uplink")
 
@@ -142,8 +142,12 @@ def for_platform(*, is_clear: bool, takes_edhoc: bool) -> Callable[[Datagram], s
             return "oscore-code"
         if not datagram.payload:
             return "oscore-option"
+        if datagram.has_edhoc_message and not takes_edhoc:
+            return "edhoc-message"
         try:
             read_kid(datagram.oscore)
+            if datagram.has_edhoc_message:
+                split_edhoc(datagram.payload)
         except BadDatagram as error:
             return error.reason
         return None

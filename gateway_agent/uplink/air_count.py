@@ -23,18 +23,22 @@ class Traffic:
 
 @dataclass
 class AirCount(Traffic):
-    """The total, and the same by kind of message (the names in coap_message.py; those that occurred)."""
+    """The total, and the same by kind of message (the names in coap_message.py; those that occurred). `last_s` is when
+    the last datagram went or came, by the event loop's clock."""
 
     by_kind: dict[str, Traffic] = field(default_factory=dict)
+    last_s: float = 0.0
 
-    def note_sent(self, kind: str, size: int) -> None:
+    def note_sent(self, kind: str, size: int, now_s: float) -> None:
         """Count a datagram of `size` bytes that was handed to the socket."""
+        self.last_s = now_s
         for traffic in (self, self.by_kind.setdefault(kind, Traffic())):
             traffic.sent += 1
             traffic.sent_bytes += size
 
-    def note_received(self, kind: str, size: int) -> None:
+    def note_received(self, kind: str, size: int, now_s: float) -> None:
         """Count a datagram of `size` bytes that has arrived, whether it was admitted or not."""
+        self.last_s = now_s
         for traffic in (self, self.by_kind.setdefault(kind, Traffic())):
             traffic.received += 1
             traffic.received_bytes += size

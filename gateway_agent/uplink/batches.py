@@ -5,12 +5,15 @@ from dataclasses import dataclass
 
 from gateway_agent.journal import ALARM, EVENT, RESULT, TELEMETRY, THINNED, Journal, Record
 from gateway_agent.uplink.messages import MessageWriter
+from gateway_agent.uplink.objects import ObjectName
 from gateway_agent.uplink.senml_cbor import array_head, encode_record
 
 PAYLOAD_BYTES = 1024
 """Default bound of one message: below what any link of the wired and Cat 1 kind cuts (RFC 7252, 4.6)."""
 
 _RECORDS_ASKED = 512
+_LEAST_RECORD_BYTES = 10
+"""No journal record takes less in a message."""
 _TAKEN_AT_ONCE = 512
 """Acknowledged records after which the journal is told: each commit costs the disk some writes, and a record that is
 sent again because one was missing does no harm."""
@@ -170,24 +173,49 @@ def build_batch(
     units: Mapping[str, str],
     payload_bytes: int = PAYLOAD_BYTES,
     is_late: bool = False,
+    names: Mapping[str, ObjectName] | None = None,
 ) -> Batch:
-    """One message of the first of `records`, and of as many after it of its epoch as fit `payload_bytes`.
+    """One SenML message of the first of `records`, and of as many after it of its epoch as fit `payload_bytes`.
 
-    All are of one class. The first always goes, even where it alone is longer: a record is never cut.
+    All are of one class. The first always goes, even where it alone is longer: a record is never cut. `names` are the
+    OMA names of points. Records whose names begin alike stand together in the message, so that this is said once.
     """
-    writer = MessageWriter(gateway, units)
-    encoded: list[bytes] = []
-    sequences: list[int] = []
-    size = readings = 0
-    for record in records:
-        parts = [encode_record(fields) for fields in writer.fields(record)]
-        grown = size + sum(map(len, parts))
-        too_long = len(array_head(len(encoded) + len(parts))) + grown > payload_bytes
-        if encoded and (too_long or record.epoch != records[0].epoch):
-            break
-        encoded += parts
-        sequences.append(record.sequence)
-        size = grown
-        readings += record.readings
-    payload = array_head(len(encoded)) + b"".join(encoded)
-    return Batch(records[0].record_class, tuple(sequences), readings, payload, records[0].epoch, is_late)
+    usable = [record for record in records if record.epoch == records[0].epoch]
+    fit, count = _encode(usable[:1], gateway, units, names), 1
+    low, high = 1, min(len(usable), max(2, payload_bytes // _LEAST_RECORD_BYTES))
+    guess = min(high, max(2, payload_bytes // max(1, len(fit))))
+    while low < high:
+        encoded = _encode(usable[:guess], gateway, units, names)
+        if len(encoded) <= payload_bytes:
+            fit, count, low = encoded, guess, guess
+        else:
+            high = guess - 1
+        # About as many as the bytes that are left take, and never outside of what is still open.
+        by_size = guess * payload_bytes // len(encoded)
+        guess = min(high, max(low + 1, by_size))
+    taken = usable[:count]
+    return Batch(
+        records[0].record_class,
+        tuple(record.sequence for record in taken),
+        sum(record.readings for record in taken),
+        fit,
+        records[0].epoch,
+        is_late,
+    )
+
+
+def _encode(
+    records: Sequence[Record], gateway: str, units: Mapping[str, str], names: Mapping[str, ObjectName] | None
+) -> bytes:
+    writer = MessageWriter(gateway, units, names or {})
+    if names:
+        records = sorted(records, key=lambda record: (_first_base(record, writer), record.sequence))
+    encoded = [encode_record(fields) for record in records for fields in writer.fields(record)]
+    return array_head(len(encoded)) + b"".join(encoded)
+
+
+def _first_base(record: Record, writer: MessageWriter) -> str:
+    """What the names of a record begin with."""
+    if not isinstance(record.content, tuple):
+        return ""
+    return min(name.base if (name := writer.object_name(reading)) else "" for reading in record.content)

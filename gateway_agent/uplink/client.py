@@ -32,14 +32,14 @@ from gateway_agent.journal.errors import SecurityStateLost
 from gateway_agent.uplink.admission import Admission, for_gateway
 from gateway_agent.uplink.air_count import AirCount
 from gateway_agent.uplink.client_socket import ClientSocket, Exchange
-from gateway_agent.uplink.coap_message import CBOR, SECURITY, SENML_CBOR, Reply, Request
+from gateway_agent.uplink.coap_message import SECURITY, Reply, Request
 from gateway_agent.uplink.coap_options import NO_SUCCESS, from_request, to_reply, tuning
 from gateway_agent.uplink.errors import UplinkError
 from gateway_agent.uplink.security import CLEAR, Clear, Security, SecurityContext
 
 log = logging.getLogger("gatepost.uplink")
 
-DEFAULT_PATH, DEFAULT_PORT = "senml", 5683
+DEFAULT_PORT = 5683
 TOLD_S, TOLD_MOST = 30.0, 64
 """How long the error answer to a `tell` is waited for, and how many of them at once."""
 _EDHOC_PATH = (".well-known", "edhoc")
@@ -120,7 +120,7 @@ class CoapClient:
 
     def __init__(self, url: str, timing: Timing | None = None, *, security: Security | Clear) -> None:
         """Raises UplinkError for a url that cannot be used, and for one that would be sent to in the clear."""
-        self._host, self._port, path = _split(url)
+        self._host, self._port = _split(url)
         if security == CLEAR and not _is_this_machine(self._host):
             raise UplinkError(
                 f'uplink url {url}: security = "clear" sends readings and takes commands unprotected, so it is only '
@@ -129,7 +129,6 @@ class CoapClient:
         self.url = url
         self.timing = timing or Timing()
         self.air = AirCount()
-        self._path = tuple((path or DEFAULT_PATH).split("/"))
         self._security = None if security == CLEAR else security
         self._tuning = tuning(self.timing.ack_timeout_s, self.timing.max_retransmit)
         self._admission = Admission(
@@ -188,14 +187,6 @@ class CoapClient:
             _accepted(await self._ask(request, made))
             self._observation = made
             return made
-
-    async def post(self, payload: bytes, query: tuple[str, ...]) -> bytes:
-        """POST a SenML-CBOR message, and return the payload of the answer; raises as `ask` does."""
-        return _answer_map(await self.ask(Request("POST", self._path, query, payload, SENML_CBOR)))
-
-    async def get(self, query: tuple[str, ...]) -> bytes:
-        """GET what the platform knows of us, and return the payload of the answer; raises as `ask` does."""
-        return _answer_map(await self.ask(Request("GET", self._path, query)))
 
     async def close(self) -> None:
         """Close the socket and forget every exchange; the next one opens a new socket."""
@@ -385,16 +376,17 @@ class CoapClient:
         return self._edhoc is not None and bytes(self._edhoc.message.token) == token
 
 
-def _split(url: str) -> tuple[str, int, str]:
-    """(host, port, path) of the platform's url. Raises UplinkError."""
+def _split(url: str) -> tuple[str, int]:
+    """(host, port) of the platform's url. Raises UplinkError."""
     parts = urlsplit(url)
     try:
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port = None, None
-    if parts.scheme != "coap" or not host or port == 0 or parts.query or parts.fragment:
-        raise UplinkError(f"uplink url {url}: write it like coap://platform.example:5683")
-    return host, port or DEFAULT_PORT, parts.path.strip("/")
+    has_more = parts.path.strip("/") or parts.query or parts.fragment
+    if parts.scheme != "coap" or not host or port == 0 or has_more:
+        raise UplinkError(f"uplink url {url}: write it like coap://platform.example:5683, with nothing behind it")
+    return host, port or DEFAULT_PORT
 
 
 def _is_this_machine(host: str) -> bool:
@@ -417,14 +409,6 @@ def _accepted(reply: Reply) -> Reply:
 
 def _refusal(reply: Reply) -> Refused:
     return Refused(reply.code, reply.diagnostic, reply.payload)
-
-
-def _answer_map(reply: Reply) -> bytes:
-    if reply.block2 is not None and reply.block2.more:
-        raise Refused(reply.code, "its answer does not fit one datagram")
-    if reply.content_format != CBOR:
-        raise Refused(reply.code, f"its answer has content format {reply.content_format}, not {CBOR}")
-    return reply.payload
 
 
 def _reason(problem: BaseException) -> str:

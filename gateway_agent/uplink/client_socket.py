@@ -172,7 +172,7 @@ class ClientSocket:
         else:
             kind = self._exchanges[head.token].kind
             _remember(self._sent_ids, head.message_id, kind)
-        self._air.note_sent(kind, len(data))
+        self._air.note_sent(kind, len(data), asyncio.get_running_loop().time())
 
     def received(self, remote: Any, data: bytes) -> None:
         """Count a datagram, and hand it to aiocoap when it is admitted and genuine."""
@@ -185,7 +185,7 @@ class ClientSocket:
         else:
             kind = exchange.kind if exchange is not None else OTHER
             _remember(self._heard_ids, head.message_id, kind)
-        self._air.note_received(kind, len(data))
+        self._air.note_received(kind, len(data), asyncio.get_running_loop().time())
         if head is None:
             return
         try:

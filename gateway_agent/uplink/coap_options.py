@@ -10,6 +10,9 @@ from gateway_agent.uplink.coap_message import Block, Reply, Request
 
 NO_SUCCESS = 2
 """Value of the No-Response option (RFC 7967, 2.1): 2.xx is of no interest, errors are."""
+_METHODS = frozenset({Code.GET, Code.POST, Code.PUT, Code.DELETE, Code.FETCH})
+_UNDERSTOOD = frozenset({3, 7, 11, 15, 17, 23, 27})
+"""Critical options that a request may have: host, port, path, query, accept, blocks (RFC 7252, 5.10; RFC 7959)."""
 
 
 def tuning(ack_timeout_s: float, max_retransmit: int) -> Any:
@@ -35,10 +38,14 @@ def from_request(request: Request) -> Any:
 
 
 def to_request(message: Any) -> Request:
-    """A plain message that has arrived. Raises ValueError for a method that is none of ours."""
+    """A plain message that has arrived. Raises ValueError for a method or a critical option that is not known here:
+    the answer is 4.02 then (RFC 7252, 5.4.1)."""
+    if message.code not in _METHODS:
+        raise ValueError(f"code {message.code} is no method that is known here")
+    for option in message.opt.option_list():
+        if option.number.is_critical() and option.number not in _UNDERSTOOD:
+            raise ValueError(f"option {int(option.number)} is not known here")
     method = Code(message.code)
-    if not method.is_request():
-        raise ValueError(f"code {message.code} is no request")
     etags = message.opt.etags
     return Request(
         method.name,

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 CON, NON, ACK, RST = range(4)
 EMPTY, POST, FETCH = 0, 2, 5
 """Codes of RFC 7252, 12.1 and RFC 8132, 2; EMPTY with the types ACK and RST, POST and FETCH carry OSCORE requests."""
-URI_PATH, OSCORE = 11, 9
-"""Option numbers of RFC 7252, 12.2 and RFC 8613, 2."""
+URI_PATH, OSCORE, EDHOC = 11, 9, 21
+"""Option numbers of RFC 7252, 12.2, RFC 8613, 2 and RFC 9668, 3.1."""
 EDHOC_PATH = (b".well-known", b"edhoc")
 """RFC 9528, A.2.1."""
 
@@ -57,6 +57,11 @@ class Datagram:
         """The value of the OSCORE option, or None. Where it comes twice nobody knows which counts: None too."""
         found = [value for number, value in self.options if number == OSCORE]
         return found[0] if len(found) == 1 else None
+
+    @property
+    def has_edhoc_message(self) -> bool:
+        """Whether EDHOC's third message stands before what OSCORE protects: RFC 9668, 3.2."""
+        return any(number == EDHOC for number, _ in self.options)
 
     @property
     def is_edhoc(self) -> bool:
@@ -118,3 +123,20 @@ def read_kid(value: bytes) -> tuple[bytes, bytes | None]:
         kid_context = value[at + 1 : at + 1 + value[at]]
         at += 1 + len(kid_context)
     return value[at:], kid_context
+
+
+def split_edhoc(payload: bytes) -> tuple[bytes, bytes]:
+    """(EDHOC message 3, what OSCORE protects) of the payload of a request with the EDHOC option: RFC 9668, 3.2.1.
+
+    The message is one byte string of CBOR. Raises BadDatagram.
+    """
+    first = payload[0] if payload else 0
+    if 0x40 <= first <= 0x57:
+        end = 1 + first - 0x40
+    elif first == 0x58 and len(payload) > 1:
+        end = 2 + payload[1]
+    else:
+        raise BadDatagram("edhoc-message")
+    if end >= len(payload):
+        raise BadDatagram("edhoc-message")
+    return payload[:end], payload[end:]

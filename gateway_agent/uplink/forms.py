@@ -9,6 +9,7 @@ from gateway_agent.uplink import coap_message as kinds
 from gateway_agent.uplink.batches import Batch, Load, build_batch
 from gateway_agent.uplink.chain import Chain
 from gateway_agent.uplink.coap_message import COMPACT, SENML_CBOR, Request
+from gateway_agent.uplink.objects import ObjectName
 
 SENML_PATH = ("senml",)
 AUTO, SENML_ONLY, SELF_CONTAINED = "auto", "senml", "compact-self"
@@ -38,20 +39,32 @@ class Message:
 
 
 class Forms:
-    """Makes messages of loads. `takes_compact` and `has_table` are what is known of the platform."""
+    """Makes messages of loads. `takes_compact` and `has_table` are what is known of the platform; `who` is the query
+    that names the gateway, empty where its key does."""
 
     def __init__(
-        self, gateway: str, units: Mapping[str, str], table: ChannelTable, form: str, payload_bytes: int, *, clear: bool
+        self,
+        gateway: str,
+        units: Mapping[str, str],
+        names: Mapping[str, ObjectName],
+        table: ChannelTable,
+        form: str,
+        payload_bytes: int,
+        *,
+        clear: bool,
     ) -> None:
-        """`form` is AUTO, SENML_ONLY or SELF_CONTAINED; `clear`: no key tells the platform which gateway it is."""
+        """`names` are the OMA names of points in SenML. `form` is AUTO, SENML_ONLY or SELF_CONTAINED; `clear`: no key
+        tells the platform which gateway it is.
+        """
         self.takes_compact = False
         self.has_table = False
         self.table = table
         self._gateway = gateway
         self._units = units
+        self._names = names
         self._form = form
         self._payload_bytes = payload_bytes
-        self._who = (f"g={gateway}",) if clear else ()
+        self.who = (f"g={gateway}",) if clear else ()
         # What is late has a chain of its own: its old times and values would tell nothing of those that follow.
         self._chains = (Chain(), Chain())
 
@@ -99,12 +112,12 @@ class Forms:
             epoch,
             load.is_late,
         )
-        request = Request("POST", (), self._who, encoded.payload, COMPACT, kind=_kind(load))
+        request = Request("POST", (), self.who, encoded.payload, COMPACT, kind=_kind(load))
         return Message(batch, request, batch.sequences[0] if asks is None else asks[0], encoded.state, reference)
 
     def question(self, epoch: int, first: int) -> Request:
         """What does the platform have of an epoch: what of that from sequence `first` on, and our channel table?"""
-        query = (*self._who, f"e={epoch}", f"f={first}")
+        query = (*self.who, f"e={epoch}", f"f={first}")
         if self._form != SENML_ONLY:
             query += (f"t={self.table.digest.hex()}",)
         return Request("GET", SENML_PATH, query, kind=kinds.GREETING)
@@ -132,10 +145,9 @@ class Forms:
         return self._chains[is_late]
 
     def _senml(self, load: Load) -> Message:
-        batch = build_batch(load.records, self._gateway, self._units, self._payload_bytes)
+        batch = build_batch(load.records, self._gateway, self._units, self._payload_bytes, load.is_late, self._names)
         late = ("b=1",) if load.is_late else ()
-        query = (*self._who, f"e={batch.epoch}", *late)
-        batch = Batch(load.record_class, batch.sequences, batch.readings, batch.payload, batch.epoch, load.is_late)
+        query = (*self.who, f"e={batch.epoch}", *late)
         request = Request("POST", SENML_PATH, query, batch.payload, SENML_CBOR, kind=_kind(load))
         return Message(batch, request, batch.sequences[0])
 

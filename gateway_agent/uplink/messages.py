@@ -4,11 +4,13 @@ The page for readers of these bytes is protocols/spec/uplink.md. A record of the
 records that stay together; the first of them carries the journal sequence as `q`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from gateway_agent.condense import rounded_tenths
 from gateway_agent.journal import Record
 from gateway_agent.records import CommandResult, Event, Reading, Thinned, Window
+from gateway_agent.uplink.objects import ObjectName
 from gateway_agent.uplink.senml_cbor import Fields
 from protocols import senml
 
@@ -30,33 +32,64 @@ class MessageWriter:
     """Turns the records of one message into SenML, one after another, and keeps the base fields that are in force.
 
     The first SenML record says the gateway's name and its time, exactly; a later journal record says a new base time
-    where two or more of its readings share it, for that is shorter than a time in each.
+    where two or more of its readings share it, for that is shorter than a time in each. What is a resource of an OMA
+    object has the object's instance in the base name, so that its own name is the number of the resource.
     """
 
-    def __init__(self, gateway: str, units: Mapping[str, str]) -> None:
-        """`units` gives the SenML unit of a point; a point without one is sent without."""
+    def __init__(self, gateway: str, units: Mapping[str, str], names: Mapping[str, ObjectName]) -> None:
+        """`units` gives the SenML unit of a point; a point without one is sent without. `names` gives the OMA names of
+        points; a point without one is sent by its own."""
         self._gateway = gateway
         self._units = units
+        self._names = names
         self._base_ms: int | None = None
-        self._base_name = ""
+        self._base_name: str | None = None
 
     def fields(self, record: Record) -> list[Fields]:
         """The SenML records of the next journal record; one reading gives one."""
         content = record.content
         if isinstance(content, Thinned):
             return self._marked(record, self._windows(content))
-        items = content if isinstance(content, tuple) else (content,)
-        first_ms = items[0].time_ms
+        if isinstance(content, tuple):
+            return self._marked(record, self._readings(content))
+        base = self._base("", content.time_ms, is_shared=False)
+        return self._marked(record, [base | self._other(content) | self._time(content.time_ms)])
+
+    def object_name(self, reading: Reading | Window) -> ObjectName | None:
+        """The OMA name by which a reading or window is sent, None for its own."""
+        name = self._names.get(reading.point)
+        if name is None:
+            return None
+        if isinstance(reading, Window):
+            return None if name.conversion.boolean or not name.can_carry(reading.total, reading.exponent) else name
+        if name.conversion.boolean and reading.kind != senml.SAMPLE:
+            return None
+        return name if name.can_carry(reading.value, reading.exponent) else None
+
+    def _readings(self, readings: Sequence[Reading]) -> list[Fields]:
+        named = [(self.object_name(reading), reading) for reading in readings]
+        bases = [name.base if name else "" for name, _ in named]
+        # What has the base name that is in force comes first, then the others together.
+        order = sorted(range(len(named)), key=lambda at: (bases[at] != self._base_name, bases[at]))
+        fields: list[Fields] = []
+        times = [reading.time_ms for reading in readings]
+        for at in order:
+            name, reading = named[at]
+            is_shared = times.count(reading.time_ms) > 1 and not fields
+            base = self._base(bases[at], reading.time_ms, is_shared=is_shared)
+            fields.append(base | self._reading(reading, name) | self._time(reading.time_ms))
+        return fields
+
+    def _base(self, base_name: str, time_ms: int, *, is_shared: bool) -> Fields:
+        """The base fields that change: the name where it is another, the time where that is shorter."""
         base: Fields = {}
-        if self._base_ms is None or self._base_name:
-            base = {senml.BASE_NAME: self._gateway + "/", senml.BASE_TIME: senml.seconds(first_ms)}
-            self._base_ms, self._base_name = first_ms, ""
-        elif first_ms != self._base_ms and sum(item.time_ms == first_ms for item in items) > 1:
-            base = {senml.BASE_TIME: senml.seconds(first_ms)}
-            self._base_ms = first_ms
-        fields = [self._one(item) | self._time(item.time_ms) for item in items]
-        fields[0] = base | fields[0]
-        return self._marked(record, fields)
+        if base_name != self._base_name:
+            base[senml.BASE_NAME] = f"{self._gateway}/{base_name}"
+            self._base_name = base_name
+        if self._base_ms is None or (is_shared and time_ms != self._base_ms):
+            base[senml.BASE_TIME] = senml.seconds(time_ms)
+            self._base_ms = time_ms
+        return base
 
     def _marked(self, record: Record, fields: list[Fields]) -> list[Fields]:
         fields[0] = fields[0] | {SEQUENCE: record.sequence}
@@ -64,19 +97,35 @@ class MessageWriter:
             fields[0][CLOCK] = UNTRUSTED
         return fields
 
+    def _reading(self, reading: Reading, name: ObjectName | None) -> Fields:
+        if name is None:
+            fields: Fields = {senml.NAME: senml.figure_name(reading.point, reading.kind)}
+            unit = self._units.get(reading.point)
+            if unit:
+                fields[senml.UNIT] = unit
+            return fields | {senml.VALUE: senml.number(reading.value, reading.exponent)}
+        fields = {senml.NAME: senml.figure_name(str(name.resource_id), reading.kind)}
+        if name.conversion.boolean:
+            return fields | {senml.BOOLEAN_VALUE: bool(reading.value)}
+        return fields | {senml.VALUE: senml.number(*name.there(reading.value, reading.exponent))}
+
     def _windows(self, thinned: Thinned) -> list[Fields]:
         """Windows of one point: its name is the base name, so that it is said once."""
         first = thinned.windows[0]
-        name = senml.figure_name(first.point, first.kind)
-        base: Fields = {} if name == self._base_name else {senml.BASE_NAME: f"{self._gateway}/{name}"}
-        self._base_name = name
+        named = [self.object_name(window) for window in thinned.windows]
+        name = named[0] if None not in named else None
+        base_name = senml.figure_name(first.point if name is None else name.path, first.kind)
+        base: Fields = {}
+        if base_name != self._base_name:
+            base[senml.BASE_NAME] = f"{self._gateway}/{base_name}"
+        self._base_name = base_name
         base[senml.BASE_TIME] = senml.seconds(first.time_ms)
         self._base_ms = first.time_ms
         unit = self._units.get(first.point)
-        if unit:
+        if unit and name is None:
             base[senml.UNIT] = unit
         replaces = " ".join(f"{low}-{high}" for low, high in thinned.replaces)
-        fields = [self._window(window) for window in thinned.windows]
+        fields = [self._window(_converted(window, name)) for window in thinned.windows]
         fields[0] = base | fields[0] | {SPAN: first.span_s, REPLACES: replaces}
         return fields
 
@@ -90,9 +139,7 @@ class MessageWriter:
         }
         return figures | self._time(window.time_ms)
 
-    def _one(self, item: Reading | Event | CommandResult) -> Fields:
-        if isinstance(item, Reading):
-            return _reading_fields(item, self._units.get(item.point))
+    def _other(self, item: Event | CommandResult) -> Fields:
         if isinstance(item, CommandResult):
             return _result_fields(item)
         return _alarm_fields(item) if item.kind == senml.ALARM else _event_fields(item)
@@ -112,11 +159,14 @@ def _mean(window: Window) -> int | tuple[int, int]:
     return senml.number((tenths + 5) // 10, window.exponent)
 
 
-def _reading_fields(reading: Reading, unit: str | None) -> Fields:
-    fields: Fields = {senml.NAME: senml.figure_name(reading.point, reading.kind)}
-    if unit:
-        fields[senml.UNIT] = unit
-    return fields | {senml.VALUE: senml.number(reading.value, reading.exponent)}
+def _converted(window: Window, name: ObjectName | None) -> Window:
+    """The window in the unit of the object."""
+    if name is None:
+        return window
+    least, exponent = name.there(window.least, window.exponent)
+    greatest, _ = name.there(window.greatest, window.exponent)
+    total, _ = name.there(window.total, window.exponent)
+    return replace(window, least=least, greatest=greatest, total=total, exponent=exponent)
 
 
 def _alarm_fields(event: Event) -> Fields:

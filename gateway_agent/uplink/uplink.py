@@ -32,6 +32,8 @@ from gateway_agent.uplink.coap_message import Reply
 from gateway_agent.uplink.confirmation import Confirmation
 from gateway_agent.uplink.errors import FormatError
 from gateway_agent.uplink.forms import Forms, Message
+from gateway_agent.uplink.mailbox import ObservedMailbox
+from gateway_agent.uplink.objects import ObjectName
 from gateway_agent.uplink.security import CLEAR, Clear, Security
 from gateway_agent.uplink.unconfirmed import Unconfirmed, is_within
 
@@ -42,6 +44,8 @@ _NOT_FOR_US = "4."
 """Codes of RFC 7252, 5.9.2, by which a platform says that it will never answer this; 5.xx may pass."""
 _CONTENT_REFUSED = ("4.00", "4.13", "4.22")
 _CONFLICT, _UNSUPPORTED = "4.09", "4.15"
+_ANSWERS_WITHIN_S = 3600.0
+"""While the mailbox is observed an answer to a batch need only tell what has arrived."""
 _REFUSALS_BEFORE_HELD = 3
 _MAX_HELD = 8
 _LARGEST_SET_AT_ONCE = 1 << 16
@@ -53,7 +57,8 @@ class UplinkSettings:
     """Where the platform is and how often it hears from us. Times in seconds.
 
     `security` is CLEAR, which is for a laboratory, or what gives the keys. `form` is one of forms.AUTO, SENML_ONLY and
-    SELF_CONTAINED. A command may take `command_delay_s` to arrive. After a failed exchange the pause begins with
+    SELF_CONTAINED. A command may take `command_delay_s` to arrive: where that is less than `batch_s` the mailbox is
+    observed. After a failed exchange the pause begins with
     `retry_first_s` and doubles up to `retry_longest_s`, each shortened at random by up to half. The past is sent at
     `backfill_bytes_per_hour` on the air, headers and answers included; 0 is as fast as it goes.
     """
@@ -106,13 +111,14 @@ class Uplink:
         clock: Clock,
         *,
         units: Mapping[str, str] | None = None,
+        names: Mapping[str, ObjectName] | None = None,
         table: ChannelTable | None = None,
         on_commands: Callable[[Sequence[Command]], None] | None = None,
         on_time: Callable[[int, int], Awaitable[None]] | None = None,
         random: Random | None = None,
     ) -> None:
-        """`units` gives the SenML unit of each point, `table` the channels of compact batches; `on_commands` gets each
-        mailbox, empty ones too.
+        """`units` gives the SenML unit of each point and `names` its OMA name, `table` the channels of compact batches;
+        `on_commands` gets each mailbox, empty ones too.
 
         `on_time` is told at once the platform's unix time where an answer has it, and the milliseconds since the
         request. Raises UplinkError when the settings cannot be used.
@@ -129,12 +135,14 @@ class Uplink:
         self._forms = Forms(
             settings.gateway,
             units or {},
+            names or {},
             table or ChannelTable(()),
             settings.form,
             settings.payload_bytes,
             clear=settings.security == CLEAR,
         )
-        self._confirmation = Confirmation(settings.command_delay_s, clock)
+        self._confirmation = Confirmation(_answers_within_s(settings), clock)
+        self.mailbox = ObservedMailbox(self._client, self._forms.who, clock, self._take_mailbox, self._random)
         self._unconfirmed = Unconfirmed()
         self._must_ask = False
         self._allowance = Allowance(settings.backfill_bytes_per_hour, clock)
@@ -155,10 +163,13 @@ class Uplink:
 
     async def run(self) -> None:
         """Send until cancelled."""
+        listening = None
         try:
             while True:
                 if not self._journal.is_asked:
                     await self._greet()
+                if listening is None and self.settings.command_delay_s < self.settings.batch_s:
+                    listening = asyncio.create_task(self.mailbox.run(), name="uplink observes the mailbox")
                 self._wake.clear()
                 await self._see_what_is_due()
                 with_past = self._is_draining or self._allowance.wait_s() <= 0
@@ -174,6 +185,9 @@ class Uplink:
                 else:
                     await self._wait_for_work(with_past)
         finally:
+            if listening is not None:
+                listening.cancel()
+                await asyncio.gather(listening, return_exceptions=True)
             await self._client.close()
 
     async def drain(self) -> None:
@@ -480,6 +494,9 @@ class Uplink:
                 now_ms = self._clock.unix_ms()
             self.counters.clock_offset_ms = answer.platform_ms - now_ms
         self.counters.last_answer_ms = now_ms
+        self._take_mailbox(answer)
+
+    def _take_mailbox(self, answer: Answer) -> None:
         if self._on_commands is not None:
             self._on_commands(answer.commands)
 
@@ -531,6 +548,12 @@ class Uplink:
             log.info("%s answers again", self.settings.url)
         self.counters.problem = None
         self._refusals_in_a_row = 0
+
+
+def _answers_within_s(settings: UplinkSettings) -> float:
+    """How far apart answers to batches may be: as long as a command may take, unless the mailbox is observed."""
+    is_observed = settings.command_delay_s < settings.batch_s
+    return max(settings.command_delay_s, _ANSWERS_WITHIN_S) if is_observed else settings.command_delay_s
 
 
 def _wanted_tables(refused: Refused) -> Sequence[bytes]:

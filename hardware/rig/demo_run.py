@@ -15,7 +15,7 @@ from gateway_agent.config import devices_of
 from gateway_agent.records import Command
 from hardware.rig.clock import RigClock
 from hardware.rig.count import Tally, alarms_in_journal, journal_rows, platform_rows, tally
-from hardware.rig.platform import Arrival
+from hardware.rig.platform_desk import Arrival
 from hardware.rig.pole_box import PoleBox, Ports, Scenario
 from hardware.rig.world import cover_moments
 

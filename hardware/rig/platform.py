@@ -5,6 +5,7 @@ a request is in platform_desk.py, how requests come in and who may send them in 
 platform_store.py. protocols/spec/uplink.md is the page for both sides.
 """
 
+import asyncio
 import errno
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,9 @@ from typing import Self
 from gateway_agent.clock import Clock
 from gateway_agent.errors import GatepostError
 from gateway_agent.records import Command
-from hardware.rig.platform_desk import Arrival, Desk, PlatformCounters
+from gateway_agent.uplink.coap_message import Arrived, Reply
+from hardware.rig.platform_desk import MAILBOX_PATH, Arrival, Desk, PlatformCounters
+from hardware.rig.platform_mailbox import Mailboxes
 from hardware.rig.platform_server import Keys, PlatformServer, ServerError
 from hardware.rig.platform_store import PlatformStore, StoreError
 
@@ -29,10 +32,12 @@ class Platform:
 
     def __init__(self, store: PlatformStore, clock: Clock, keys: Keys | None) -> None:
         self.desk = Desk(store, clock)
-        self.server = PlatformServer(self.desk.handle, keys)
+        self.server = PlatformServer(self._handle, keys)
+        self.mailboxes = Mailboxes(self.server, self.desk.mailbox)
         self.port = 0
         self._store = store
         self._clock = clock
+        self._speaking: asyncio.Task[None] | None = None
 
     @classmethod
     async def start(cls, path: Path, clock: Clock, *, port: int = 0, keys: Keys | None = None) -> Self:
@@ -80,6 +85,7 @@ class Platform:
     def send(self, command: Command, gateway: str = "") -> None:
         """Put a command into the mailbox of a gateway, or of any that asks. Its id must be new."""
         self._store.add_command(gateway, command, self._clock.unix_ms())
+        self.mailboxes.changed(gateway)
 
     async def until(self, is_so: Callable[[], bool]) -> None:
         """Return as soon as `is_so()` is true; it is asked now and after each stored message."""
@@ -94,15 +100,28 @@ class Platform:
         except OSError as error:
             raise _port_error(self.port, error) from error
         self.port = self.server.port
+        self._speaking = asyncio.create_task(self.mailboxes.run(), name="platform's mailboxes")
 
     async def leave(self) -> None:
         """Close the port: requests are lost until `come_back`. What is stored stays."""
+        if self._speaking is not None:
+            self._speaking.cancel()
+            await asyncio.gather(self._speaking, return_exceptions=True)
         await self.server.stop()
 
     async def stop(self) -> None:
         """Close the port and the database."""
         await self.leave()
         self._store.close()
+
+    async def _handle(self, arrived: Arrived) -> Reply:
+        reply = await self.desk.handle(arrived)
+        if reply.is_success:
+            gateway = self.desk.gateway_of(arrived)
+            self.mailboxes.heard(gateway)
+            if arrived.observe and arrived.request.path == MAILBOX_PATH:
+                self.mailboxes.observed(gateway, self.desk.silence_of(arrived))
+        return reply
 
 
 def _port_error(port: int, error: OSError) -> PlatformError:

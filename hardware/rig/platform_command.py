@@ -12,7 +12,8 @@ import typer
 
 from gateway_agent.clock import SystemClock
 from gateway_agent.records import Command
-from hardware.rig.platform import Arrival, Platform
+from hardware.rig.platform import Platform
+from hardware.rig.platform_desk import Arrival
 
 _LAMP = re.compile(r"([a-z][a-z0-9_]{0,31})=(\d{1,3})(?:/(\d{1,4}))?", re.ASCII)
 

@@ -8,7 +8,7 @@ that refers to what is not here gets 4.09. protocols/spec/uplink.md is the page 
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import apsw
@@ -18,6 +18,7 @@ from gateway_agent.compact import ChannelTable, State
 from gateway_agent.uplink import answer
 from gateway_agent.uplink.coap_message import COMPACT, Arrived, Reply
 from gateway_agent.uplink.errors import FormatError
+from gateway_agent.uplink.objects import ObjectName, by_path, object_names
 from gateway_agent.uplink.senml_cbor import MAX_PACK_BYTES
 from hardware.rig.platform_batches import ReadBatch, Unread, read_batch
 from hardware.rig.platform_messages import SentAlarm, SentReading, SentRecord, SentResult, read_message
@@ -26,10 +27,11 @@ from protocols import senml
 
 log = logging.getLogger("gatepost.platform")
 
-SENML_PATH = ("senml",)
+SENML_PATH, MAILBOX_PATH = ("senml",), ("m",)
 CLOCKS_AGREE_MS = 1000
 """A gateway whose clock is off by more is told the time."""
 _MAX_EPOCH = (1 << 32) - 1
+_MAX_SILENCE_S = 86_400
 _MAX_SEQUENCE = (1 << 63) - 1
 
 
@@ -116,9 +118,25 @@ class Desk:
             return self._take_senml(arrived)
         if path == SENML_PATH and method == "GET":
             return self._tell(arrived)
-        if path in ((), SENML_PATH):
+        if path == MAILBOX_PATH and method == "GET":
+            self.silence_of(arrived)
+            return self.mailbox(self.gateway_of(arrived))
+        if path in ((), SENML_PATH, MAILBOX_PATH):
             return Reply("4.05")
         return Reply("4.04")
+
+    def gateway_of(self, arrived: Arrived) -> str:
+        """Whom a request is from. Raises FormatError."""
+        return _gateway_of(arrived, _values(arrived.request.query))
+
+    def silence_of(self, arrived: Arrived) -> int:
+        """For how many seconds whoever observes the mailbox may be left without a word. Raises FormatError."""
+        text = _values(arrived.request.query).get("i", "60")
+        return _decimal(text, _MAX_SILENCE_S, "query i must be seconds of silence, up to a day")
+
+    def mailbox(self, gateway: str) -> Reply:
+        """What a gateway is told that asks for its mailbox."""
+        return self._answer("2.05", gateway, answer.Answer())
 
     def _tell(self, arrived: Arrived) -> Reply:
         """What a gateway hears that asks what is here of its epoch."""
@@ -149,7 +167,7 @@ class Desk:
         now_ms = self._clock.unix_ms()
         self._check(arrived.request.payload)
         question = _read_query(arrived)
-        records = read_message(arrived.request.payload, question.gateway, now_ms)
+        records = read_message(arrived.request.payload, question.gateway, now_ms, self._names_of(question.gateway))
         self._keep(question.gateway, question.epoch, records, now_ms, question.is_late)
         here = answer.ranges(record.sequence for record in records)
         return self._answer("2.04", question.gateway, answer.Answer(here, now_ms))
@@ -209,8 +227,19 @@ class Desk:
             listener(arrival)
         self._changed.set()
 
+    def _table_of(self, gateway: str) -> ChannelTable | None:
+        return next(iter(self.tables.values()), None)
+
     def _find_table(self, gateway: str, digest: bytes) -> ChannelTable | None:
         return self.tables.get(digest)
+
+    def _names_of(self, gateway: str) -> Mapping[str, ObjectName]:
+        """The OMA names of a gateway, by path, as far as its channel table is here."""
+        table = self._table_of(gateway)
+        if table is None:
+            return {}
+        points = dict.fromkeys((channel.point, channel.unit) for channel in table.channels)
+        return by_path(object_names(points))
 
     def _find_state(self, gateway: str, state_id: bytes) -> State | None:
         found = self._store.state(gateway, state_id)

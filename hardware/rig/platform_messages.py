@@ -3,10 +3,12 @@
 Strict: a message is read as a whole or refused as a whole, with a short reason for the sender.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from gateway_agent.uplink import messages
 from gateway_agent.uplink.errors import FormatError
+from gateway_agent.uplink.objects import ObjectName
 from gateway_agent.uplink.senml_cbor import Fields, decode_pack
 from protocols import errors, senml
 
@@ -112,14 +114,20 @@ class _Reader:
         self.span_s = _integer(fields, messages.SPAN, 1) if messages.SPAN in fields else 0
         self.replaces = _read_ranges(_text(fields, messages.REPLACES))
 
-    def read(self, fields: Fields, gateway: str) -> None:
+    def read(self, fields: Fields, gateway: str, names: Mapping[str, ObjectName]) -> None:
         """Take one SenML record."""
-        item = _read_item(fields, gateway, self)
+        item = _read_item(fields, gateway, self, names)
         self.items.append(item)
 
 
-def read_message(payload: bytes, gateway: str, now_ms: int) -> list[SentRecord]:
-    """The journal records of a SenML-CBOR message from `gateway`. Raises FormatError."""
+def read_message(
+    payload: bytes, gateway: str, now_ms: int, names: Mapping[str, ObjectName] | None = None
+) -> list[SentRecord]:
+    """The journal records of a SenML-CBOR message from `gateway`, in its order. Raises FormatError.
+
+    `names` are the gateway's OMA names by path: what has one is told by its point and in its unit; without them it is
+    told as it came.
+    """
     try:
         resolved = senml.resolve(decode_pack(payload), now_ms)
         records: list[_Reader] = []
@@ -128,13 +136,13 @@ def read_message(payload: bytes, gateway: str, now_ms: int) -> list[SentRecord]:
                 records.append(_Reader(_integer(fields, messages.SEQUENCE, 1), fields))
             if not records:
                 raise FormatError(f"the first record has no {messages.SEQUENCE}")
-            records[-1].read(fields, gateway)
+            records[-1].read(fields, gateway, names or {})
     except errors.WireError as error:
         raise FormatError(_REASONS[error.reason]) from error
     return [SentRecord(record.sequence, tuple(record.items), record.trusted) for record in records]
 
 
-def _read_item(fields: Fields, gateway: str, record: "_Reader") -> Item:
+def _read_item(fields: Fields, gateway: str, record: "_Reader", names: Mapping[str, ObjectName]) -> Item:
     name, time_ms = str(fields[senml.NAME]), _integer(fields, senml.TIME, 0)
     if not name.startswith(gateway + "/"):
         raise FormatError(f"the name {name} does not begin with {gateway}/")
@@ -151,10 +159,28 @@ def _read_item(fields: Fields, gateway: str, record: "_Reader") -> Item:
         )
     if kind == senml.RESULT:
         return _read_result(fields, about, time_ms)
+    name_known = names.get(about)
     if messages.COUNT in fields:
-        return _read_window(fields, about, kind, record)
-    exponent, value = senml.parts(_value(fields, senml.VALUE))
-    return SentReading(about, time_ms, value, exponent, kind, _text(fields, senml.UNIT))
+        window = _read_window(fields, about, kind, record)
+        return window if name_known is None else _window_of_point(window, name_known)
+    if senml.BOOLEAN_VALUE in fields and (name_known is None or name_known.conversion.boolean):
+        exponent, value = 0, int(bool(fields[senml.BOOLEAN_VALUE]))
+    else:
+        exponent, value = senml.parts(_value(fields, senml.VALUE))
+    if name_known is None:
+        return SentReading(about, time_ms, value, exponent, kind, _text(fields, senml.UNIT))
+    value, exponent = name_known.back(value, exponent)
+    return SentReading(name_known.point, time_ms, value, exponent, kind, name_known.unit)
+
+
+def _window_of_point(window: SentWindow, name: ObjectName) -> SentWindow:
+    """A window of a resource as one of the point."""
+    least, exponent = name.back(window.least, window.exponent)
+    greatest, _ = name.back(window.greatest, window.exponent)
+    total, _ = name.back(window.total, window.exponent)
+    return replace(
+        window, point=name.point, least=least, greatest=greatest, total=total, exponent=exponent, unit=name.unit
+    )
 
 
 def _read_window(fields: Fields, about: str, kind: str, record: "_Reader") -> SentWindow:

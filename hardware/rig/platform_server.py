@@ -30,7 +30,7 @@ from gateway_agent.journal.errors import SecurityStateLost
 from gateway_agent.uplink.admission import Admission, Limits, for_platform
 from gateway_agent.uplink.coap_message import Arrived, Reply
 from gateway_agent.uplink.coap_options import from_reply, to_request, tuning
-from gateway_agent.uplink.datagram import Datagram, read_kid
+from gateway_agent.uplink.datagram import Datagram, read_kid, split_edhoc
 from gateway_agent.uplink.security import SecurityContext
 from hardware.rig.platform_socket import PlatformSocket
 
@@ -59,8 +59,12 @@ class Known(NamedTuple):
 class Keys(Protocol):
     """The keys of all gateways (platform_keys.py)."""
 
-    async def find(self, kid: bytes, kid_context: bytes | None) -> Known | None:
-        """The context in which `kid` is the gateway's id, prepared for one message; None: nobody has it."""
+    async def find(self, kid: bytes, kid_context: bytes | None, message_3: bytes | None = None) -> Known | None:
+        """The context in which `kid` is the gateway's id, prepared for one message; None: nobody has it.
+
+        With EDHOC's `message_3`, which came with the request (RFC 9668), the context that it completes, or has
+        completed; None where it is not genuine.
+        """
         ...
 
     def spoke(self, known: Known) -> None:
@@ -236,8 +240,8 @@ class PlatformServer:
     async def _reply(self, genuine: _Genuine) -> Reply:
         try:
             request = to_request(genuine.plain)
-        except (error.Error, ValueError, AttributeError):
-            return Reply("4.02", b"an option or method that is not understood")
+        except ValueError as problem:
+            return Reply("4.02", str(problem).encode())
         plain = genuine.plain
         arrived = Arrived(request, genuine.gateway, genuine.message.mtype is CON, _asks_for_relation(plain))
         try:
@@ -291,12 +295,17 @@ class PlatformServer:
         self, keys: Keys, socket: PlatformSocket, remote: Any, data: bytes, datagram: Datagram
     ) -> None:
         kid, kid_context = read_kid(datagram.oscore or b"")
-        known = await keys.find(kid, kid_context)
-        if known is None:
-            self._admission.refuse("unknown-key")
-            return
         message = self._decoded(remote, data)
         if message is None:
+            return
+        if datagram.has_edhoc_message:
+            message_3, message.payload = split_edhoc(message.payload)
+            message.opt.edhoc = False
+            known = await keys.find(kid, kid_context, message_3)
+        else:
+            known = await keys.find(kid, kid_context)
+        if known is None:
+            self._admission.refuse("unknown-key")
             return
         if not socket.is_repetition(remote, data, datagram):
             try:

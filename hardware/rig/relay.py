@@ -25,13 +25,15 @@ _METHODS = {1: "GET", 2: "POST", 3: "PUT", 4: "DELETE", 5: "FETCH", 6: "PATCH", 
 class RadioFaults:
     """What the link does to datagrams: probabilities of loss and doubling, and seconds of delay plus random `jitter_s`.
 
-    Jitter greater than the distance of two datagrams reorders them.
+    Jitter greater than the distance of two datagrams reorders them. After `idle_s` without a datagram of an agent the
+    way back to it is forgotten, as a NAT does (0: never); what it sends then comes from another port.
     """
 
     loss: float = 0.0
     duplicate: float = 0.0
     delay_s: float = 0.0
     jitter_s: float = 0.0
+    idle_s: float = 0.0
 
 
 @dataclass
@@ -82,6 +84,7 @@ class Relay:
         self._loop = asyncio.get_running_loop()
         self._agents: dict[tuple[str, int], asyncio.DatagramTransport | None] = {}
         self._waiting: dict[tuple[str, int], list[bytes]] = {}
+        self._spoke_s: dict[tuple[str, int], float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: set[asyncio.TimerHandle] = set()
         self._agent_side: asyncio.DatagramTransport | None = None
@@ -133,11 +136,27 @@ class Relay:
 
     def _from_agent(self, data: bytes, agent: tuple[str, int]) -> None:
         self.up.add(data)
+        self._is_forgotten(agent)
+        self._spoke_s[agent] = self._loop.time()
         self._carry(self.up, data, lambda: self._to_platform(data, agent))
 
     def _from_platform(self, data: bytes, agent: tuple[str, int]) -> None:
+        if self._is_forgotten(agent):
+            self.down_link.lost += 1
+            return
         self.down_link.add(data)
         self._carry(self.down_link, data, lambda: self._to_agent(data, agent))
+
+    def _is_forgotten(self, agent: tuple[str, int]) -> bool:
+        """Whether the way back to the agent is closed; its side towards the platform goes with it."""
+        idle_s = self.faults.idle_s
+        if not idle_s or self._loop.time() - self._spoke_s.get(agent, self._loop.time()) <= idle_s:
+            return False
+        transport = self._agents.get(agent)
+        if transport is not None:
+            del self._agents[agent]
+            transport.close()
+        return True
 
     def _carry(self, count: AirCount, data: bytes, deliver: Deliver) -> None:
         faults = self.faults

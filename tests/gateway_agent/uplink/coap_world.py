@@ -16,6 +16,8 @@ from hardware.rig.platform_server import Known, PlatformServer
 from hardware.rig.relay import RadioFaults, Relay
 
 GATEWAY = "gp-test-1"
+MESSAGE_3 = b"\x44proo"
+"""Stands for EDHOC's third message; the platform takes no other."""
 TIMING = Timing(ack_timeout_s=2, max_retransmit=2)
 
 
@@ -81,7 +83,9 @@ class FixedKeys:
             made.contexts[kid] = Known(known.gateway, context)
         return made
 
-    async def find(self, kid: bytes, kid_context: bytes | None) -> Known | None:
+    async def find(self, kid: bytes, kid_context: bytes | None, message_3: bytes | None = None) -> Known | None:
+        if message_3 is not None and message_3 != MESSAGE_3:
+            return None
         known = self.contexts.get(kid)
         if known is not None:
             await known.context.prepare()

@@ -3,13 +3,14 @@
 import logging
 from collections.abc import Callable
 
+import cbor2
 import pytest
 from aiocoap import Message, error  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as some
 
 from gateway_agent.uplink.admission import Admission, Limits, for_gateway, for_platform
-from gateway_agent.uplink.datagram import BadDatagram, Datagram, read_datagram, read_kid
+from gateway_agent.uplink.datagram import BadDatagram, Datagram, read_datagram, read_kid, split_edhoc
 
 OSCORE_POST = bytes.fromhex("51020001019409050001") + b"\xff" + bytes(9)
 """NON POST, message id 1, token 01, OSCORE option with partial IV 05 and key id 0001."""
@@ -172,3 +173,14 @@ def test_an_oscore_option_is_read_or_refused(value: bytes) -> None:
     except BadDatagram:
         return
     assert len(kid) + len(kid_context or b"") < len(value)
+
+
+@given(some.binary(max_size=300))
+def test_edhocs_message_before_a_request_is_split_off_or_refused(payload: bytes) -> None:
+    try:
+        message, rest = split_edhoc(payload)
+    except BadDatagram:
+        return
+    assert message + rest == payload
+    assert rest
+    assert isinstance(cbor2.loads(message), bytes)

@@ -1,23 +1,30 @@
 """The platform's server against raw datagrams and against aiocoap's own OSCORE."""
 
 import asyncio
+import gc
+from random import Random
 from typing import Any
 
 import pytest
 from aiocoap import POST, Context, Message  # type: ignore[import-untyped]
 from aiocoap.numbers.types import CON, NON  # type: ignore[import-untyped]
+from aiocoap.optiontypes import OpaqueOption  # type: ignore[import-untyped]
 from aiocoap.oscore_sitewrapper import OscoreSiteWrapper  # type: ignore[import-untyped]
 from aiocoap.resource import Resource, Site  # type: ignore[import-untyped]
 
 from gateway_agent.uplink.admission import Limits
-from gateway_agent.uplink.client import CoapClient
-from gateway_agent.uplink.coap_message import Reply
+from gateway_agent.uplink.client import CoapClient, ExchangeFailed, Refused
+from gateway_agent.uplink.coap_message import Reply, Request
+from gateway_agent.uplink.coap_options import from_request
 from gateway_agent.uplink.datagram import read_datagram
 from hardware.rig.clock import RigClock, run_virtual
 from hardware.rig.platform_server import PlatformServer, ServerError
 from tests.gateway_agent.uplink.coap_world import (
+    MESSAGE_3,
+    TIMING,
     FixedSecurity,
     World,
+    batch,
     gateway_keys,
     platform_keys,
     world,
@@ -143,6 +150,29 @@ def test_what_is_not_text_within_a_genuine_request_is_refused() -> None:
     run_virtual(main)
 
 
+@pytest.mark.parametrize("is_clear", [True, False])
+@pytest.mark.parametrize(("number", "code"), [(1, "4.02"), (5, "4.02"), (2053, "4.02"), (2054, "2.04"), (60, "2.04")])
+def test_a_critical_option_that_is_not_known_is_refused(is_clear: bool, number: int, code: str) -> None:
+    async def main(clock: RigClock) -> None:
+        async with world(is_clear=is_clear) as this:
+            make = from_request
+
+            def with_option(request: Request) -> Any:
+                message = make(request)
+                message.opt.add_option(OpaqueOption(number, b"x"))
+                return message
+
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("gateway_agent.uplink.client.from_request", with_option)
+                try:
+                    assert (await this.client.ask(batch())).code == code
+                except Refused as refused:
+                    assert refused.code == code
+            assert len(this.arrived) == (code == "2.04")
+
+    run_virtual(main)
+
+
 def test_an_error_of_the_platform_is_answered_protected(caplog: pytest.LogCaptureFixture) -> None:
     async def main(clock: RigClock) -> None:
         async with world() as this:
@@ -198,6 +228,41 @@ def test_edhoc_is_answered_in_the_clear_by_whoever_has_the_keys() -> None:
             assert await raw.ask(request + b"\xf5other") == []
             assert this.server.refused == {"edhoc": 1}
             raw.transport.close()
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize(
+    ("message_3", "reason"), [(MESSAGE_3, None), (b"\x44fake", "unknown-key"), (b"\x04", "edhoc-message")]
+)
+def test_the_third_message_of_edhoc_comes_with_the_first_request(message_3: bytes, reason: str | None) -> None:
+    class Completing(FixedSecurity):
+        async def context(self, ask_edhoc: Any) -> Any:
+            await self.held.prepare()
+            return self
+
+        def protect(self, message: Any) -> Any:
+            outer, request_id = self.held.protect(message)
+            outer.opt.edhoc = True
+            outer.payload = message_3 + outer.payload
+            return outer, request_id
+
+        def unprotect(self, message: Any, request_id: Any) -> Any:
+            return self.held.unprotect(message, request_id)
+
+    async def main(clock: RigClock) -> None:
+        async with world() as this:
+            assert this.keys is not None
+            assert this.security is not None
+            this.keys.edhoc = lambda message: None
+            await this.restart_platform()
+            async with CoapClient(this.client.url, TIMING, security=Completing(this.security.held)) as client:
+                if reason is None:
+                    assert (await client.ask(batch())).code == "2.04"
+                else:
+                    with pytest.raises(ExchangeFailed):
+                        await client.ask(batch())
+                    assert this.server.refused == {reason: 3}
 
     run_virtual(main)
 
@@ -272,7 +337,34 @@ def test_aiocoap_as_server_with_its_own_oscore_serves_our_client() -> None:
         interface = server.request_interfaces[0].token_interface.message_interface
         port = interface._pool._transport.get_extra_info("sockname")[1]
         async with CoapClient(f"coap://127.0.0.1:{port}", security=await FixedSecurity.begin()) as client:
-            assert await client.post(b"abc", ("e=1",)) == b"cba"
+            reply = await client.ask(Request("POST", ("senml",), ("e=1",), b"abc", 112))
+            assert reply == Reply("2.04", b"cba", 60)
         await server.shutdown()
 
     run_virtual(main)
+
+
+@pytest.mark.parametrize("is_clear", [True, False])
+def test_hostile_datagrams_are_met_without_a_word_in_the_log(is_clear: bool, caplog: pytest.LogCaptureFixture) -> None:
+    async def main(clock: RigClock) -> None:
+        async with world(is_clear=is_clear, limits=Limits(burst=10**6), gateways=2) as this:
+            raw = await Raw.to(this)
+            random = Random(3)
+            context = MemoryContext(gateway_keys(2))
+            plain = Message(code=POST, payload=b"x", uri_path=("senml",), uri_query=("e=1",), content_format=112)
+            plain.mid, plain.mtype, plain.token = 1, CON, b"t"
+            for number in range(1500):
+                data = bytearray(plain.encode() if number % 2 else protected(context, b"batch", message_id=number))
+                for _ in range(random.randrange(1, 4)):
+                    data[random.randrange(len(data))] = random.randrange(256)
+                raw.transport.sendto(random.randbytes(random.randrange(60)) if number % 5 == 0 else bytes(data))
+                if number % 50 == 49:
+                    await asyncio.sleep(0.1)
+            await asyncio.sleep(400)
+            assert (await this.client.ask(batch())).code == "2.04"
+            assert not this.server._tasks
+            raw.transport.close()
+
+    run_virtual(main)
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")] == []
