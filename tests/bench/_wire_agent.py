@@ -17,6 +17,7 @@ from gateway_agent.journal.memory_store import MemoryStore
 from gateway_agent.records import Reading
 from gateway_agent.uplink import coap_message as kinds
 from gateway_agent.uplink.air_count import AirCount
+from gateway_agent.uplink.objects import ObjectName, object_names
 from gateway_agent.uplink.uplink import Uplink, UplinkSettings
 from hardware.rig.clock import RigClock
 from hardware.rig.platform import HOST, Platform
@@ -59,6 +60,11 @@ def table_of(workload: Workload) -> ChannelTable:
     )
 
 
+def names_of(workload: Workload) -> dict[str, ObjectName]:
+    """The OMA names that SenML has for points of the workload."""
+    return object_names((point, info.unit) for point, info in workload.points.items())
+
+
 async def _send(workload: Workload, form: str, interval_ms: int, folder: Path, clock: RigClock) -> Sent:
     payloads: list[int] = []
     platform = await Platform.start(folder / _DATABASE, clock, keys=await PlatformKeys.begin(GATEWAY, MemoryStore()))
@@ -76,7 +82,7 @@ async def _send(workload: Workload, form: str, interval_ms: int, folder: Path, c
         form=form,
     )
     units = {point: info.unit for point, info in workload.points.items()}
-    uplink = Uplink(settings, journal, clock, units=units, table=table)
+    uplink = Uplink(settings, journal, clock, units=units, names=names_of(workload), table=table)
     greeted: int | None = None
 
     def look(payload: bytes) -> None:

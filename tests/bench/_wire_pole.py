@@ -21,35 +21,36 @@ Integers = NDArray[np.int64]
 
 _LAMP = {
     "on": ("/", 0),
-    "dim": ("%", 0),
-    "volt": ("V", -1),
-    "amp": ("A", -3),
-    "watt": ("W", -1),
-    "kwh": ("kWh", -3),
-    "ltemp": ("Cel", 0),
+    "level_pct": ("%", 0),
+    "voltage": ("V", -1),
+    "current": ("A", -3),
+    "power": ("W", -1),
+    "energy": ("kWh", -3),
+    "temperature": ("Cel", 0),
 }
 _AIR = {
-    "pm25": ("ug/m3", 0),
+    "pm2_5": ("ug/m3", 0),
     "pm10": ("ug/m3", 0),
     "no2": ("ppb", 0),
     "so2": ("ppb", 0),
     "o3": ("ppb", 0),
     "co": ("ppm", -2),
     "noise": ("dB", -1),
-    "temp": ("Cel", -1),
-    "hum": ("%RH", -1),
-    "press": ("hPa", -1),
-    "wspd": ("m/s", -1),
-    "wdir": ("deg", 0),
+    "temperature": ("Cel", -1),
+    "humidity": ("%RH", -1),
+    "pressure": ("hPa", -1),
+    "wind_speed": ("m/s", -1),
+    "wind_direction": ("deg", 0),
 }
 _MANHOLE = {
-    "cover": ("/", 0),
+    "open": ("bool", 0),
     "tilt": ("deg", -1),
     "level": ("mm", 0),
     "ch4": ("%LEL", 0),
     "h2s": ("ppm", -1),
-    "batt": ("V", -2),
+    "battery": ("V", -2),
 }
+"""For each point of a device its unit and its values' power of ten; names are those of our profiles."""
 _MANHOLES = 4
 _OPENED = 2  # the manhole that somebody works in for half an hour
 _FLOODED = 1  # the one that a shower fills
