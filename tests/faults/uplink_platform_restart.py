@@ -34,7 +34,7 @@ def restart(on_progress: OnProgress, minutes: int = 60, stride: int = 1) -> Row:
     return row_of("uplink/platform-restart", outcomes)
 
 
-def credulous(on_progress: OnProgress, minutes: int = 30, stride: int = 1) -> Row:
+def credulous(on_progress: OnProgress, minutes: int = 20, stride: int = 4) -> Row:
     """The control."""
     steps = range(0, run_broken(None, minutes).steps, stride)
     breaks = [Break(PLATFORM_OLDER, step, is_delivered) for step in steps for is_delivered in (False, True)]
