@@ -1,6 +1,5 @@
-"""Runs of a pole that is broken once, at a given step, and what they come to as a row of a fault case."""
+"""Runs of a pole that is broken on the way, and what they come to as a row of a fault case."""
 
-import asyncio
 import logging
 import random
 import tempfile
@@ -18,6 +17,7 @@ from hardware.rig.relay import RadioFaults
 from tests.bench._wire_pole import START_MS, synthetic_day
 from tests.faults._cases import Row
 from tests.faults._inline import run_inline
+from tests.faults._uplink_breaks import Break, Storm
 from tests.faults._uplink_world import UplinkWorld, Verdict
 
 SEED = 101
@@ -25,31 +25,14 @@ SEED = 101
 SETTINGS: dict[str, Any] = {"batch_s": 120.0, "timing": Timing(2.0, 3), "retry_longest_s": 20.0}
 """A batch each two minutes, so that an hour has many steps."""
 
-GATEWAY, GATEWAY_AT_COMMIT, PLATFORM, PLATFORM_WITHOUT_STATE, PLATFORM_OLDER = (
-    "gateway",
-    "gateway-at-commit",
-    "platform",
-    "platform-without-state",
-    "platform-older",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Break:
-    """`what` is ended at a step: a datagram at the relay, which `is_delivered` or lost, or a commit of the journal."""
-
-    what: str
-    step: int
-    is_delivered: bool = False
-
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one run. `steps` and `commits` are how many there were; `is_drained`: everything was sent."""
+    """What became of one run. `breaks`, `steps` and `commits` are how many there were; `is_drained`: all was sent."""
 
     verdict: Verdict
     is_drained: bool
-    was_broken: bool
+    breaks: int
     steps: int
     commits: int
     forgotten: int
@@ -62,13 +45,13 @@ class Outcome:
 
 
 def run_broken(
-    broken: Break | None,
+    broken: Break | Storm | None,
     minutes: int,
     settings: dict[str, Any] | None = None,
     faults: RadioFaults | None = None,
     seed: int = 1,
 ) -> Outcome:
-    """So many minutes of a pole with one break, or none, until everything is sent."""
+    """So many minutes of a pole that is broken as said, or not at all, until everything is sent."""
     logging.getLogger("gatepost").setLevel(logging.CRITICAL)  # what is broken here complains at every step
     random.seed(seed)  # aiocoap's own, which spreads its repetitions
     workload = synthetic_day(SEED)
@@ -78,17 +61,16 @@ def run_broken(
         link = faults or RadioFaults(delay_s=0.1)
         with tempfile.TemporaryDirectory(dir=_fast_folder()) as name:
             async with UplinkWorld(Path(name), clock, workload, settings or SETTINGS, link, seed) as world:
-                breaking = _Breaking(world, broken)
+                breaking = broken.begin(world) if broken is not None else None
                 await world.feed(polls)
+                count = 0 if breaking is None else await breaking.end()
                 is_drained = await world.drained()
-                if breaking.task is not None:
-                    await breaking.task
                 verdict, truth = world.judge(), world.truth
                 forgotten = len(truth.forgotten) + len(truth.forgotten_alarms)
                 return Outcome(
                     verdict,
                     is_drained,
-                    breaking.task is not None,
+                    count,
                     world.relay.steps,
                     world.commits,
                     forgotten,
@@ -99,8 +81,8 @@ def run_broken(
 
 
 def row_of(case: str, outcomes: Sequence[Outcome]) -> Row:
-    """One row: `tried` breaks, those `survived` without harm, and readings and alarms that came to harm."""
-    tried = [outcome for outcome in outcomes if outcome.was_broken]
+    """One row: `tried` runs with breaks, those `survived` without harm, and readings and alarms that came to harm."""
+    tried = [outcome for outcome in outcomes if outcome.breaks]
     return {
         "case": case,
         "tried": len(tried),
@@ -108,6 +90,7 @@ def row_of(case: str, outcomes: Sequence[Outcome]) -> Row:
         "lost": sum(outcome.verdict.lost for outcome in tried),
         "duplicated": sum(outcome.verdict.duplicated for outcome in tried),
         "wrong": sum(outcome.verdict.wrong for outcome in tried),
+        "breaks": sum(outcome.breaks for outcome in tried),
         "readings": sum(outcome.verdict.sent for outcome in tried),
         "forgotten_by_platform": sum(outcome.forgotten for outcome in tried),
         "not_drained": sum(not outcome.is_drained for outcome in tried),
@@ -127,45 +110,6 @@ def letting_go_at_once() -> Iterator[None]:
 
     with patch.object(Journal, "note_sending", note_and_let_go):
         yield
-
-
-class _Breaking:
-    """Waits for its step and breaks what it is to break, once."""
-
-    def __init__(self, world: UplinkWorld, broken: Break | None) -> None:
-        self.task: asyncio.Task[None] | None = None
-        self._world = world
-        self._broken = broken
-        if broken is not None and broken.what == GATEWAY_AT_COMMIT:
-            world.on_commit = self._at_commit
-        elif broken is not None:
-            world.relay.on_step = self._at_step
-
-    def _at_commit(self, commit: int) -> None:
-        if self._broken is not None and commit == self._broken.step and self.task is None:
-            self.task = self._world.restart_gateway()
-
-    def _at_step(self, step: int) -> bool:
-        broken = self._broken
-        if broken is None or self.task is not None:
-            return True
-        if broken.what == PLATFORM_OLDER and step == broken.step // 2:
-            self._world.remember_platform()
-        if step != broken.step:
-            return True
-        if broken.what == GATEWAY:
-            self.task = self._world.restart_gateway()
-        elif broken.what == PLATFORM:
-            self.task = self._world.restart_platform()
-        elif broken.what == PLATFORM_WITHOUT_STATE:
-            self.task = self._world.restart_platform(without=STATE_TABLES)
-        else:
-            self.task = self._world.restart_platform(older=True)
-        return broken.is_delivered
-
-
-STATE_TABLES = ("states",)
-"""Tables of the platform's database that a platform without its state has lost: chains and channel tables."""
 
 
 def _fast_folder() -> Path | None:

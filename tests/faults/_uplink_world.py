@@ -17,7 +17,7 @@ from typing import Any
 
 import apsw
 
-from gateway_agent.journal import Journal
+from gateway_agent.journal import TELEMETRY, Journal
 from gateway_agent.journal.errors import SecurityStateLost
 from gateway_agent.journal.memory_store import MemoryStore
 from gateway_agent.records import Event
@@ -223,9 +223,18 @@ class UplinkWorld:
         await self.platform.stop()
         self._platform_path = folder / _PLATFORM
         await asyncio.sleep(away_s)
+        await self._remember_what_waits()
         keys = await PlatformKeys.open(GATEWAY, self._platform_keys)
         self.platform = await self._start_platform(keys, port)
         self.relay.down = False
+
+    async def _remember_what_waits(self) -> None:
+        """What the gateway still holds when the platform comes back must arrive, whatever that has forgotten."""
+        # What the gateway knows to be there and has not told its journal yet is not held.
+        if self._life is not None and not self.uplink._batcher.taken_readings:
+            for record in await self._journal.read(TELEMETRY, _ALL):
+                for reading in record.content if isinstance(record.content, tuple) else ():
+                    self.truth.forgotten.discard((reading.point, reading.time_ms))
 
     async def _start_platform(self, keys: PlatformKeys, port: int = 0) -> Platform:
         platform = await Platform.start(self._platform_path, self.clock, port=port, keys=keys)
@@ -274,6 +283,7 @@ class UplinkWorld:
         return folder
 
 
+_ALL = 1 << 20
 _ALARM_EACH = 40
 """Polls from one alarm to the next."""
 

@@ -9,15 +9,8 @@ end, once. The control lets records go from the journal when they are sent inste
 from tests.faults._cases import Row
 from tests.faults._cores import on_all_cores
 from tests.faults._progress import OnProgress
-from tests.faults._uplink_steps import (
-    GATEWAY,
-    GATEWAY_AT_COMMIT,
-    Break,
-    Outcome,
-    letting_go_at_once,
-    row_of,
-    run_broken,
-)
+from tests.faults._uplink_breaks import GATEWAY, GATEWAY_AT_COMMIT, Break
+from tests.faults._uplink_steps import Outcome, letting_go_at_once, row_of, run_broken
 
 
 def restart(on_progress: OnProgress, minutes: int = 60, stride: int = 1) -> Row:

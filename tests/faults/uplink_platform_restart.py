@@ -16,15 +16,8 @@ from hardware.rig.platform_desk import Desk
 from tests.faults._cases import Row
 from tests.faults._cores import on_all_cores
 from tests.faults._progress import OnProgress
-from tests.faults._uplink_steps import (
-    PLATFORM,
-    PLATFORM_OLDER,
-    PLATFORM_WITHOUT_STATE,
-    Break,
-    Outcome,
-    row_of,
-    run_broken,
-)
+from tests.faults._uplink_breaks import PLATFORM, PLATFORM_OLDER, PLATFORM_WITHOUT_STATE, Break
+from tests.faults._uplink_steps import Outcome, row_of, run_broken
 
 
 def restart(on_progress: OnProgress, minutes: int = 60, stride: int = 1) -> Row:

@@ -11,16 +11,20 @@ from tests.faults.uplink_gateway_restart import restart as restart_gateway
 from tests.faults.uplink_loss import hopeful, loss
 from tests.faults.uplink_platform_restart import credulous
 from tests.faults.uplink_platform_restart import restart as restart_platform
+from tests.faults.uplink_storm import forgetful as forgetful_storm
+from tests.faults.uplink_storm import storm
 
 DOSES = {
     "loss": partial(loss, hours=0.5, losses_pct=(0, 20)),
     "gateway-restart": partial(restart_gateway, minutes=10, stride=7),
     "platform-restart": partial(restart_platform, minutes=10, stride=5),
+    "storm": partial(storm, runs=6, minutes=40),
 }
 CONTROLS = {
     "loss": partial(hopeful, hours=0.5, losses_pct=(30,)),
     "gateway-restart": partial(forgetful, minutes=10, stride=9),
     "platform-restart": partial(credulous, minutes=20, stride=4),
+    "storm": partial(forgetful_storm, runs=3, minutes=20),
 }
 
 
