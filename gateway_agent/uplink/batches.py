@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway_agent.journal import ALARM, EVENT, RESULT, TELEMETRY, THINNED, Journal, Record
+from gateway_agent.uplink.columns import alike, column_fields
 from gateway_agent.uplink.messages import MessageWriter
 from gateway_agent.uplink.objects import ObjectName
 from gateway_agent.uplink.senml_cbor import array_head, encode_record
@@ -12,8 +13,6 @@ PAYLOAD_BYTES = 1024
 """Default bound of one message: below what any link of the wired and Cat 1 kind cuts (RFC 7252, 4.6)."""
 
 _RECORDS_ASKED = 512
-_LEAST_RECORD_BYTES = 10
-"""No journal record takes less in a message."""
 _TAKEN_AT_ONCE = 512
 """Acknowledged records after which the journal is told: each commit costs the disk some writes, and a record that is
 sent again because one was missing does no harm."""
@@ -73,7 +72,8 @@ class Batcher:
     def passed(self, batch: Batch) -> None:
         """A batch has been acknowledged, in whole or in part: what follows it comes next."""
         if batch.record_class >= TELEMETRY:
-            self._ahead = [record for record in self._ahead if record.sequence > batch.sequences[-1]]
+            gone = set(batch.sequences)
+            self._ahead = [record for record in self._ahead if record.sequence not in gone]
 
     def sent(self, batch: Batch) -> None:
         """A batch of the present has gone without waiting for an answer."""
@@ -178,44 +178,85 @@ def build_batch(
     """One SenML message of the first of `records`, and of as many after it of its epoch as fit `payload_bytes`.
 
     All are of one class. The first always goes, even where it alone is longer: a record is never cut. `names` are the
-    OMA names of points. Records whose names begin alike stand together in the message, so that this is said once.
+    OMA names of points; with them polls that are alike stand in columns, before what came between them.
     """
-    usable = [record for record in records if record.epoch == records[0].epoch]
-    fit, count = _encode(usable[:1], gateway, units, names), 1
-    low, high = 1, min(len(usable), max(2, payload_bytes // _LEAST_RECORD_BYTES))
-    guess = min(high, max(2, payload_bytes // max(1, len(fit))))
-    while low < high:
-        encoded = _encode(usable[:guess], gateway, units, names)
-        if len(encoded) <= payload_bytes:
-            fit, count, low = encoded, guess, guess
-        else:
-            high = guess - 1
-        # About as many as the bytes that are left take, and never outside of what is still open.
-        by_size = guess * payload_bytes // len(encoded)
-        guess = min(high, max(low + 1, by_size))
-    taken = usable[:count]
+    waiting = [record for record in records if record.epoch == records[0].epoch]
+    packer = _Packer(MessageWriter(gateway, units, names or {}), payload_bytes)
+    taken: list[Record] = []
+    while waiting:
+        rows = alike(waiting) if names else waiting[:1]
+        count = packer.take(rows)
+        taken += rows[:count]
+        if count < len(rows):
+            break
+        gone = {record.sequence for record in rows}
+        waiting = [record for record in waiting if record.sequence not in gone]
     return Batch(
         records[0].record_class,
-        tuple(record.sequence for record in taken),
+        tuple(sorted(record.sequence for record in taken)),
         sum(record.readings for record in taken),
-        fit,
+        packer.payload,
         records[0].epoch,
         is_late,
     )
 
 
-def _encode(
-    records: Sequence[Record], gateway: str, units: Mapping[str, str], names: Mapping[str, ObjectName] | None
-) -> bytes:
-    writer = MessageWriter(gateway, units, names or {})
-    if names:
-        records = sorted(records, key=lambda record: (_first_base(record, writer), record.sequence))
-    encoded = [encode_record(fields) for record in records for fields in writer.fields(record)]
-    return array_head(len(encoded)) + b"".join(encoded)
+class _Packer:
+    """Fills one message."""
 
+    def __init__(self, writer: MessageWriter, payload_bytes: int) -> None:
+        self._writer = writer
+        self._payload_bytes = payload_bytes
+        self._encoded: list[bytes] = []
+        self._size = 0
 
-def _first_base(record: Record, writer: MessageWriter) -> str:
-    """What the names of a record begin with."""
-    if not isinstance(record.content, tuple):
-        return ""
-    return min(name.base if (name := writer.object_name(reading)) else "" for reading in record.content)
+    @property
+    def payload(self) -> bytes:
+        """The message."""
+        return array_head(len(self._encoded)) + b"".join(self._encoded)
+
+    def take(self, rows: Sequence[Record]) -> int:
+        """How many of the first of the records, which are alike, have been put in; one where nothing was in."""
+        if self._add(rows):
+            return len(rows)
+        # As many as fit: halve what is not known.
+        fit, too_many = 0, len(rows)
+        while too_many - fit > 1:
+            count = (fit + too_many) // 2
+            if self._would_fit(rows[:count]):
+                fit = count
+            else:
+                too_many = count
+        if not fit and not self._encoded:
+            self._put(self._parts(rows[:1]))
+            return 1
+        if fit:
+            self._add(rows[:fit])
+        return fit
+
+    def _add(self, rows: Sequence[Record]) -> bool:
+        before = self._writer.state
+        parts = self._parts(rows)
+        if self._is_too_long(parts):
+            self._writer.state = before
+            return False
+        self._put(parts)
+        return True
+
+    def _would_fit(self, rows: Sequence[Record]) -> bool:
+        before = self._writer.state
+        parts = self._parts(rows)
+        self._writer.state = before
+        return not self._is_too_long(parts)
+
+    def _is_too_long(self, parts: Sequence[bytes]) -> bool:
+        size = self._size + sum(map(len, parts))
+        return len(array_head(len(self._encoded) + len(parts))) + size > self._payload_bytes
+
+    def _put(self, parts: Sequence[bytes]) -> None:
+        self._encoded += parts
+        self._size += sum(map(len, parts))
+
+    def _parts(self, rows: Sequence[Record]) -> list[bytes]:
+        fields = self._writer.fields(rows[0]) if len(rows) == 1 else column_fields(rows, self._writer)
+        return [encode_record(entry) for entry in fields]

@@ -31,7 +31,7 @@ from aiocoap.numbers.types import CON, NON  # type: ignore[import-untyped]
 from gateway_agent.journal.errors import SecurityStateLost
 from gateway_agent.uplink.admission import Admission, for_gateway
 from gateway_agent.uplink.air_count import AirCount
-from gateway_agent.uplink.client_socket import ClientSocket, Exchange
+from gateway_agent.uplink.client_socket import ClearTextError, ClientSocket, Exchange
 from gateway_agent.uplink.coap_message import SECURITY, Reply, Request
 from gateway_agent.uplink.coap_options import NO_SUCCESS, from_request, to_reply, tuning
 from gateway_agent.uplink.errors import UplinkError
@@ -136,6 +136,7 @@ class CoapClient:
             lambda: asyncio.get_running_loop().time(),
         )
         self._socket: ClientSocket | None = None
+        self._given: SecurityContext | None = None
         self._edhoc: Exchange | None = None
         self._told: dict[Exchange, asyncio.TimerHandle] = {}
         self._repeats: set[asyncio.Task[None]] = set()
@@ -191,7 +192,7 @@ class CoapClient:
     async def close(self) -> None:
         """Close the socket and forget every exchange; the next one opens a new socket."""
         self._forget_told()
-        for task in self._repeats:
+        for task in self._repeats - {asyncio.current_task()}:
             task.cancel()
         socket, self._socket = self._socket, None
         if self._observation is not None:
@@ -217,8 +218,7 @@ class CoapClient:
                 if self._security is not None:
                     self._security.unanswered()
                 raise
-        if self._security is not None:
-            self._security.spoke()
+        self._note_spoke(keys)
         return answer
 
     async def _tell(self, request: Request, on_error: Callable[[Refused], None], echo: bytes | None) -> None:
@@ -228,8 +228,7 @@ class CoapClient:
 
         def take(answer: Any, has_more: bool) -> None:
             self._forget(exchange)
-            if self._security is not None:
-                self._security.spoke()
+            self._note_spoke(keys)
             if _is_challenge(answer) and echo is None:
                 self._repeat(request, on_error, answer.opt.echo)
             elif not answer.code.is_successful():
@@ -327,9 +326,15 @@ class CoapClient:
             # It is not the request that was refused, so that must not look so.
             raise ExchangeFailed(f"{self.url}: there are no keys to protect it with: {problem}") from problem
         outgoing.mtype = message.mtype
+        self._given = context
         if self._observation is not None and not self._observation.is_under(context):
             self._observation.cancel()
         return await self._opened(), outgoing, (context, request_id)
+
+    def _note_spoke(self, keys: Any) -> None:
+        """Tell the keeper of the keys, unless it has given others since."""
+        if self._security is not None and keys[0] is self._given:
+            self._security.spoke()
 
     async def _opened(self) -> ClientSocket:
         if self._socket is None:
@@ -351,6 +356,9 @@ class CoapClient:
         """Throw the socket away when what is done here fails, and say so with ExchangeFailed."""
         try:
             yield
+        except ClearTextError:
+            await self.close()
+            raise
         except (UplinkError, asyncio.CancelledError):
             raise
         except (error.Error, OSError, TimeoutError) as problem:

@@ -39,11 +39,20 @@ class MessageWriter:
     def __init__(self, gateway: str, units: Mapping[str, str], names: Mapping[str, ObjectName]) -> None:
         """`units` gives the SenML unit of a point; a point without one is sent without. `names` gives the OMA names of
         points; a point without one is sent by its own."""
-        self._gateway = gateway
-        self._units = units
+        self.gateway = gateway
+        self.units = units
         self._names = names
         self._base_ms: int | None = None
         self._base_name: str | None = None
+
+    @property
+    def state(self) -> tuple[int | None, str | None]:
+        """The base time and base name that are in force, None where they are not known."""
+        return self._base_ms, self._base_name
+
+    @state.setter
+    def state(self, state: tuple[int | None, str | None]) -> None:
+        self._base_ms, self._base_name = state
 
     def fields(self, record: Record) -> list[Fields]:
         """The SenML records of the next journal record; one reading gives one."""
@@ -84,7 +93,7 @@ class MessageWriter:
         """The base fields that change: the name where it is another, the time where that is shorter."""
         base: Fields = {}
         if base_name != self._base_name:
-            base[senml.BASE_NAME] = f"{self._gateway}/{base_name}"
+            base[senml.BASE_NAME] = f"{self.gateway}/{base_name}"
             self._base_name = base_name
         if self._base_ms is None or (is_shared and time_ms != self._base_ms):
             base[senml.BASE_TIME] = senml.seconds(time_ms)
@@ -100,7 +109,7 @@ class MessageWriter:
     def _reading(self, reading: Reading, name: ObjectName | None) -> Fields:
         if name is None:
             fields: Fields = {senml.NAME: senml.figure_name(reading.point, reading.kind)}
-            unit = self._units.get(reading.point)
+            unit = self.units.get(reading.point)
             if unit:
                 fields[senml.UNIT] = unit
             return fields | {senml.VALUE: senml.number(reading.value, reading.exponent)}
@@ -117,11 +126,11 @@ class MessageWriter:
         base_name = senml.figure_name(first.point if name is None else name.path, first.kind)
         base: Fields = {}
         if base_name != self._base_name:
-            base[senml.BASE_NAME] = f"{self._gateway}/{base_name}"
+            base[senml.BASE_NAME] = f"{self.gateway}/{base_name}"
         self._base_name = base_name
         base[senml.BASE_TIME] = senml.seconds(first.time_ms)
         self._base_ms = first.time_ms
-        unit = self._units.get(first.point)
+        unit = self.units.get(first.point)
         if unit and name is None:
             base[senml.UNIT] = unit
         replaces = " ".join(f"{low}-{high}" for low, high in thinned.replaces)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from gateway_agent.uplink import messages
+from gateway_agent.uplink.columns import read_sequences
 from gateway_agent.uplink.errors import FormatError
 from gateway_agent.uplink.objects import ObjectName
 from gateway_agent.uplink.senml_cbor import Fields, decode_pack
@@ -130,16 +131,51 @@ def read_message(
     """
     try:
         resolved = senml.resolve(decode_pack(payload), now_ms)
-        records: list[_Reader] = []
-        for fields in resolved:
-            if messages.SEQUENCE in fields:
-                records.append(_Reader(_integer(fields, messages.SEQUENCE, 1), fields))
-            if not records:
-                raise FormatError(f"the first record has no {messages.SEQUENCE}")
-            records[-1].read(fields, gateway, names or {})
     except errors.WireError as error:
         raise FormatError(_REASONS[error.reason]) from error
-    return [SentRecord(record.sequence, tuple(record.items), record.trusted) for record in records]
+    if messages.SEQUENCE not in resolved[0]:
+        raise FormatError(f"the first record has no {messages.SEQUENCE}")
+    starts = [number for number, fields in enumerate(resolved) if messages.SEQUENCE in fields]
+    records: list[SentRecord] = []
+    for start, end in zip(starts, [*starts[1:], len(resolved)], strict=True):
+        unit = resolved[start:end]
+        try:
+            if isinstance(unit[0][messages.SEQUENCE], str):
+                records += _read_columns(unit, gateway, names or {})
+            else:
+                records.append(_read_rows(unit, gateway, names or {}))
+        except errors.WireError as error:
+            raise FormatError(_REASONS[error.reason]) from error
+    return records
+
+
+def _read_rows(unit: list[Fields], gateway: str, names: Mapping[str, ObjectName]) -> SentRecord:
+    """One journal record."""
+    reader = _Reader(_integer(unit[0], messages.SEQUENCE, 1), unit[0])
+    for fields in unit:
+        reader.read(fields, gateway, names)
+    return SentRecord(reader.sequence, tuple(reader.items), reader.trusted)
+
+
+def _read_columns(unit: list[Fields], gateway: str, names: Mapping[str, ObjectName]) -> list[SentRecord]:
+    """Polls in columns: what has the same time is one journal record."""
+    try:
+        sequences = read_sequences(_text(unit[0], messages.SEQUENCE))
+    except ValueError as error:
+        raise FormatError(f"{messages.SEQUENCE} of columns is sequences like 12 2 2, not {error}") from error
+    reader = _Reader(sequences[0], unit[0])
+    by_time: dict[int, list[Item]] = {}
+    for fields in unit:
+        item = _read_item(fields, gateway, reader, names)
+        if not isinstance(item, SentReading):
+            raise FormatError(f"{fields[senml.NAME]} cannot stand in columns")
+        by_time.setdefault(item.time_ms, []).append(item)
+    if len(by_time) != len(sequences):
+        raise FormatError(f"columns of {len(by_time)} times have {len(sequences)} sequences")
+    return [
+        SentRecord(sequence, tuple(items))
+        for sequence, (_, items) in zip(sequences, sorted(by_time.items()), strict=True)
+    ]
 
 
 def _read_item(fields: Fields, gateway: str, record: "_Reader", names: Mapping[str, ObjectName]) -> Item:

@@ -118,6 +118,7 @@ class _Genuine:
 class _Relation:
     genuine: _Genuine
     pipe: Any
+    notification: Any = None
 
 
 class PlatformServer:
@@ -198,6 +199,7 @@ class PlatformServer:
             log.error("%s cannot be notified: %s", gateway, problem)
             self.forget(gateway)
             return False
+        relation.notification = outgoing
         relation.pipe.add_response(outgoing)
         if await self._socket.acknowledged(outgoing):
             return True
@@ -209,7 +211,7 @@ class PlatformServer:
         """End the gateway's relation without a word."""
         relation = self._relations.pop(gateway, None)
         if relation is not None and self._socket is not None:
-            self._socket.forget(relation.genuine.message)
+            self._socket.forget(relation.genuine.message, relation.notification)
 
     async def render_to_pipe(self, pipe: Any) -> None:
         """aiocoap asks for the answer to a message that `_receive` has handed to it."""
@@ -266,12 +268,13 @@ class PlatformServer:
         socket = self._socket
         if socket is None:
             return
-        if self._keys is None or datagram.is_bare_answer or socket.is_repetition(remote, data, datagram):
-            # In the clear everything is taken for genuine; a repetition is answered as before by aiocoap itself.
+        if self._keys is None or datagram.is_bare_answer:
             message = self._decoded(remote, data)
             if message is not None:
                 message.genuine = _Genuine(message, message, None, None)
                 socket.deliver(message)
+            return
+        if socket.repeat(remote, data, datagram):
             return
         if len(self._tasks) >= _AT_ONCE:
             self._admission.refuse("busy")
@@ -307,18 +310,19 @@ class PlatformServer:
         if known is None:
             self._admission.refuse("unknown-key")
             return
-        if not socket.is_repetition(remote, data, datagram):
-            try:
-                self._unprotect(keys, known, message)
-            except oscore.ReplayError:
-                self._admission.refuse("replayed")
-                return
-            except (error.Error, SecurityStateLost, ValueError) as problem:
-                # ValueError: aiocoap raises it for text that is not UTF-8 within what is protected.
-                log.debug("a request under the key of %s was not taken: %r", known.gateway, problem)
-                self._admission.refuse("not-genuine")
-                return
-        socket.deliver(message)
+        if socket.repeat(remote, data, datagram):
+            # It came twice at once, and its double was faster.
+            return
+        try:
+            self._unprotect(keys, known, message)
+        except oscore.ReplayError:
+            self._admission.refuse("replayed")
+        except (error.Error, SecurityStateLost, ValueError) as problem:
+            # ValueError: aiocoap raises it for text that is not UTF-8 within what is protected.
+            log.debug("a request under the key of %s was not taken: %r", known.gateway, problem)
+            self._admission.refuse("not-genuine")
+        else:
+            socket.deliver(message)
 
     def _unprotect(self, keys: Keys, known: Known, message: Any) -> None:
         """Note in the message what it says, or the challenge that answers it. Raises what the context does."""

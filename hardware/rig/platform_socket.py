@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from aiocoap import Context, Message  # type: ignore[import-untyped]
 from aiocoap.messagemanager import MessageManager  # type: ignore[import-untyped]
-from aiocoap.numbers.types import ACK, CON  # type: ignore[import-untyped]
+from aiocoap.numbers.types import ACK  # type: ignore[import-untyped]
 from aiocoap.tokenmanager import TokenManager  # type: ignore[import-untyped]
 from aiocoap.transports.simplesocketserver import (  # type: ignore[import-untyped]
     MessageInterfaceSimpleServer,
@@ -73,9 +73,9 @@ class PlatformSocket:
         """Hand a message to aiocoap, which calls the site for a request that is new."""
         self._messages.dispatch_message(message)
 
-    def is_repetition(self, remote: Any, data: bytes, datagram: wire.Datagram) -> bool:
-        """Whether this very datagram came before and is remembered; `deliver` then sends its answer again."""
-        return self._messages.is_repetition(remote, datagram.message_id, data)
+    def repeat(self, remote: Any, data: bytes, datagram: wire.Datagram) -> bool:
+        """Whether this very datagram came before and is remembered; its answer is then sent again, if it has one."""
+        return self._messages.repeat(remote, datagram.message_id, data)
 
     def decode(self, remote: Any, data: bytes) -> Any:
         """The message of aiocoap. Raises aiocoap's error.Error, and ValueError for text that is not UTF-8."""
@@ -83,8 +83,10 @@ class PlatformSocket:
         message.data = data
         return message
 
-    def forget(self, message: Any) -> None:
-        """End the relation that a request began, without a word."""
+    def forget(self, message: Any, notification: Any) -> None:
+        """End the relation that a request began, without a word, and repeat its latest notification no more."""
+        if notification is not None:
+            self._messages.end_retransmission(notification)
         found = (self._tokens.incoming_requests or {}).get((message.token, message.remote))
         if found is not None:
             found[1]()
@@ -120,27 +122,38 @@ class _BoundedMessages(MessageManager):  # type: ignore[misc]
         self._requests: dict[tuple[Any, int], _Request] = {}
         self._acknowledgements: dict[tuple[Any, int], asyncio.Future[bool]] = {}
 
-    def is_repetition(self, remote: Any, message_id: int, data: bytes) -> bool:
+    def repeat(self, remote: Any, message_id: int, data: bytes) -> bool:
         found = self._requests.get((remote, message_id))
-        return found is not None and found.data == data and found.until_s > self.loop.time()
+        if found is None or found.data != data or found.until_s <= self.loop.time():
+            return False
+        if found.answer is not None:
+            self._send_initially(found.answer)
+        return True
 
     def acknowledgement(self, message: Any) -> "asyncio.Future[bool]":
         key = (message.remote, message.mid)
         future: asyncio.Future[bool] = self.loop.create_future()
-        if key in self._active_exchanges or any(entry[0] is message for entry in self._backlogs.get(key[0], ())):
+        if key in (self._active_exchanges or ()) or any(
+            entry[0] is message for entry in self._backlogs.get(key[0], ())
+        ):
             self._acknowledgements[key] = future
             future.add_done_callback(lambda _: self._acknowledgements.pop(key, None))
         else:
             future.set_result(False)
         return future
 
+    def end_retransmission(self, message: Any) -> None:
+        key = (message.remote, message.mid)
+        found = (self._active_exchanges or {}).pop(key, None)
+        if found is not None:
+            found[1].cancel()
+            self._continue_backlog(message.remote)
+        self._tell(key, False)
+
     def _deduplicate_message(self, message: Any) -> bool:
         key = (message.remote, message.mid)
         now_s = self.loop.time()
-        if self.is_repetition(message.remote, message.mid, message.data):
-            answer = self._requests[key].answer
-            if message.mtype is CON and answer is not None:
-                self._send_initially(answer)
+        if self.repeat(message.remote, message.mid, message.data):
             return True
         self._requests.pop(key, None)
         while self._requests:

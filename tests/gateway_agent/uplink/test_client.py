@@ -13,7 +13,7 @@ from gateway_agent.uplink.errors import UplinkError
 from gateway_agent.uplink.security import CLEAR
 from hardware.rig.clock import RigClock, run_virtual
 from hardware.rig.relay import RadioFaults
-from tests.gateway_agent.uplink.coap_world import GATEWAY, TIMING, FixedSecurity, batch, world
+from tests.gateway_agent.uplink.coap_world import GATEWAY, TIMING, FixedSecurity, batch, gateway_keys, world
 
 HEADERS = 28
 
@@ -287,6 +287,44 @@ def test_a_notification_that_nobody_acknowledges_ends_the_relation() -> None:
             this.relay.down = True
             assert not await this.server.notify(GATEWAY, Reply("2.05"))
             assert this.server.observers == frozenset()
+
+    run_virtual(main)
+
+
+def test_a_notification_to_a_client_that_is_gone_is_repeated_no_more_when_it_comes_back() -> None:
+    async def main(clock: RigClock) -> None:
+        async with world() as this:
+            this.reply = lambda arrived: Reply("2.05")
+            mailbox = Request("GET", ("m",))
+            await this.client.observe(mailbox, lambda reply: None)
+            this.relay.down = True
+            notified = asyncio.create_task(this.server.notify(GATEWAY, Reply("2.05")))
+            await asyncio.sleep(1)
+            this.relay.down = False
+            await this.restart_client()
+            await this.client.observe(mailbox, lambda reply: None)
+            assert not await notified
+            assert this.server.observers == {GATEWAY}
+            heard = len(this.answered)
+            await asyncio.sleep(200)
+            assert len(this.answered) == heard
+
+    run_virtual(main)
+
+
+def test_an_answer_under_former_keys_does_not_speak_for_the_new_ones() -> None:
+    async def main(clock: RigClock) -> None:
+        async with world(gateways=2, faults=RadioFaults(delay_s=1)) as this:
+            assert this.security is not None
+            former, this.reply = this.security.held, lambda arrived: Reply("4.00")
+            errors: list[Refused] = []
+            await this.client.tell(batch(), errors.append)
+            this.security.held = (await FixedSecurity.begin(gateway_keys(2))).held
+            await this.client.tell(batch(), errors.append)
+            await asyncio.sleep(5)
+            assert former is not this.security.held
+            assert (len(errors), this.security.log) == (2, ["spoke"])
+            assert [arrived.gateway for arrived in this.arrived] == ["gp-test-1", "gp-test-2"]
 
     run_virtual(main)
 

@@ -126,7 +126,9 @@ def test_without_the_table_of_the_gateway_names_stay_as_they_came() -> None:
 
 def test_many_points_of_the_profiles_have_an_object() -> None:
     profiles = {name: load_profile(name) for name in profile_names()}
-    points = [(f"{name}/{point.name}", point.unit) for name, profile in profiles.items() for point in profile.points]
+    points = [
+        (f"{name}/{point}", what.unit) for name, profile in profiles.items() for point, what in profile.points.items()
+    ]
     assert len(object_names(points)) > 30
 
 
@@ -148,3 +150,35 @@ def test_a_wrong_file_is_told_with_line_and_mend(tmp_path: Path, text: str, line
         load_objects(load_toml(tmp_path / "objects.toml"))
     assert refused.value.problems[0].line == line
     assert mend in str(refused.value)
+
+
+def test_polls_of_a_device_go_in_columns_that_name_each_point_once() -> None:
+    start = 1_700_000_000_000
+    records = [
+        Record(
+            10 + 2 * n,
+            TELEMETRY,
+            tuple(Reading(point, start + 60_000 * n, n % 2, 0) for point in ("cover_a/open", "cover_a/tilt")),
+        )
+        for n in range(5)
+    ]
+    other = Record(11, TELEMETRY, (Reading("air/pm2_5", start, 5, 0),))
+    batch = build_batch([records[0], other, *records[1:]], "gp-1", UNITS, names=NAMES)
+    assert batch.sequences == (10, 11, 12, 14, 16, 18)
+    pack = decode_pack(batch.payload)
+    assert [field[senml.BASE_NAME] for field in pack if senml.BASE_NAME in field] == [
+        "gp-1/3408/0/3",
+        "gp-1/3408/0/2",
+        "gp-1/3428/0/",
+    ]
+    assert pack[0]["q"] == "10 2 2 2 2"
+    found = read_message(batch.payload, "gp-1", 0, by_path(NAMES))
+    assert [record.sequence for record in found] == [10, 12, 14, 16, 18, 11]
+    for record, sent_record in zip([*records, other], found, strict=True):
+        assert isinstance(record.content, tuple)
+        items = {
+            (item.point, item.time_ms, item.value, item.exponent)
+            for item in sent_record.items
+            if isinstance(item, SentReading)
+        }
+        assert items == {(r.point, r.time_ms, r.value, r.exponent) for r in record.content}

@@ -368,3 +368,21 @@ def test_hostile_datagrams_are_met_without_a_word_in_the_log(is_clear: bool, cap
     run_virtual(main)
     gc.collect()
     assert [record.getMessage() for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")] == []
+
+
+def test_a_flood_from_one_address_does_not_keep_others_out() -> None:
+    async def main(clock: RigClock) -> None:
+        async with world(gateways=2, limits=Limits(per_s=5, burst=100)) as this:
+            raw = await Raw.to(this)
+            replayed = protected(MemoryContext(gateway_keys(2)), b"once", mtype=NON)
+            for number in range(2000):
+                raw.transport.sendto(replayed[:2] + number.to_bytes(2, "big") + replayed[4:])
+                if number % 100 == 99:
+                    await asyncio.sleep(0.1)
+                    assert (await this.client.ask(batch())).code == "2.04"
+            assert [arrived.gateway for arrived in this.arrived].count("gp-test-2") == 1
+            assert this.server.refused["rate"] > 1800
+            assert this.server.refused.total() == 1999
+            raw.transport.close()
+
+    run_virtual(main)
