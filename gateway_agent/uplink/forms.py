@@ -69,9 +69,14 @@ class Forms:
         self._chains = (Chain(), Chain())
 
     @property
+    def wants_compact(self) -> bool:
+        """Whether compact batches could be sent, once the platform knows the channels."""
+        return self.takes_compact and self._form != SENML_ONLY and bool(self.table.channels)
+
+    @property
     def is_compact(self) -> bool:
         """Whether compact batches are sent now."""
-        return self.takes_compact and self.has_table and self._form != SENML_ONLY
+        return self.wants_compact and self.has_table
 
     def offered(self, formats: tuple[int, ...]) -> None:
         """What the platform says that it takes."""

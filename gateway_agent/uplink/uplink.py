@@ -16,6 +16,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 
 from gateway_agent.clock import Clock
@@ -35,6 +36,7 @@ from gateway_agent.uplink.forms import Forms, Message
 from gateway_agent.uplink.mailbox import ObservedMailbox
 from gateway_agent.uplink.objects import ObjectName
 from gateway_agent.uplink.security import CLEAR, Clear, Security
+from gateway_agent.uplink.transfers import Take, Transfers
 from gateway_agent.uplink.unconfirmed import Unconfirmed, is_within
 
 log = logging.getLogger("gatepost.uplink")
@@ -48,6 +50,7 @@ _ANSWERS_WITHIN_S = 3600.0
 """While the mailbox is observed an answer to a batch need only tell what has arrived."""
 _REFUSALS_BEFORE_HELD = 3
 _MAX_HELD = 8
+_TRANSFER_PAUSE_LONGEST_S = 600.0
 _LARGEST_SET_AT_ONCE = 1 << 16
 """Sequences that are acknowledged by an answer to the first question; what is beyond is sent again and does no harm."""
 
@@ -113,12 +116,15 @@ class Uplink:
         units: Mapping[str, str] | None = None,
         names: Mapping[str, ObjectName] | None = None,
         table: ChannelTable | None = None,
+        files: Path | None = None,
+        takers: Mapping[str, Take] | None = None,
         on_commands: Callable[[Sequence[Command]], None] | None = None,
         on_time: Callable[[int, int], Awaitable[None]] | None = None,
         random: Random | None = None,
     ) -> None:
         """`units` gives the SenML unit of each point and `names` its OMA name, `table` the channels of compact batches;
-        `on_commands` gets each mailbox, empty ones too.
+        `files` is the folder for transfers, `takers` take what was fetched; `on_commands` gets each mailbox, empty ones
+        too.
 
         `on_time` is told at once the platform's unix time where an answer has it, and the milliseconds since the
         request. Raises UplinkError when the settings cannot be used.
@@ -145,6 +151,9 @@ class Uplink:
         self.mailbox = ObservedMailbox(self._client, self._forms.who, clock, self._take_mailbox, self._random)
         self._unconfirmed = Unconfirmed()
         self._must_ask = False
+        self.transfers = Transfers(self._client, self._forms.who, files, takers)
+        self._next_transfer_ms = 0
+        self._transfer_pause_s = settings.retry_first_s
         self._allowance = Allowance(settings.backfill_bytes_per_hour, clock)
         self._wake = asyncio.Event()
         self._alarm = asyncio.Event()
@@ -178,6 +187,8 @@ class Uplink:
                 if self._must_ask and not is_urgent:
                     if not await self._ask():
                         await self._pause(self._random.uniform(0.5, 1.0) * self.settings.retry_longest_s, TELEMETRY)
+                elif self._may_transfer() and not is_urgent and (load is None or self.transfers.table_is_wanted):
+                    await self._transfer()
                 elif load is not None:
                     await self._deliver(load)
                 elif self._is_draining and self._unconfirmed:
@@ -189,6 +200,29 @@ class Uplink:
                 listening.cancel()
                 await asyncio.gather(listening, return_exceptions=True)
             await self._client.close()
+
+    def _may_transfer(self) -> bool:
+        return self.transfers.has_work and self._clock.monotonic_ms() >= self._next_transfer_ms
+
+    async def _transfer(self) -> None:
+        """One block of a file, or what else a transfer has to say."""
+        is_table = self.transfers.table_is_wanted
+        self.counters.exchanges += 1
+        try:
+            is_on = await self.transfers.step()
+        except ExchangeFailed as error:
+            self.counters.failures += 1
+            self._note_problem(str(error))
+            is_on = False
+        else:
+            self._note_success()
+        if is_table:
+            self._forms.has_table = self.transfers.table_is_there
+        if is_on:
+            self._transfer_pause_s, self._next_transfer_ms = self.settings.retry_first_s, 0
+        else:
+            self._next_transfer_ms = self._clock.monotonic_ms() + round(1000 * self._transfer_pause_s)
+            self._transfer_pause_s = min(2 * self._transfer_pause_s, _TRANSFER_PAUSE_LONGEST_S)
 
     async def drain(self) -> None:
         """Commit what waits, send everything now, and return when the journal is empty. `run` must be running."""
@@ -233,7 +267,7 @@ class Uplink:
             await self._hear(answer, begun_ms)
         self._must_ask = False
         self._forms.offered(answer.offers)
-        self._forms.has_table = self._forms.table.digest not in answer.wanted_tables
+        self._has_table(self._forms.table.digest not in answer.wanted_tables)
         await self._take_what_is_there(answer, epoch, is_first)
         self._note_success()
         await self._look_back()
@@ -299,6 +333,8 @@ class Uplink:
 
     async def _wait_for_work(self, with_past: bool) -> None:
         left_s = (self._last_telemetry_ms - self._clock.monotonic_ms()) / 1000 + self.settings.batch_s
+        if self.transfers.has_work:
+            left_s = min(left_s, (self._next_transfer_ms - self._clock.monotonic_ms()) / 1000)
         if not with_past and self._batcher.has_past():
             left_s = min(left_s, self._allowance.wait_s())
         try:
@@ -377,7 +413,7 @@ class Uplink:
             self._forms.takes_compact = False
             return True
         if self._forms.table.digest in _wanted_tables(refused):
-            self._forms.has_table = False
+            self._has_table(False)
             return True
         self._forms.lacks(message)
         return message.reference is not None
@@ -496,7 +532,14 @@ class Uplink:
         self.counters.last_answer_ms = now_ms
         self._take_mailbox(answer)
 
+    def _has_table(self, has_table: bool) -> None:
+        """Whether the platform knows our channels; where it does not, it is told, and gets SenML until then."""
+        self._forms.has_table = has_table
+        if not has_table and self._forms.wants_compact:
+            self.transfers.want_table(self._forms.table.encode())
+
     def _take_mailbox(self, answer: Answer) -> None:
+        self.transfers.offered(answer.files)
         if self._on_commands is not None:
             self._on_commands(answer.commands)
 

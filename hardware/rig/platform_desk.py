@@ -20,6 +20,7 @@ from gateway_agent.uplink.coap_message import COMPACT, Arrived, Reply
 from gateway_agent.uplink.errors import FormatError
 from gateway_agent.uplink.objects import ObjectName, by_path, object_names
 from gateway_agent.uplink.senml_cbor import MAX_PACK_BYTES
+from gateway_agent.uplink.transfer_format import CHANNELS, DOWN, UP
 from hardware.rig.platform_batches import ReadBatch, Unread, read_batch
 from hardware.rig.platform_messages import SentAlarm, SentReading, SentRecord, SentResult, read_message
 from hardware.rig.platform_store import PlatformStore
@@ -32,6 +33,8 @@ CLOCKS_AGREE_MS = 1000
 """A gateway whose clock is off by more is told the time."""
 _MAX_EPOCH = (1 << 32) - 1
 _MAX_SILENCE_S = 86_400
+_TABLES_KEPT = 64
+"""Channel tables that are kept read."""
 _MAX_SEQUENCE = (1 << 63) - 1
 
 
@@ -85,11 +88,11 @@ class Desk:
         self.counters = PlatformCounters()
         self.listeners: list[Callable[[Arrival], None]] = []
         self.refuse: Callable[[bytes], str | None] = lambda payload: None
-        self.tables: dict[bytes, ChannelTable] = {}
         self.offers: tuple[int, ...] = (COMPACT, senml.CONTENT_FORMAT)
         self._store = store
         self._clock = clock
         self._changed = asyncio.Event()
+        self._tables: dict[bytes, ChannelTable] = {}
 
     async def until(self, is_so: Callable[[], bool]) -> None:
         """Return as soon as `is_so()` is true; it is asked now and after each stored message."""
@@ -118,12 +121,28 @@ class Desk:
             return self._take_senml(arrived)
         if path == SENML_PATH and method == "GET":
             return self._tell(arrived)
+        if len(path) == 2 and path[0] == UP:
+            return self._checked_upload(arrived)
+        if len(path) == 2 and path[0] == DOWN:
+            return self._store.files.handle_download(self.gateway_of(arrived), arrived.request)
         if path == MAILBOX_PATH and method == "GET":
             self.silence_of(arrived)
             return self.mailbox(self.gateway_of(arrived))
         if path in ((), SENML_PATH, MAILBOX_PATH):
             return Reply("4.05")
         return Reply("4.04")
+
+    def _checked_upload(self, arrived: Arrived) -> Reply:
+        gateway, kind = self.gateway_of(arrived), arrived.request.path[1]
+        reply = self._store.files.handle_upload(gateway, arrived.request)
+        if kind == CHANNELS and reply.code == "2.04":
+            try:
+                self._table_of(gateway)
+            except FormatError:
+                # Batches with a table that cannot be read could never be read either.
+                self._store.files.drop(gateway, kind)
+                raise
+        return reply
 
     def gateway_of(self, arrived: Arrived) -> str:
         """Whom a request is from. Raises FormatError."""
@@ -228,10 +247,18 @@ class Desk:
         self._changed.set()
 
     def _table_of(self, gateway: str) -> ChannelTable | None:
-        return next(iter(self.tables.values()), None)
+        """The last channel table that a gateway has sent."""
+        return self._read_table(self._store.files.whole(gateway, CHANNELS))
 
     def _find_table(self, gateway: str, digest: bytes) -> ChannelTable | None:
-        return self.tables.get(digest)
+        return self._read_table(self._store.files.whole_with(gateway, CHANNELS, digest))
+
+    def _read_table(self, data: bytes | None) -> ChannelTable | None:
+        if data is None:
+            return None
+        if data not in self._tables:
+            self._tables = {data: ChannelTable.decode(data)} | dict(list(self._tables.items())[:_TABLES_KEPT])
+        return self._tables[data]
 
     def _names_of(self, gateway: str) -> Mapping[str, ObjectName]:
         """The OMA names of a gateway, by path, as far as its channel table is here."""
@@ -248,8 +275,9 @@ class Desk:
 
     def _answer(self, code: str, gateway: str, said: answer.Answer) -> Reply:
         mailbox = self._store.pending_commands(gateway, self._clock.unix_ms())[: answer.MAX_COMMANDS]
+        files = self._store.files.offers(gateway)
         while True:
-            payload = answer.encode_answer(replace(said, commands=tuple(mailbox)))
+            payload = answer.encode_answer(replace(said, commands=tuple(mailbox), files=files))
             if len(payload) <= answer.MAX_ANSWER_BYTES or not mailbox:
                 return Reply(code, payload, answer.CONTENT_FORMAT if payload else None)
             mailbox.pop()

@@ -15,6 +15,8 @@ import apsw
 from gateway_agent.errors import GatepostError
 from gateway_agent.journal.file_lock import take_lock
 from gateway_agent.records import Command
+from hardware.rig.platform_files import TABLES as FILE_TABLES
+from hardware.rig.platform_files import PlatformFiles
 from hardware.rig.platform_messages import Item, SentAlarm, SentEvent, SentReading, SentRecord, SentResult, SentWindow
 
 FORMAT = 3
@@ -47,6 +49,7 @@ CREATE TABLE events (
 CREATE TABLE states (
     gateway TEXT, id BLOB, digest BLOB, state BLOB, number INTEGER PRIMARY KEY, UNIQUE (gateway, id)
 );
+{FILE_TABLES}
 CREATE TABLE commands (
     id TEXT PRIMARY KEY, gateway TEXT, action TEXT, target TEXT, arguments TEXT, expires_ms INTEGER,
     sent_ms INTEGER, state TEXT, detail TEXT, level_pct INTEGER, result_ms INTEGER, arrived_ms INTEGER
@@ -98,6 +101,7 @@ class PlatformStore:
         except BaseException:
             os.close(self._lock)
             raise
+        self.files = PlatformFiles(self._connection)
 
     def close(self) -> None:
         """Close the file, for another platform to open."""

@@ -119,7 +119,7 @@ class KillPole:
     async def __aenter__(self) -> "KillPole":
         """Switch it on. Raises PlatformError or OSError."""
         clock = SystemClock()
-        self.platform = Platform(self._store_class(self.platform_path), clock)
+        self.platform = Platform(self._store_class(self.platform_path), clock, None)
         await self.platform.come_back()
         self._open.push_async_callback(self.platform.stop)
         self._relay = await Relay.start(("127.0.0.1", self.platform.port), seed=self._seed, faults=self._radio)

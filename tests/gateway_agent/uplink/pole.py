@@ -27,7 +27,7 @@ UNITS = {"air/pm2_5": "ug/m3", "air/temperature": "Cel", "air/humidity": "%RH"}
 GATEWAY = "gp-test-1"
 TABLE = ChannelTable(
     tuple(
-        Channel(point, "sample", UNITS.get(point, ""), -number, 1000, point.startswith("gas"))
+        Channel(point, "sample", UNITS.get(point, ""), -number, 1000, int(point.startswith("gas")))
         for number, point in enumerate(POINTS)
     )
 )
@@ -167,7 +167,6 @@ async def pole(
         return refuse(payload)
 
     platform.desk.refuse = look
-    platform.desk.tables[TABLE.digest] = TABLE
     made.start_uplink()
     try:
         yield made

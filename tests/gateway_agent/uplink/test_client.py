@@ -1,6 +1,7 @@
 """The CoAP client against the platform's server, over real sockets in virtual time."""
 
 import asyncio
+from random import Random
 from typing import Any
 
 import pytest
@@ -477,3 +478,33 @@ def test_a_platform_may_stop_while_it_works_on_a_request(caplog: pytest.LogCaptu
 
     run_virtual(main)
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+@pytest.mark.parametrize("is_clear", [True, False])
+def test_hostile_answers_are_met_without_a_word_in_the_log(is_clear: bool, caplog: pytest.LogCaptureFixture) -> None:
+    async def main(clock: RigClock) -> None:
+        async with world(is_clear=is_clear) as this:
+            honest, random = this.relay._from_platform, Random(4)
+
+            def forge(data: bytes, agent: tuple[str, int]) -> None:
+                for _ in range(30):
+                    changed = bytearray(data)
+                    for _ in range(random.randrange(1, 4)):
+                        # Not the message id and the token: with these in the clear a forged answer is an answer.
+                        changed[random.choice((0, 1, *range(5, len(data))))] = random.randrange(256)
+                    other = random.randbytes(random.randrange(40)) if random.random() < 0.3 else bytes(changed)
+                    if not is_clear or other[:1] != data[:1]:
+                        this.relay._to_agent(other, agent)
+                honest(data, agent)
+
+            this.relay._from_platform = forge  # type: ignore[method-assign]
+            this.reply = lambda arrived: Reply("2.04", arrived.request.payload, CBOR)
+            for number in range(40):
+                payload = b"batch %d" % number
+                assert (await this.client.ask(batch(payload))).payload == payload
+                await asyncio.sleep(1)
+            assert this.client.refused.total() > 300
+            assert this.client.open_exchanges == 0
+
+    run_virtual(main)
+    assert [record.getMessage() for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")] == []

@@ -10,7 +10,7 @@ from gateway_agent.uplink.forms import AUTO, SELF_CONTAINED
 from hardware.rig.clock import RigClock, run_virtual
 from hardware.rig.platform import Platform
 from hardware.rig.relay import RadioFaults
-from tests.gateway_agent.uplink.pole import TABLE, pole
+from tests.gateway_agent.uplink.pole import pole
 
 
 def test_most_batches_go_without_an_answer_and_everything_arrives_exactly(tmp_path: Path) -> None:
@@ -87,7 +87,6 @@ def test_a_platform_that_restarts_goes_on_with_the_states_that_it_had(tmp_path: 
             await this.platform.stop()
             await this.measure_for(3)
             this.platform = await Platform.start(tmp_path / "platform.sqlite", clock, port=port)
-            this.platform.desk.tables[TABLE.digest] = TABLE
             await this.measure_for(60)
             await this.settle()
             assert this.check() == (0, 0, 0)
