@@ -7,6 +7,7 @@ what was measured. The relay counts every datagram of both directions.
 
 import asyncio
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import apsw
@@ -17,7 +18,7 @@ from gateway_agent.journal.memory_store import MemoryStore
 from gateway_agent.records import Reading
 from gateway_agent.uplink import coap_message as kinds
 from gateway_agent.uplink.air_count import AirCount
-from gateway_agent.uplink.objects import ObjectName, object_names
+from gateway_agent.uplink.objects import ObjectName, by_path, object_names
 from gateway_agent.uplink.uplink import Uplink, UplinkSettings
 from hardware.rig.clock import RigClock
 from hardware.rig.platform import HOST, Platform
@@ -68,8 +69,6 @@ def names_of(workload: Workload) -> dict[str, ObjectName]:
 async def _send(workload: Workload, form: str, interval_ms: int, folder: Path, clock: RigClock) -> Sent:
     payloads: list[int] = []
     platform = await Platform.start(folder / _DATABASE, clock, keys=await PlatformKeys.begin(GATEWAY, MemoryStore()))
-    table = table_of(workload)
-    platform.desk.tables[table.digest] = table
     relay = await Relay.start((HOST, platform.port))
     journal = Journal.open(folder / "journal.sqlite", clock)
     host, port = relay.address
@@ -82,7 +81,7 @@ async def _send(workload: Workload, form: str, interval_ms: int, folder: Path, c
         form=form,
     )
     units = {point: info.unit for point, info in workload.points.items()}
-    uplink = Uplink(settings, journal, clock, units=units, names=names_of(workload), table=table)
+    uplink = Uplink(settings, journal, clock, units=units, names=names_of(workload), table=table_of(workload))
     greeted: int | None = None
 
     def look(payload: bytes) -> None:
@@ -101,7 +100,7 @@ async def _send(workload: Workload, form: str, interval_ms: int, folder: Path, c
         if sending.done():
             sending.result()
         await drained
-        delivered, wrong = compare(workload, _stored(folder / _DATABASE))
+        delivered, wrong = compare(workload, _stored(folder / _DATABASE, workload))
         setup = sum(_bytes_of(uplink, kind) for kind in SETUP) + (greeted or 0)
         _check_counts(relay, uplink.air)
         counters = uplink.counters
@@ -142,14 +141,18 @@ def _check_counts(relay: Relay, air: AirCount) -> None:
         raise RuntimeError(f"the agent counts {air.on_air_bytes} bytes on the air, the link {relay.bytes_on_air}")
 
 
-def _stored(database: Path) -> list[Reading]:
+def _stored(database: Path, workload: Workload) -> Iterator[Reading]:
+    """The readings of a platform's database; what stands there by an OMA name is told by its point again."""
+    names = by_path(names_of(workload))
     connection = apsw.Connection(str(database))
     try:
-        return [
-            Reading(point, time_ms, value, exponent)
-            for point, time_ms, value, exponent in connection.execute(
-                "SELECT point, time_ms, value, exponent FROM readings"
-            )
-        ]
+        for path, time_ms, value, exponent in connection.execute(
+            "SELECT point, time_ms, value, exponent FROM readings"
+        ):
+            name = names.get(path)
+            if name is None:
+                yield Reading(path, time_ms, value, exponent)
+            else:
+                yield Reading(name.point, time_ms, *name.back(value, exponent))
     finally:
         connection.close()

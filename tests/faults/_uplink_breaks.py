@@ -17,8 +17,8 @@ GATEWAY, GATEWAY_AT_COMMIT, PLATFORM, PLATFORM_WITHOUT_STATE, PLATFORM_OLDER = (
     "platform-without-state",
     "platform-older",
 )
-STATE_TABLES = ("states",)
-"""Tables of the platform's database that a platform without its state has lost: what chains have come to."""
+STATE_TABLES = ("states", "uploads")
+"""Tables of the platform's database that a platform without its state has lost: states of chains, channel tables."""
 AWAY_S = 5.0
 """How long a platform is away, in virtual time; longer than a datagram is under way."""
 

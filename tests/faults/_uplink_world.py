@@ -237,10 +237,7 @@ class UplinkWorld:
                     self.truth.forgotten.discard((reading.point, reading.time_ms))
 
     async def _start_platform(self, keys: PlatformKeys, port: int = 0) -> Platform:
-        platform = await Platform.start(self._platform_path, self.clock, port=port, keys=keys)
-        table = table_of(self._workload)
-        platform.desk.tables[table.digest] = table
-        return platform
+        return await Platform.start(self._platform_path, self.clock, port=port, keys=keys)
 
     async def _start_gateway(self) -> None:
         journal = Journal.open(self._journal_folder / "journal.sqlite", self.clock, commit_readings=1)
