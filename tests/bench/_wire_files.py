@@ -8,12 +8,14 @@ channel's name, and the value as the integer of the sensor's resolution. Beside 
 `exponent` is the power of ten of the values (-1: tenths). The period is `period_s`, `period` (both seconds) or
 `period_ms`; `unit` (SenML's name) may be there too. Without "channels" around it, or as a list of objects with a
 `name` or `channel`, it is understood as well. Where every name has a `/`, or every name a `.`, what stands before the
-first is the device; else all are of one device. The readings of one device with one period and one time are one poll.
+first is the device; else all are of one device. Readings of one time are one poll where they are of one device, have
+one period, and mostly come together.
 """
 
 import csv
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,30 +38,45 @@ def csv_day(path: Path) -> Workload:
     """What a CSV and its JSON hold, as a workload that begins with its first reading. Raises FileProblem."""
     beside, channels = _read_channels(path)
     names = _full_names(channels)
-    rows: dict[tuple[int, int], dict[str, Reading]] = {}
-    points: dict[str, PointInfo] = {}
-    groups: dict[tuple[str, int], int] = {}
-    for name, fields in channels.items():
-        point = names[name]
-        info = _point_info(f"{beside}: channel {name}", fields)
-        group = groups.setdefault((point.partition("/")[0], info.period_ms), len(groups))
-        points[point] = PointInfo(info.unit, info.exponent, info.period_ms, group)
+    infos = {names[name]: _point_info(f"{beside}: channel {name}", fields) for name, fields in channels.items()}
+    values: dict[str, dict[int, int]] = {point: {} for point in infos}
     for where, time_s, channel, value in _rows(path):
         if channel not in names:
             raise FileProblem(f"{where}: channel {channel} is not in {beside}; add it there with exponent and period_s")
-        point = names[channel]
-        poll = rows.setdefault((time_s, points[point].group), {})
-        if point in poll:
+        if time_s in values[names[channel]]:
             raise FileProblem(f"{where}: channel {channel} has two values at {time_s} s; leave one")
-        poll[point] = Reading(point, time_s * 1000, value, points[point].exponent)
-    if not rows:
+        values[names[channel]][time_s] = value
+    groups = _groups(infos, values)
+    polls: dict[tuple[int, int], list[Reading]] = {}
+    for point, info in infos.items():
+        for time_s, value in values[point].items():
+            reading = Reading(point, time_s * 1000, value, info.exponent)
+            polls.setdefault((time_s, groups[point]), []).append(reading)
+    if not polls:
         raise FileProblem(f"{path}: there is no reading below the header")
-    places = {point: place for place, point in enumerate(points)}
-    polls = [
-        Poll(time_s * 1000, tuple(sorted(poll.values(), key=lambda reading: places[reading.point])))
-        for (time_s, _), poll in sorted(rows.items())
-    ]
-    return Workload("csv", polls[0].time_ms, points, polls)
+    points = {point: replace(info, group=groups[point]) for point, info in infos.items()}
+    ordered = [Poll(time_s * 1000, tuple(readings)) for (time_s, _), readings in sorted(polls.items())]
+    return Workload("csv", ordered[0].time_ms, points, ordered)
+
+
+def _groups(infos: Mapping[str, PointInfo], values: Mapping[str, Mapping[int, int]]) -> dict[str, int]:
+    """For each point the number of its poll: that of the first point of its device and period that mostly has the same
+    times."""
+    leaders: list[str] = []
+    groups: dict[str, int] = {}
+    for point, info in infos.items():
+        times = values[point].keys()
+        for number, leader in enumerate(leaders):
+            same_device = leader.partition("/")[0] == point.partition("/")[0]
+            if same_device and infos[leader].period_ms == info.period_ms:
+                shared = len(times & values[leader].keys())
+                if 2 * shared >= len(times | values[leader].keys()):
+                    groups[point] = number
+                    break
+        else:
+            groups[point] = len(leaders)
+            leaders.append(point)
+    return groups
 
 
 def recorded_year(path: Path) -> Workload:
