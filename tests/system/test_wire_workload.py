@@ -69,7 +69,7 @@ def test_channels_of_one_device_that_come_apart_are_polls_apart(tmp_path: Path) 
     fields = {"exponent": 0, "period_s": 60}
     lines = [f"{60 * n},a/x,{n}\n{60 * n},a/y,{n}\n{60 * n + 9},a/z,{n}\n" for n in range(3)]
     rows = "time_s,channel,value\n" + "".join(lines)
-    day = csv_day(write(tmp_path, rows, {name: fields for name in ("a/x", "a/y", "a/z")}))
+    day = csv_day(write(tmp_path, rows, dict.fromkeys(("a/x", "a/y", "a/z"), fields)))
     assert [len(poll.readings) for poll in day.polls] == [2, 1] * 3
     assert [info.group for info in day.points.values()] == [0, 0, 1]
 
