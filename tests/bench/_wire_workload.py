@@ -51,6 +51,11 @@ class Workload:
         """The time of the last poll."""
         return self.polls[-1].time_ms
 
+    def first(self, span_ms: int) -> "Workload":
+        """What is of the first `span_ms`."""
+        polls = [poll for poll in self.polls if poll.time_ms < self.start_ms + span_ms]
+        return Workload(self.name, self.start_ms, self.points, polls)
+
     def batches(self, interval_ms: int) -> list[list[Poll]]:
         """The polls cut by the clock into spans of `interval_ms` from `start_ms` on; empty spans are left out."""
         spans: dict[int, list[Poll]] = {}

@@ -7,14 +7,12 @@ from tests.bench._wire_agent import run_agent
 from tests.bench._wire_cpu import measure
 from tests.bench._wire_json import run_json
 from tests.bench._wire_page import fill
-from tests.bench._wire_pole import START_MS, synthetic_day
+from tests.bench._wire_pole import synthetic_day
 from tests.bench._wire_workload import MINUTE_MS, Workload
 
 
 def hours(count: int) -> Workload:
-    day = synthetic_day(5)
-    polls = [poll for poll in day.polls if poll.time_ms < START_MS + count * 60 * MINUTE_MS]
-    return Workload(day.name, day.start_ms, day.points, polls)
+    return synthetic_day(5).first(count * 60 * MINUTE_MS)
 
 
 @pytest.mark.parametrize("mode", wire.MODES)
