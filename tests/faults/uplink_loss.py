@@ -57,6 +57,7 @@ def _row(case: str, jobs: list[tuple[int, int, int]], outcomes: list[Outcome]) -
         "lost": sum(outcome.verdict.lost for outcome in outcomes),
         "duplicated": sum(outcome.verdict.duplicated for outcome in outcomes),
         "wrong": sum(outcome.verdict.wrong for outcome in outcomes),
+        "readings": sent,
         "not_drained": sum(not outcome.is_drained for outcome in outcomes),
         "datagrams": sum(outcome.steps for outcome in outcomes),
         "on_air_bytes": sum(outcome.air_bytes for outcome in outcomes),

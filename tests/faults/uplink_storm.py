@@ -1,8 +1,9 @@
 """Everything at once: a bad link, and gateway and platform ended again and again at random, in all modes.
 
 An hour and a half of a pole in each run, from a seed: a link that loses up to three datagrams in ten, doubles and
-reorders them, one of the batch intervals and modes, and so many restarts of gateway and platform, the latter without
-its state or with an old one too. The control lets records go from the journal when they are sent.
+reorders them, one of the batch intervals and modes, with or without an observed mailbox, and so many restarts of
+gateway and platform, the latter without its state or with an old one too. The control lets records go from the journal
+when they are sent.
 """
 
 from random import Random
@@ -36,6 +37,7 @@ def _run(seed: int, minutes: int) -> Outcome:
     settings = {
         "batch_s": random.choice((60.0, 120.0, 300.0)),
         "form": random.choice((forms.AUTO, forms.AUTO, forms.SELF_CONTAINED, forms.SENML_ONLY)),
+        "command_delay_s": random.choice((3600.0, 3600.0, 5.0)),
         "timing": Timing(5.0, 3),
         "retry_longest_s": 30.0,
     }
