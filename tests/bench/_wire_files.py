@@ -170,6 +170,8 @@ def _integer(where: str, what: str, text: str) -> int:
 
 def _read_channels(path: Path) -> tuple[Path, Mapping[str, Mapping[str, Any]]]:
     """The JSON beside a CSV, and its channels by name. Raises FileProblem."""
+    if not path.is_file():
+        raise FileProblem(f"{path}: there is no such file; write the path of a CSV")
     choices = (path.with_suffix(".json"), path.with_name(path.name + ".json"))
     beside = next((choice for choice in choices if choice != path and choice.is_file()), None)
     if beside is None:

@@ -104,6 +104,11 @@ def test_a_file_without_its_channels_says_what_must_lie_beside_it(tmp_path: Path
         csv_day(path)
 
 
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(FileProblem, match="there is no such file"):
+        csv_day(tmp_path / "none.csv")
+
+
 def test_a_recorded_row_becomes_a_poll_without_what_is_missing(tmp_path: Path) -> None:
     path = tmp_path / "air.csv"
     path.write_text("year,month,day,hour,PM2.5,TEMP,wd\n2014,1,1,0,20,-1.5,SSE\n2014,1,1,1,NA,3,N\n")
