@@ -21,7 +21,11 @@ from gateway_agent.gateway_clock import GatewayClock
 from gateway_agent.journal import Budget, Journal
 from gateway_agent.pipeline import Pipeline
 from gateway_agent.records import LampOutcome
-from gateway_agent.reporting import limits, report_rules, units
+from gateway_agent.reporting import channel_table, limits, report_rules, units
+from gateway_agent.uplink.identity import load_identity
+from gateway_agent.uplink.key_ring import KeyRing
+from gateway_agent.uplink.objects import object_names
+from gateway_agent.uplink.security import CLEAR
 from gateway_agent.uplink.uplink import Uplink, UplinkSettings
 from gateway_agent.watch import Watch
 from protocols import event_codes, event_names
@@ -63,21 +67,36 @@ class Agent:
         self._clear_without_rule(standing, {(rule.point, rule.code) for rule in rules})
         self.collector = Collector(pole, self.clock, self.pipeline, make_line)
         self.control = Control(self.journal, self, self.clock)
+        self.keys = self._key_ring()
+        table = channel_table(pole)
         self.uplink = Uplink(
             UplinkSettings(
                 gateway=pole.pole.gateway,
                 url=pole.uplink.url,
-                security=pole.uplink.security,
+                security=self.keys or CLEAR,
                 batch_s=pole.uplink.batch_s,
                 batch_readings=pole.uplink.batch_readings,
+                command_delay_s=pole.uplink.command_delay_s,
+                form=pole.uplink.format,
                 backfill_bytes_per_hour=pole.uplink.backfill_kib_per_hour << 10,
             ),
             self.journal,
             self.clock,
             units=units(pole),
+            names=object_names(units(pole).items()) if pole.uplink.names == "oma" else None,
+            table=table,
             on_commands=self.control.offer,
             on_time=self._hear_time,
         )
+
+    def _key_ring(self) -> KeyRing | None:
+        """The keys of this gateway, None in the clear."""
+        identity_file = self.pole.uplink.identity_file
+        if self.pole.uplink.security == CLEAR or identity_file is None:
+            return None
+        keys = Path(self.pole.journal.path + ".keys")
+        used = Path(identity_file + ".used")
+        return KeyRing(load_identity(identity_file), self.journal, keys, used, self.clock)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, then finish in order: collect no more, store all, send what can be sent, close.
@@ -105,6 +124,8 @@ class Agent:
                 await self._drain()
         finally:
             await _end([*parts, stopped])
+            if self.keys is not None:
+                await self.keys.close()
             await self.journal.close()
         if failure is not None:
             raise failure

@@ -9,10 +9,10 @@ NEW = ".new"
 """Ending of the name under which a file is written; what is left of it after a power cut may be removed."""
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes, mode: int = 0o640) -> None:
     """Put a file with this content in the place of what is there, on the disk when this returns. Raises OSError."""
     new = path.with_name(path.name + NEW)
-    file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+    file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:
         write_at(file, data, 0)
         os.fsync(file)

@@ -23,6 +23,7 @@ from gateway_agent.config.lampcheck import check_lamp_nodes, check_place, check_
 from gateway_agent.config.pointcheck import check_alarms, check_node_periods, check_reports
 from gateway_agent.config.schema import PoleConfig
 from gateway_agent.config.sensorcheck import check_manholes, check_own_points, check_serial_sensors
+from gateway_agent.config.uplinkcheck import advise_uplink, check_uplink
 from gateway_agent.errors import GatepostError
 from gateway_agent.node_keys import is_open_to_others
 from gateway_agent.toml_source import Finding, Problem, TomlSource, load_toml, validate
@@ -45,7 +46,16 @@ def check_load(pole: PoleConfig, shelf: ProfileShelf) -> Iterable[Finding]:
             yield Finding(("buses", index, "baud"), what, _LESS_LOAD)
 
 
-_CHECKS = (check_names, check_buses, check_phases, check_node_periods, check_keys, check_place, check_programmes)
+_CHECKS = (
+    check_names,
+    check_buses,
+    check_phases,
+    check_node_periods,
+    check_keys,
+    check_place,
+    check_programmes,
+    check_uplink,
+)
 _CHECKS_WITH_PROFILES = (
     check_profiles,
     check_units,
@@ -96,6 +106,7 @@ def _unwise(pole: PoleConfig) -> Iterator[Finding]:
             what = f"bus {one.name} will be busy {one.load:.0%} of the time, without waiting and repeating"
             yield Finding(("buses", index, "baud"), what, _LESS_LOAD)
     yield from advise_boards(pole)
+    yield from advise_uplink(pole)
     for loc, key_file in key_files(pole):
         if is_open_to_others(key_file):
             yield Finding(loc, f"other users of this computer may read the key in {key_file}", "chmod 600 it")
@@ -123,6 +134,9 @@ def _with_paths(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     journal = whole.get("journal")
     if isinstance(journal, dict) and isinstance(journal.get("path"), str):
         whole["journal"] = {**journal, "path": str(folder / journal["path"])}
+    uplink = whole.get("uplink")
+    if isinstance(uplink, dict) and isinstance(uplink.get("identity_file"), str):
+        whole["uplink"] = {**uplink, "identity_file": str(folder / uplink["identity_file"])}
     return whole
 
 

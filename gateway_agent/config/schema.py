@@ -218,9 +218,15 @@ class UplinkConfig(TomlModel):
     """`[uplink]`: where the platform is and how often it hears from us."""
 
     url: PlatformUrl
-    security: Literal["clear"]
+    security: Literal["oscore", "clear"]
+    identity_file: Annotated[str, Field(min_length=1, examples=["/etc/gatepost/gp-east-12.identity.toml"])] | None = (
+        None
+    )
+    format: Literal["auto", "senml", "compact-self"] = "auto"
+    names: Literal["oma", "plain"] = "oma"
+    command_delay_s: Seconds = 5
     batch_s: Seconds = 900
-    batch_readings: Annotated[int, Field(ge=1, le=10000)] = 200
+    batch_readings: Annotated[int, Field(ge=1, le=10000)] = 4000
     backfill_kib_per_hour: Annotated[int, Field(ge=0, le=1_000_000)] = 1024
 
 

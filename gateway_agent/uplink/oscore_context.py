@@ -79,6 +79,11 @@ class JournalSecurityContext(oscore.CanProtect, oscore.CanUnprotect, oscore.Secu
         if window is not None:
             self.recipient_replay_window.initialize_from_persisted({"index": window.index, "bitfield": window.bitfield})
 
+    @property
+    def next_number(self) -> int:
+        """The sender number that is used next."""
+        return self._kept.next_number
+
     async def close(self) -> None:
         """End the use cleanly; nothing is protected or unprotected any more. Raises SecurityStateLost when that cannot
         be written: the next start then goes on as after a power cut."""

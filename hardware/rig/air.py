@@ -22,7 +22,8 @@ _ROOT = Path(__file__).parents[2]
 RECORDED_YEAR = _ROOT.parent / "shared" / "data" / "beijing-air-2014.csv"
 OWN_FILE = Path(__file__).parent / "data" / "air-synthetic.csv"
 
-_SECTORS = ("N", "NNE", "NE", "ENE", "E", "ESE", "SE", "SSE", "S", "SSW", "SW", "WSW", "W", "WNW", "NW", "NNW")
+SECTORS = ("N", "NNE", "NE", "ENE", "E", "ESE", "SE", "SSE", "S", "SSW", "SW", "WSW", "W", "WNW", "NW", "NNW")
+"""Names of wind directions, each a sixteenth of a circle."""
 _LATITUDE = radians(39.9)  # Beijing, where the recorded year comes from
 _TILT = radians(23.44)
 _CLEAR_SKY_W_M2 = 1000.0
@@ -80,7 +81,7 @@ def read_air(path: Path) -> list[AirHour]:
 
 
 def _number(text: str) -> float:
-    return _SECTORS.index(text) * 22.5 if text in _SECTORS else float(text)
+    return SECTORS.index(text) * 22.5 if text in SECTORS else float(text)
 
 
 def relative_humidity(temperature: float, dew_point: float) -> float:

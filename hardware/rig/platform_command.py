@@ -1,19 +1,34 @@
-"""`gatepost platform`: the platform stand-in for integrators, on 127.0.0.1 and in the clear."""
+"""`gatepost platform`: the platform stand-in for integrators, on 127.0.0.1."""
 
 import asyncio
 import json
 import re
 import secrets
 import signal
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gateway_agent.clock import SystemClock
+from gateway_agent.errors import GatepostError
 from gateway_agent.records import Command
+from gateway_agent.uplink.identity import load_platform_identity, load_record
 from hardware.rig.platform import Platform
 from hardware.rig.platform_desk import Arrival
+from hardware.rig.platform_keys import PlatformKeys
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may speak: the platform's identity file, records to take, and names to revoke."""
+
+    identity: Path
+    records: tuple[Path, ...]
+    revoked: tuple[str, ...]
+
 
 _LAMP = re.compile(r"([a-z][a-z0-9_]{0,31})=(\d{1,3})(?:/(\d{1,4}))?", re.ASCII)
 
@@ -25,18 +40,33 @@ def command(
         list[str] | None, typer.Option(help="Put a lamp command into the mailbox: NAME=PERCENT or NAME=PERCENT/FADE_S.")
     ] = None,
     expires_s: Annotated[int, typer.Option(help="Seconds until those commands expire; 0 for never.", min=0)] = 600,
+    identity: Annotated[
+        Path | None, typer.Option(help="The platform's own keys (gatepost enrol platform).", dir_okay=False)
+    ] = None,
+    enrol: Annotated[
+        list[Path] | None, typer.Option(help="Take a gateway's record (gatepost enrol gateway); kept from then on.")
+    ] = None,
+    revoke: Annotated[list[str] | None, typer.Option(help="Take nothing from this gateway any more.")] = None,
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Laboratory mode: without keys, readable and forgeable by anybody here.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per message.")] = False,
 ) -> None:
-    """Receive what a gateway sends, store it, and answer as a city platform does, until Ctrl-C.
+    """Receive what gateways send, store it, and answer as a city platform does, until Ctrl-C.
 
-    In the clear, on the loopback address only. In pole.toml: url = "coap://127.0.0.1:5683", security = "clear".
+    Everything is protected by OSCORE; --clear is for trying things on one machine.
 
-    Example: gatepost platform --database city.sqlite --lamp street_lamp=40/2
+    Example: gatepost platform --identity keys/city.identity.toml --enrol keys/gp-east-12.record.toml
     """
+    if clear == (identity is not None):
+        raise typer.BadParameter("name the platform's keys with --identity (gatepost enrol platform), or write --clear")
+    if clear and (enrol or revoke):
+        raise typer.BadParameter("--clear knows no gateways; leave --enrol and --revoke out")
+    access = None if identity is None else Access(identity, tuple(enrol or ()), tuple(revoke or ()))
     clock = SystemClock()
     expires_ms = clock.unix_ms() + expires_s * 1000 if expires_s else 0
     commands = [_lamp_command(text, expires_ms) for text in lamp or ()]
-    asyncio.run(_serve(database, port, commands, as_json))
+    asyncio.run(_serve(database, port, commands, access, as_json))
 
 
 def _lamp_command(text: str, expires_ms: int) -> Command:
@@ -47,13 +77,14 @@ def _lamp_command(text: str, expires_ms: int) -> Command:
     return Command(f"cli-{secrets.token_hex(4)}", "lamp", found[1], arguments, expires_ms)
 
 
-async def _serve(database: Path, port: int, commands: list[Command], as_json: bool) -> None:
-    platform = await Platform.start(database, SystemClock(), port=port)
+async def _serve(database: Path, port: int, commands: list[Command], access: Access | None, as_json: bool) -> None:
+    keys = None if access is None else await _keys(database, access)
+    platform = await Platform.start(database, SystemClock(), port=port, keys=keys)
     try:
         for each in commands:
             platform.send(each)
         platform.listeners.append(lambda arrival: print(_tell(arrival, as_json), flush=True))
-        print(_greet(platform, database, as_json), flush=True)
+        print(_greet(platform, database, keys, as_json), flush=True)
         stopped = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
@@ -62,10 +93,26 @@ async def _serve(database: Path, port: int, commands: list[Command], as_json: bo
         await platform.stop()
 
 
-def _greet(platform: Platform, database: Path, as_json: bool) -> str:
+async def _keys(database: Path, access: Access) -> PlatformKeys:
+    """The keys beside the database, with what was asked for done."""
+    keys = PlatformKeys(Path(f"{database}.keys"), load_platform_identity(access.identity), SystemClock())
+    for path in access.records:
+        record = load_record(path)
+        is_new = await keys.enrol(record)
+        print(f"{record.gateway} is enrolled" if is_new else f"{record.gateway} was enrolled before", file=sys.stderr)
+    for name in access.revoked:
+        if not keys.revoke(name):
+            raise GatepostError(f"no gateway {name} is enrolled; there are: {', '.join(keys.gateways) or 'none'}")
+        print(f"{name} is revoked", file=sys.stderr)
+    return keys
+
+
+def _greet(platform: Platform, database: Path, keys: PlatformKeys | None, as_json: bool) -> str:
+    gateways = None if keys is None else keys.gateways
     if as_json:
-        return json.dumps({"url": platform.url, "database": str(database)})
-    return f"listening on {platform.url}, storing into {database}; Ctrl-C ends"
+        return json.dumps({"url": platform.url, "database": str(database), "gateways": gateways})
+    who = "IN THE CLEAR" if gateways is None else f"for {', '.join(gateways) or 'no gateway yet'}"
+    return f"listening on {platform.url} {who}, storing into {database}; Ctrl-C ends"
 
 
 def _tell(arrival: Arrival, as_json: bool) -> str:

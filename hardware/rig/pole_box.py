@@ -16,6 +16,14 @@ from gateway_agent.boards import load_board
 from gateway_agent.config import BusDeviceConfig, Device, NodeConfig, PoleConfig, devices_of, load_pole
 from gateway_agent.node_keys import read_key
 from gateway_agent.provision import node_table
+from gateway_agent.uplink.identity import (
+    enrol,
+    load_platform,
+    load_platform_identity,
+    load_record,
+    new_platform,
+    write_secret,
+)
 from hardware.rig.bus import Bus, Drop
 from hardware.rig.clock import RigClock
 from hardware.rig.count import Period
@@ -23,6 +31,7 @@ from hardware.rig.devices import SimulatedDevice
 from hardware.rig.inputs import Inputs
 from hardware.rig.machine import NodeMachine, build_flash
 from hardware.rig.platform import Platform
+from hardware.rig.platform_keys import PlatformKeys
 from hardware.rig.pty_drop import PtyDrop
 from hardware.rig.relay import Relay
 from hardware.rig.serial_url import SerialPort
@@ -68,6 +77,7 @@ class PoleBox:
         self.relay: Relay
         self.pole: PoleConfig
         self.world: World
+        self.identity_path = folder / "gateway.identity.toml"
         self._scenario = scenario
         self._scenes: dict[str, Scene] = {}
         self._open = AsyncExitStack()
@@ -118,7 +128,20 @@ class PoleBox:
         return [device.name for device in devices_of(self.pole) if device.profile.lamp is not None]
 
     async def _start_radio(self) -> None:
-        self.platform = await Platform.start(self.platform_path, self.clock)
+        identity, public = new_platform("rig")
+        for path, text in ((self.folder / "rig.identity.toml", identity), (self.folder / "rig.public.toml", public)):
+            write_secret(path, text)
+        gateway = tomllib.loads(self._scenario.template.read_text())["pole"]["gateway"]
+        enrolment = enrol(gateway, load_platform(self.folder / "rig.public.toml"))
+        write_secret(self.identity_path, enrolment.identity)
+        record = self.folder / "gateway.record.toml"
+        write_secret(record, enrolment.record)
+        keys = PlatformKeys(
+            self.folder / "platform.keys", load_platform_identity(self.folder / "rig.identity.toml"), self.clock
+        )
+        self._open.callback(keys.close)
+        await keys.enrol(load_record(record))
+        self.platform = await Platform.start(self.platform_path, self.clock, keys=keys)
         self._open.push_async_callback(self.platform.stop)
         self.relay = await Relay.start(("127.0.0.1", self.platform.port), seed=self.seed)
         self._open.push_async_callback(self.relay.close)
@@ -127,7 +150,11 @@ class PoleBox:
         """Make a line for each bus of the template, which is TOML itself, and write the finished pole.toml."""
         text = self._scenario.template.read_text()
         host, port = self.relay.address
-        filled = {"journal": str(self.journal_path), "platform": f"coap://{host}:{port}"}
+        filled = {
+            "journal": str(self.journal_path),
+            "platform": f"coap://{host}:{port}",
+            "identity": str(self.identity_path),
+        }
         for table in tomllib.loads(text)["buses"]:
             bus = Bus(table["name"], table["baud"], table.get("parity", "N"), table.get("stop_bits", 1))
             self.buses[bus.name] = bus

@@ -1,0 +1,157 @@
+"""EDHOC (RFC 9528) between gateway and platform: two messages and the first request give both a new OSCORE context.
+
+Method 3, suite 2 (static Diffie-Hellman keys on P-256), credentials by key id; the gateway begins. Message 3 travels
+with the first OSCORE request (RFC 9668). lakers does the cryptography; here are the messages as CoAP carries them.
+"""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Self
+
+import cbor2
+import lakers  # type: ignore[import-untyped]
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from gateway_agent.uplink.errors import UplinkError
+from gateway_agent.uplink.oscore_context import OscoreKeys
+
+COORDINATE_BYTES = 32
+KID_BYTES = 8
+"""Length of the key id of a credential: random, so that it is nobody else's."""
+_SECRET_BYTES, _SALT_BYTES = 16, 8
+"""Of the exported OSCORE master secret and salt (RFC 9528, A.1)."""
+_MESSAGE_1_BEGINS = cbor2.dumps(True)
+"""Before message 1, in the place of a connection id (RFC 9528, A.2)."""
+
+
+class EdhocFailed(UplinkError):  # noqa: N818 - what the other side says was not genuine, or not understood
+    """No keys were agreed; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A static public key on P-256, and the id under which the other side knows it."""
+
+    kid: bytes
+    x: bytes
+    y: bytes
+
+    def credential(self, name: str) -> bytes:
+        """The credential of whoever has this key: a CWT claims set (RFC 8392) with `name` as its subject."""
+        key = {1: 2, 2: self.kid, -1: 1, -2: self.x, -3: self.y}
+        return cbor2.dumps({2: name, 8: {1: key}}, canonical=True)
+
+
+@dataclass(frozen=True, slots=True)
+class StaticKey:
+    """A static key pair; `secret` is 32 bytes."""
+
+    secret: bytes = field(repr=False)
+    public: PublicKey
+
+    @classmethod
+    def generate(cls) -> Self:
+        """A new one."""
+        return cls.derive(ec.generate_private_key(ec.SECP256R1()).private_numbers().private_value.to_bytes(32, "big"))
+
+    @classmethod
+    def derive(cls, secret: bytes, kid: bytes | None = None) -> Self:
+        """The pair of a secret. Raises EdhocFailed when it is none."""
+        try:
+            numbers = ec.derive_private_key(int.from_bytes(secret, "big"), ec.SECP256R1()).public_key().public_numbers()
+        except ValueError as error:
+            raise EdhocFailed("the secret of a static key is a number below the order of P-256") from error
+        x, y = (value.to_bytes(COORDINATE_BYTES, "big") for value in (numbers.x, numbers.y))
+        return cls(secret, PublicKey(kid or secrets.token_bytes(KID_BYTES), x, y))
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """New keys, and the message 3 that goes with the first request."""
+
+    keys: OscoreKeys
+    message_3: bytes
+
+
+class Initiator:
+    """The gateway's side of one agreement."""
+
+    def __init__(self, name: str, own: StaticKey, platform_name: str, platform: PublicKey) -> None:
+        self._own = own
+        self._credential = own.public.credential(name)
+        self._platform = platform.credential(platform_name)
+        self._id = bytes((secrets.randbelow(24),))
+        self._lakers = lakers.EdhocInitiator()
+
+    def message_1(self) -> bytes:
+        """The payload of the POST to /.well-known/edhoc."""
+        return _MESSAGE_1_BEGINS + bytes(self._lakers.prepare_message_1(c_i=self._id))
+
+    def finish(self, message_2: bytes) -> Agreed:
+        """The keys, from the payload that answered message 1. Raises EdhocFailed when it is not the platform's."""
+        try:
+            platform_id, _, _ = self._lakers.parse_message_2(message_2)
+            self._lakers.verify_message_2(self._own.secret, self._credential, self._platform)
+            message_3, _ = self._lakers.prepare_message_3(lakers.CredentialTransfer.ByReference, None)
+            self._lakers.completed_without_message_4()
+        except Exception as error:
+            # lakers raises errors of its own kinds for whatever is wrong with a message.
+            raise EdhocFailed(f"the platform's answer to EDHOC is not genuine: {error}") from error
+        return Agreed(_keys(self._lakers, bytes(platform_id), self._id), bytes(message_3))
+
+
+class Responder:
+    """The platform's side of one agreement; `kid` is what the gateway will be known by in its requests."""
+
+    def __init__(self, name: str, own: StaticKey, kid: bytes) -> None:
+        self.kid = kid
+        self._lakers = lakers.EdhocResponder(own.secret, own.public.credential(name))
+        self._gateway_id = b""
+
+    def message_2(self, message_1: bytes) -> bytes:
+        """The answer to the payload of a POST to /.well-known/edhoc. Raises EdhocFailed."""
+        if not message_1.startswith(_MESSAGE_1_BEGINS):
+            raise EdhocFailed("the first byte of EDHOC's message 1 in CoAP is f5")
+        try:
+            gateway_id, _ = self._lakers.process_message_1(message_1[len(_MESSAGE_1_BEGINS) :])
+            self._gateway_id = bytes(gateway_id)
+            return bytes(self._lakers.prepare_message_2(lakers.CredentialTransfer.ByReference, self.kid))
+        except Exception as error:
+            raise EdhocFailed(f"EDHOC's message 1 is not understood: {error}") from error
+
+    def finish(self, message_3: bytes, find: Callable[[bytes], tuple[str, bytes] | None]) -> tuple[str, OscoreKeys]:
+        """The gateway's name and the keys. `find` gives name and credential of a key id, None for nobody's.
+
+        Raises EdhocFailed when it is not genuine.
+        """
+        try:
+            id_credential, _ = self._lakers.parse_message_3(message_3)
+        except Exception as error:
+            raise EdhocFailed(f"EDHOC's message 3 is not understood: {error}") from error
+        found = find(_key_id(bytes(id_credential)))
+        if found is None:
+            raise EdhocFailed("nobody who is enrolled has the key that EDHOC's message 3 names")
+        name, credential = found
+        try:
+            self._lakers.verify_message_3(credential)
+            self._lakers.completed_without_message_4()
+        except Exception as error:
+            raise EdhocFailed(f"EDHOC's message 3 is not genuine: {error}") from error
+        return name, _keys(self._lakers, self._gateway_id, self.kid)
+
+
+def _keys(agreement: "lakers.EdhocInitiator | lakers.EdhocResponder", theirs: bytes, own: bytes) -> OscoreKeys:
+    secret = bytes(agreement.edhoc_exporter(0, [], _SECRET_BYTES))
+    salt = bytes(agreement.edhoc_exporter(1, [], _SALT_BYTES))
+    return OscoreKeys(secret, theirs, own, salt)
+
+
+def _key_id(id_credential: bytes) -> bytes:
+    """The key id in {4: kid}; empty for any other kind of reference, which is nobody's."""
+    try:
+        content = cbor2.loads(id_credential)
+    except cbor2.CBORDecodeError:
+        return b""
+    kid = content.get(4) if isinstance(content, dict) else None
+    return kid if isinstance(kid, bytes) else b""

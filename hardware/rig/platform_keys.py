@@ -1,0 +1,286 @@
+"""The platform's keys: who is enrolled, which OSCORE contexts each gateway may use, and the answering side of EDHOC.
+
+Two SQLite files: who and which keys, and beside it the numbers of the contexts. A gateway has the context of its record
+or of its last agreement, and a new one beside it until it has spoken under that; then the former is gone. Who is
+revoked, or replaced by another record, has none.
+"""
+
+import hashlib
+import logging
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import apsw
+
+from gateway_agent.clock import Clock
+from gateway_agent.journal.contents import begin, load
+from gateway_agent.journal.errors import SecurityStateLost
+from gateway_agent.journal.schema import make_tables
+from gateway_agent.journal.store import Entry, Store
+from gateway_agent.uplink.edhoc import EdhocFailed, PublicKey, Responder
+from gateway_agent.uplink.identity import EnrolRecord, PlatformIdentity
+from gateway_agent.uplink.oscore_context import JournalSecurityContext, OscoreKeys
+from hardware.rig.platform_server import Known
+
+log = logging.getLogger("gatepost.platform")
+
+KID_BYTES = 2
+PENDING_MOST = 64
+PENDING_S = 120
+"""How many agreements may be under way, and for how long one waits for its message 3."""
+CURRENT, FRESH = 0, 1
+
+_TABLES = """
+CREATE TABLE gateways (name TEXT PRIMARY KEY, kid BLOB UNIQUE, x BLOB, y BLOB, revoked INTEGER, record BLOB);
+CREATE TABLE contexts (
+    kid BLOB PRIMARY KEY, gateway TEXT, id TEXT, secret BLOB, salt BLOB, own_id BLOB, state INTEGER, message_3 BLOB
+);
+"""
+Result = TypeVar("Result")
+
+
+class SecurityFile:
+    """A store for OSCORE contexts in a file, with the journal's own tables; `:memory:` for one that is not kept."""
+
+    def __init__(self, path: Path | str) -> None:
+        connection = apsw.Connection(str(path))
+        if connection.execute("SELECT count(*) FROM sqlite_schema").get == 0:
+            make_tables(connection)
+            begin(connection)
+        connection.execute("PRAGMA synchronous = FULL")
+        self.connection = connection
+        self._store = Store(connection, load(connection), keep_acknowledged=False)
+
+    async def commit(self, *entries: Entry) -> None:
+        """Apply the entries in one durable commit."""
+        self._store.commit(entries)
+
+    async def look(self, function: Callable[[apsw.Connection], Result]) -> Result:
+        """Run `function` on the connection."""
+        return function(self.connection)
+
+
+@dataclass(slots=True)
+class _Pending:
+    responder: Responder
+    since_ms: int
+
+
+@dataclass(slots=True)
+class _Open:
+    known: Known
+    state: int
+    message_3: bytes | None
+
+
+@dataclass
+class KeyCounters:
+    """Since the start: EDHOC agreements that were begun, completed, and refused."""
+
+    begun: int = 0
+    completed: int = 0
+    refused: int = 0
+    revoked_kids: list[str] = field(default_factory=list)
+
+
+class PlatformKeys:
+    """The keys of all gateways; a `Keys` for the PlatformServer."""
+
+    takes_edhoc = True
+
+    def __init__(self, path: Path | str, identity: PlatformIdentity, clock: Clock) -> None:
+        """Keys at `path`, made where there is none."""
+        self.counters = KeyCounters()
+        self._connection = _open(path)
+        self._store = SecurityFile(path if path == ":memory:" else f"{path}.numbers")
+        self._identity = identity
+        self._clock = clock
+        self._open: dict[bytes, _Open] = {}
+        self._pending: dict[bytes, _Pending] = {}
+        if path != ":memory:":
+            os.chmod(path, 0o600)
+
+    @property
+    def gateways(self) -> list[str]:
+        """Names of those who are enrolled and not revoked."""
+        rows = self._connection.execute("SELECT name FROM gateways WHERE NOT revoked ORDER BY name")
+        return [str(name) for (name,) in rows]
+
+    async def enrol(self, record: EnrolRecord) -> bool:
+        """Take a gateway's record; whether it is a new one. Its provisioned context is valid from now on, once.
+
+        The gateway that it replaces is revoked. A record that was taken before changes nothing.
+        """
+        key, context = record.key.key, record.context
+        digest = hashlib.sha256(key.kid + context.platform_keys.master_secret).digest()
+        execute = self._connection.execute
+        if execute("SELECT 1 FROM gateways WHERE kid = ? OR record = ?", (key.kid, digest)).get is not None:
+            return False
+        if record.revokes is not None:
+            self.revoke_key(bytes.fromhex(record.revokes))
+        self._forget_contexts(record.gateway)
+        execute("UPDATE gateways SET name = name || ' ' || hex(kid), revoked = 1 WHERE name = ?", (record.gateway,))
+        execute("INSERT INTO gateways VALUES (?, ?, ?, ?, 0, ?)", (record.gateway, key.kid, key.x, key.y, digest))
+        keys = context.platform_keys
+        if self._is_taken(keys.recipient_id):
+            log.warning("%s has an OSCORE id that another has; it begins with EDHOC", record.gateway)
+            return True
+        await self._begin(record.gateway, keys, CURRENT, None)
+        return True
+
+    def revoke(self, gateway: str) -> bool:
+        """Take nothing from a gateway any more; whether there was one of that name."""
+        kid = self._connection.execute("SELECT kid FROM gateways WHERE name = ? AND NOT revoked", (gateway,)).get
+        return isinstance(kid, bytes) and self.revoke_key(kid)
+
+    def revoke_key(self, kid: bytes) -> bool:
+        """Take nothing from the gateway with that key any more."""
+        execute = self._connection.execute
+        name = execute("SELECT name FROM gateways WHERE kid = ? AND NOT revoked", (kid,)).get
+        if name is None:
+            return False
+        execute("UPDATE gateways SET revoked = 1 WHERE kid = ?", (kid,))
+        self._forget_contexts(str(name))
+        self.counters.revoked_kids.append(kid.hex())
+        return True
+
+    async def find(self, kid: bytes, kid_context: bytes | None, message_3: bytes | None = None) -> Known | None:
+        """See `Keys`."""
+        if kid_context is not None:
+            return None
+        if message_3 is not None and kid in self._pending:
+            await self._complete(kid, message_3)
+        found = await self._opened(kid)
+        if found is None or (message_3 is not None and found.message_3 != message_3):
+            return None
+        try:
+            await found.known.context.prepare()
+        except SecurityStateLost as error:
+            log.error("%s: %s", found.known.gateway, error)
+            self._forget(kid)
+            return None
+        return found.known
+
+    def spoke(self, known: Known) -> None:
+        """A genuine request has come under this context: the former ones of the gateway are gone."""
+        kid = next((kid for kid, found in self._open.items() if found.known is known), None)
+        if kid is None or self._open[kid].state == CURRENT:
+            return
+        self._open[kid].state = CURRENT
+        for other in self._kids(known.gateway):
+            if other != kid:
+                self._forget(other)
+        self._connection.execute("UPDATE contexts SET state = ? WHERE kid = ?", (CURRENT, kid))
+        log.info("%s has spoken under its new keys", known.gateway)
+
+    async def take_edhoc(self, message_1: bytes) -> bytes | None:
+        """The payload that answers an EDHOC message 1, None for one that is not understood."""
+        now_ms = self._clock.monotonic_ms()
+        old = [kid for kid, pending in self._pending.items() if now_ms - pending.since_ms > 1000 * PENDING_S]
+        for kid in old or (list(self._pending)[:1] if len(self._pending) >= PENDING_MOST else []):
+            del self._pending[kid]
+        responder = Responder(self._identity.name, self._identity.static_key, self._new_kid())
+        try:
+            message_2 = responder.message_2(message_1)
+        except EdhocFailed as error:
+            log.info("%s", error)
+            self.counters.refused += 1
+            return None
+        self.counters.begun += 1
+        self._pending[responder.kid] = _Pending(responder, now_ms)
+        return message_2
+
+    def close(self) -> None:
+        """Close the file."""
+        self._store.connection.close()
+        self._connection.close()
+
+    async def _complete(self, kid: bytes, message_3: bytes) -> None:
+        pending = self._pending.pop(kid)
+        try:
+            gateway, keys = pending.responder.finish(message_3, self._credential)
+        except EdhocFailed as error:
+            log.warning("%s", error)
+            self.counters.refused += 1
+            return
+        self.counters.completed += 1
+        await self._begin(gateway, keys, FRESH, message_3)
+
+    async def _begin(self, gateway: str, keys: OscoreKeys, state: int, message_3: bytes | None) -> None:
+        context_id = f"{gateway} {secrets.token_hex(8)}"
+        context = await JournalSecurityContext.begin(self._store, context_id, keys)
+        self._connection.execute(
+            "INSERT INTO contexts VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                keys.recipient_id,
+                gateway,
+                context_id,
+                keys.master_secret,
+                keys.master_salt,
+                keys.sender_id,
+                state,
+                message_3,
+            ),
+        )
+        self._open[keys.recipient_id] = _Open(Known(gateway, context), state, message_3)
+
+    async def _opened(self, kid: bytes) -> _Open | None:
+        """The context with that id, opened where it is of an earlier start."""
+        if kid in self._open:
+            return self._open[kid]
+        find = "SELECT gateway, id, secret, salt, own_id, state, message_3 FROM contexts WHERE kid = ?"
+        row = self._connection.execute(find, (kid,)).fetchone()
+        if row is None:
+            return None
+        gateway, context_id, secret, salt, own_id, state, message_3 = row
+        keys = OscoreKeys(bytes(secret), bytes(own_id), kid, bytes(salt))
+        try:
+            context = await JournalSecurityContext.open(self._store, context_id, keys)
+        except SecurityStateLost as error:
+            log.error("%s: %s", gateway, error)
+            self._forget(kid)
+            return None
+        proof = None if message_3 is None else bytes(message_3)
+        self._open[kid] = _Open(Known(str(gateway), context), int(state), proof)
+        return self._open[kid]
+
+    def _credential(self, kid: bytes) -> tuple[str, bytes] | None:
+        find = "SELECT name, x, y FROM gateways WHERE kid = ? AND NOT revoked"
+        row = self._connection.execute(find, (kid,)).fetchone()
+        if row is None:
+            return None
+        name, x, y = row
+        return str(name), PublicKey(kid, bytes(x), bytes(y)).credential(str(name))
+
+    def _new_kid(self) -> bytes:
+        while True:
+            kid = secrets.token_bytes(KID_BYTES)
+            if kid not in self._pending and not self._is_taken(kid):
+                return kid
+
+    def _is_taken(self, kid: bytes) -> bool:
+        return self._connection.execute("SELECT 1 FROM contexts WHERE kid = ?", (kid,)).get is not None
+
+    def _forget(self, kid: bytes) -> None:
+        self._open.pop(kid, None)
+        self._connection.execute("DELETE FROM contexts WHERE kid = ?", (kid,))
+
+    def _forget_contexts(self, gateway: str) -> None:
+        for kid in self._kids(gateway):
+            self._forget(kid)
+
+    def _kids(self, gateway: str) -> list[bytes]:
+        rows = self._connection.execute("SELECT kid FROM contexts WHERE gateway = ?", (gateway,))
+        return [kid for (kid,) in rows.fetchall() if isinstance(kid, bytes)]
+
+
+def _open(path: Path | str) -> apsw.Connection:
+    connection = apsw.Connection(str(path))
+    if connection.execute("SELECT count(*) FROM sqlite_schema").get == 0:
+        connection.execute(_TABLES)
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
