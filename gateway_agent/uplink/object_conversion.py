@@ -35,6 +35,11 @@ class Conversion(TomlModel):
         """Whether means and sums may be converted as values are."""
         return self.boolean is None and self.curve is None
 
+    @property
+    def digits(self) -> int:
+        """Decimal places that a factor adds."""
+        return self._rounding[0]
+
     def there(self, value: int, exponent: int) -> Scaled | bool | None:
         """The value of the resource, a bool where it is one; None when the resource cannot say it."""
         if self.boolean is not None:

@@ -114,10 +114,15 @@ def load_objects(source: TomlSource) -> ObjectsFile:
     return validate(ObjectsFile, source, (_check,))
 
 
+def objects_path() -> Path:
+    """The objects file that comes with Gatepost."""
+    return Path(str(importlib.resources.files("hardware").joinpath("objects.toml")))
+
+
 @cache
 def objects_file() -> ObjectsFile:
     """The one that comes with Gatepost."""
-    return load_objects(load_toml(Path(str(importlib.resources.files("hardware").joinpath("objects.toml")))))
+    return load_objects(load_toml(objects_path()))
 
 
 def _check(file: ObjectsFile) -> Iterator[Finding]:
