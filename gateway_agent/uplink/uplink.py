@@ -358,9 +358,12 @@ class Uplink:
         past = self._past_readings if self._batcher.past_up_to else 0
         gone = self._unconfirmed.readings + self._batcher.taken_readings
         present = self._journal.waiting_readings - past - gone
-        if is_time or (present >= self.settings.batch_readings and self._pace.least_s == 0):
-            if self._pace.window_s is not None and not self._is_draining:
+        if self._pace.window_s is not None and not self._is_draining:
+            if is_time:
+                # What is of a window that has not ended waits for its end; windows go as what is past does.
                 await self._make_windows(self._pace.window_s)
+                self._last_telemetry_ms = now_ms
+        elif is_time or present >= self.settings.batch_readings:
             self._due_up_to = self._journal.last_sequence
             self._last_telemetry_ms = now_ms
 
