@@ -23,6 +23,7 @@ from gateway_agent.errors import GatepostError
 from gateway_agent.gateway_clock import GatewayClock
 from gateway_agent.journal import Budget, Journal
 from gateway_agent.pipeline import Pipeline
+from gateway_agent.pole_files import PoleFiles, RecentLog, ledger
 from gateway_agent.records import LampOutcome
 from gateway_agent.reporting import channel_table, limits, report_rules, units
 from gateway_agent.uplink.budget import ByteBudget
@@ -31,6 +32,7 @@ from gateway_agent.uplink.identity import load_identity
 from gateway_agent.uplink.key_ring import KeyRing
 from gateway_agent.uplink.objects import object_names
 from gateway_agent.uplink.security import CLEAR
+from gateway_agent.uplink.transfer_format import LEDGER, LOG, TransferError
 from gateway_agent.uplink.uplink import Uplink, UplinkSettings
 from gateway_agent.watch import Watch
 from protocols import event_codes, event_names
@@ -73,6 +75,8 @@ class Agent:
         self.collector = Collector(pole, self.clock, self.pipeline, make_line)
         self.control = Control(self.journal, self, self.clock)
         self.keys = self._key_ring()
+        self.files = PoleFiles(Path(pole.journal.path + ".files"), self.clock, self.journal.add_event)
+        self.log = RecentLog()
         table = channel_table(pole)
         zone = ZoneInfo(pole.pole.timezone) if pole.pole.timezone else UTC
         counts = Path(pole.journal.path + ".bytes")
@@ -84,7 +88,7 @@ class Agent:
                 security=self.keys or CLEAR,
                 batch_s=pole.uplink.batch_s,
                 batch_readings=pole.uplink.batch_readings,
-                command_delay_s=pole.uplink.command_delay_s,
+                command_delay_s=pole.uplink.delay_s,
                 form=pole.uplink.format,
                 timing=Timing(ack_timeout_s=BEARERS[pole.uplink.bearer].ack_timeout_s),
                 backfill_bytes_per_hour=pole.uplink.backfill_kib_per_hour << 10,
@@ -94,6 +98,8 @@ class Agent:
             units=units(pole),
             names=object_names(units(pole).items()) if pole.uplink.names == "oma" else None,
             table=table,
+            files=self.files.folder,
+            takers=self.files.takers,
             budget=self.budget,
             on_commands=self.control.offer,
             on_time=self._hear_time,
@@ -114,6 +120,8 @@ class Agent:
         Raises AgentFailedError when a part has failed; the rest has then been finished all the same.
         """
         await self.clock.look()
+        logging.getLogger("gatepost").addHandler(self.log)
+        self._send_ledger()
         parts = {
             asyncio.create_task(part.run(), name=name)
             for name, part in (
@@ -137,6 +145,7 @@ class Agent:
             if self.keys is not None:
                 await self.keys.close()
             await self.budget.keep(now=True)
+            logging.getLogger("gatepost").removeHandler(self.log)
             await self.journal.close()
         if failure is not None:
             raise failure
@@ -157,6 +166,22 @@ class Agent:
     async def manhole(self, target: str, acknowledge: int, learn: int) -> LampOutcome:
         """Acknowledge alarms of a manhole or let its cover be learned, as `Collector.manhole` does."""
         return await self.collector.manhole(target, acknowledge, learn)
+
+    async def send_log(self) -> LampOutcome:
+        """Send the last lines of the agent's log."""
+        try:
+            self.uplink.transfers.send(LOG, self.log.content)
+        except (TransferError, OSError) as error:
+            return LampOutcome("failed", None, str(error))
+        self.uplink.look()
+        return LampOutcome("confirmed", None, "it is on its way")
+
+    def _send_ledger(self) -> None:
+        """Let the platform have the pole's terminals; it says itself when it has them already."""
+        try:
+            self.uplink.transfers.send(LEDGER, ledger(self.pole))
+        except (TransferError, OSError) as error:
+            _LOG.warning("the ledger cannot be sent: %s", error)
 
     async def _hear_time(self, platform_ms: int, round_trip_ms: int) -> None:
         self.clock.heard_platform(platform_ms, round_trip_ms)

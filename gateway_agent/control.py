@@ -36,7 +36,14 @@ MANHOLE = "manhole"
 MANHOLE_LIMITS = {"acknowledge": 0xFFFF, "learn": 1}
 """Arguments of the action `manhole`, whose target is a node: the alarms that somebody has seen, as bits of
 protocols/manhole_codes.py, and 1 to learn the angle of the closed cover."""
-_KNOWN = {LAMP: LAMP_LIMITS, RESUME: RESUME_LIMITS, MANHOLE: MANHOLE_LIMITS}
+SEND_LOG = "send_log"
+"""The action that sends the agent's log; its target is `gateway`, and it has no arguments."""
+_KNOWN: Mapping[str, Mapping[str, int]] = {
+    LAMP: LAMP_LIMITS,
+    RESUME: RESUME_LIMITS,
+    MANHOLE: MANHOLE_LIMITS,
+    SEND_LOG: {},
+}
 
 _LOOK_AT_CLOCK_S = 0.5
 _RECENT = 8
@@ -64,6 +71,10 @@ class Nodes(Protocol):
 
     async def manhole(self, target: str, acknowledge: int, learn: int) -> LampOutcome:
         """Acknowledge alarms of the manhole of the node `target`, or let it learn its cover, and tell how it went."""
+        ...
+
+    async def send_log(self) -> LampOutcome:
+        """Let the platform have the last lines of the agent's log."""
         ...
 
 
@@ -187,6 +198,8 @@ class Control:
     async def _reach(self, command: Command) -> LampOutcome:
         given = command.arguments
         try:
+            if command.action == SEND_LOG:
+                return await self._nodes.send_log()
             if command.action == MANHOLE:
                 return await self._nodes.manhole(command.target, given.get("acknowledge", 0), given.get("learn", 0))
             level_pct = lamp_codes.RESUME if command.action == RESUME else given["level_pct"]
@@ -224,7 +237,7 @@ def find_problem(command: Command) -> str | None:
 def _find_argument_problem(arguments: Mapping[str, int], limits: Mapping[str, int]) -> str | None:
     for name, value in arguments.items():
         if name not in limits:
-            return f"the argument {name} is unknown; known: {', '.join(limits)}"
+            return f"the argument {name} is unknown; known: {', '.join(limits) or 'none'}"
         if not 0 <= value <= limits[name]:
             return f"{name} is {value}; it must be 0 to {limits[name]}"
     return None

@@ -182,6 +182,12 @@ def _uplink(agent: "Agent") -> dict[str, Any]:
         "acknowledged_readings": counters.acknowledged_readings,
         "last_answer_ms": counters.last_answer_ms,
         "last_error": counters.problem,
+        "unconfirmed_batches": counters.unconfirmed_batches,
+        "lost_batches": counters.lost_batches,
+        "by_kind": {kind: traffic.on_air_bytes for kind, traffic in sorted(air.by_kind.items())},
+        "budget": agent.budget.status,
+        "key_agreements": 0 if agent.keys is None else agent.keys.agreements,
+        "transfer_problem": agent.uplink.transfers.problem,
     }
 
 

@@ -238,12 +238,17 @@ class UplinkConfig(TomlModel):
     format: Literal["auto", "senml", "compact-self"] = "auto"
     names: Literal["oma", "plain"] = "oma"
     bearer: Literal["wired", "cat1", "nb-iot"] = "wired"
-    command_delay_s: Seconds = Field(default_factory=lambda data: BEARERS[data.get("bearer", "wired")].command_delay_s)
+    command_delay_s: Seconds | None = None
     batch_s: Seconds = 900
     batch_readings: Annotated[int, Field(ge=1, le=10000)] = 4000
     backfill_kib_per_hour: Annotated[int, Field(ge=0, le=1_000_000)] = 1024
     plan_mib_per_month: Annotated[Number, Field(gt=0, le=1_000_000)] | None = None
     plan_begins_day: Annotated[int, Field(ge=1, le=28)] = 1
+
+    @property
+    def delay_s(self) -> float:
+        """How long a command may take to arrive, by the bearer where it is not said."""
+        return BEARERS[self.bearer].command_delay_s if self.command_delay_s is None else self.command_delay_s
 
     @property
     def plan_bytes(self) -> int | None:

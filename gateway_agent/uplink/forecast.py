@@ -47,8 +47,8 @@ def uplink_forecast(pole: PoleConfig) -> UplinkForecast:
     least, most = _readings(pole)
     uplink = pole.uplink
     batches = ceil(_DAY_S / uplink.batch_s)
-    is_observed = uplink.command_delay_s < uplink.batch_s
-    within_s = max(_ANSWERS_WITHIN_S, uplink.command_delay_s) if is_observed else uplink.command_delay_s
+    is_observed = uplink.delay_s < uplink.batch_s
+    within_s = max(_ANSWERS_WITHIN_S, uplink.delay_s) if is_observed else uplink.delay_s
     in_a_row = max(1, min(LONGEST, int(within_s / uplink.batch_s)))
     if uplink.format == "senml":
         telemetry = _senml(least, batches), _senml(most, batches)

@@ -232,6 +232,10 @@ class Uplink:
             self._next_transfer_ms = self._clock.monotonic_ms() + round(1000 * self._transfer_pause_s)
             self._transfer_pause_s = min(2 * self._transfer_pause_s, _TRANSFER_PAUSE_LONGEST_S)
 
+    def look(self) -> None:
+        """See whether there is something new to do."""
+        self._wake.set()
+
     async def drain(self) -> None:
         """Commit what waits, send everything now, and return when the journal is empty. `run` must be running."""
         await self._journal.flush()

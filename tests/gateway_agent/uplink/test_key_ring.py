@@ -183,6 +183,7 @@ def test_lost_state_never_continues_and_new_keys_are_agreed_with_the_first_reque
             assert this.keys.counters.completed == 1
             assert len(this.arrived) == 2
             assert this.relay.bytes_on_air - before < 360
+            await asyncio.sleep(1)
             await this.stop_gateway(gently=False)
             await this.start_gateway()
             await this.ask()
