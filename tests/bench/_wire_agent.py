@@ -14,7 +14,6 @@ import apsw
 
 from gateway_agent.compact import Channel, ChannelTable
 from gateway_agent.journal import Journal
-from gateway_agent.journal.memory_store import MemoryStore
 from gateway_agent.records import Reading
 from gateway_agent.uplink import coap_message as kinds
 from gateway_agent.uplink.air_count import AirCount
@@ -23,8 +22,8 @@ from gateway_agent.uplink.uplink import Uplink, UplinkSettings
 from hardware.rig.clock import RigClock
 from hardware.rig.platform import HOST, Platform
 from hardware.rig.relay import Relay
-from tests.bench._wire_keys import GatewayKeys, PlatformKeys
-from tests.bench._wire_sent import GATEWAY, Sent, compare
+from tests.bench._wire_keys import Enrolled
+from tests.bench._wire_sent import GATEWAY, Sent, compare, fast_folder
 from tests.bench._wire_workload import Workload
 from tests.faults._inline import run_inline
 
@@ -45,12 +44,6 @@ def run_agent(workload: Workload, form: str, interval_ms: int) -> Sent:
     return run_inline(main, start_unix_ms=workload.start_ms)
 
 
-def fast_folder() -> Path | None:
-    """A folder in memory, where there is one."""
-    fast = Path("/dev/shm")
-    return fast if fast.is_dir() else None
-
-
 def table_of(workload: Workload) -> ChannelTable:
     """The channel table of a pole that was given no example of its values."""
     return ChannelTable(
@@ -68,14 +61,16 @@ def names_of(workload: Workload) -> dict[str, ObjectName]:
 
 async def _send(workload: Workload, form: str, interval_ms: int, folder: Path, clock: RigClock) -> Sent:
     payloads: list[int] = []
-    platform = await Platform.start(folder / _DATABASE, clock, keys=await PlatformKeys.begin(GATEWAY, MemoryStore()))
+    enrolled = Enrolled.make(GATEWAY, folder)
+    keys = await enrolled.platform_keys(folder / "keys.sqlite", clock)
+    platform = await Platform.start(folder / _DATABASE, clock, keys=keys)
     relay = await Relay.start((HOST, platform.port))
     journal = Journal.open(folder / "journal.sqlite", clock)
     host, port = relay.address
     settings = UplinkSettings(
         GATEWAY,
         f"coap://{host}:{port}",
-        await GatewayKeys.begin(journal),
+        enrolled.key_ring(journal, folder, clock, is_provisioned=False),
         batch_s=interval_ms / 1000,
         batch_readings=1 << 30,
         form=form,
@@ -120,6 +115,7 @@ async def _send(workload: Workload, form: str, interval_ms: int, folder: Path, c
         await journal.close()
         await relay.close()
         await platform.stop()
+        keys.close()
 
 
 async def _measure(workload: Workload, journal: Journal, clock: RigClock) -> None:
