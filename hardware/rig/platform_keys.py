@@ -1,7 +1,8 @@
 """The platform's keys: who is enrolled, which OSCORE contexts each gateway may use, and the answering side of EDHOC.
 
-Two SQLite files: who and which keys, and beside it the numbers of the contexts. A gateway has the context of its record or of its last agreement, and a new one beside it
-until it has spoken under that; then the former is gone. Who is revoked, or replaced by another record, has none.
+Two SQLite files: who and which keys, and beside it the numbers of the contexts. A gateway has the context of its record
+or of its last agreement, and a new one beside it until it has spoken under that; then the former is gone. Who is
+revoked, or replaced by another record, has none.
 """
 
 import hashlib
