@@ -1,6 +1,6 @@
 """A platform that is ended at every step of the exchanges and comes back with its state, without it, or an old one.
 
-An hour of a pole, a batch each two minutes, alarms in between. In each run the platform is ended once, in the instant
+Forty minutes of a pole, a batch every two, alarms in between. In each run the platform is ended once, in the instant
 in which a datagram comes to the relay, which gets through or is lost, and is back five seconds later: with its database
 as it was, with readings but without the states of chains and the channel tables, without the numbers of its OSCORE
 contexts, so that new keys must be agreed, or with the database of half the time. What it lost by itself then is
@@ -21,7 +21,7 @@ from tests.faults._uplink_breaks import PLATFORM, PLATFORM_OLDER, PLATFORM_WITHO
 from tests.faults._uplink_steps import Outcome, row_of, run_broken
 
 
-def restart(on_progress: OnProgress, minutes: int = 60, stride: int = 1) -> Row:
+def restart(on_progress: OnProgress, minutes: int = 40, stride: int = 1) -> Row:
     """The case: every step, or one in `stride`."""
     breaks = _breaks(minutes, stride)
     outcomes = on_all_cores(run_broken, [(each, minutes) for each in breaks], on_progress)
