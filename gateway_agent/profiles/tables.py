@@ -1,12 +1,13 @@
 """Writing what is made from profiles and boards: `python -m gateway_agent.profiles.tables [--check]`, for `make gen`.
 
-Made are the register tables in docs/devices.md, the whole of docs/node-map.md, docs/node-codes.md and
+Made are the register tables in docs/devices.md, the whole of docs/node-map.md, docs/node-codes.md, docs/objects.md and
 protocols/node_map.py, and the pins of each board in firmware/boards, the default board's in firmware/node/board_pins.py
 as well. With `--check` nothing is written: the names of the stale files are printed and the exit code is 1 if there are
 any.
 """
 
 import sys
+from itertools import takewhile
 from pathlib import Path
 
 from gateway_agent.boards.pins_module import pins_modules
@@ -15,6 +16,8 @@ from gateway_agent.profiles.load import load_profile, profile_directory, profile
 from gateway_agent.profiles.node_codes_document import node_codes_document
 from gateway_agent.profiles.node_map_document import node_map_document
 from gateway_agent.profiles.node_map_module import node_map_module
+from gateway_agent.uplink.objects import objects_file, objects_path
+from gateway_agent.uplink.objects_document import objects_document
 
 _OWN_NODE = "gatepost-node"
 _BEGIN = "<!-- made by `make gen` from hardware/devices; do not edit below -->\n"
@@ -30,6 +33,7 @@ def generated_files(root: Path) -> dict[Path, str]:
     return {
         devices: _hand_written(devices) + _BEGIN + "\n" + device_sections(profiles, heads),
         root / "docs" / "node-map.md": node_map_document(node),
+        root / "docs" / "objects.md": objects_document(objects_file(), profiles, _head_lines(objects_path())),
         root / "docs" / "node-codes.md": node_codes_document(protocols),
         root / "protocols" / "node_map.py": node_map_module(node),
         **{root / place: text for place, text in pins_modules().items()},
@@ -44,6 +48,14 @@ def head_comment(text: str) -> str:
             break
         lines.append(line.removeprefix("#").strip())
     return " ".join(lines)
+
+
+def _head_lines(path: Path) -> str:
+    """The comment at the head of a file as it stands there, without its marks and its last paragraph, which is for
+    whoever writes the file."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    head = [line.removeprefix("#").removeprefix(" ") for line in takewhile(lambda line: line.startswith("#"), lines)]
+    return "\n".join(head).rpartition("\n\n")[0]
 
 
 def stale_files(root: Path) -> list[Path]:

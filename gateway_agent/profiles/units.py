@@ -13,6 +13,7 @@ SENML_UNITS = {
     "VA": "volt-ampere",
     "W": "watt",
     "W/m2": "watt per square metre",
+    "%": "per cent",
     "%RH": "relative humidity in per cent",
     "/": "a ratio, 1 is the whole",
     "count": "a count of events or a plain number",
@@ -28,6 +29,7 @@ SENML_UNITS = {
     "kWh": "kilowatt-hour",
     "kvarh": "kilovolt-ampere reactive hour",
     "mm": "millimetre",
+    "ppb": "parts per billion",
     "ppm": "parts per million",
     "ug/m3": "microgram per cubic metre",
 }

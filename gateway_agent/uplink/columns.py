@@ -39,20 +39,12 @@ def column_fields(records: Sequence[Record], writer: MessageWriter) -> list[Fiel
         named = [writer.object_name(reading) for reading in column]
         # One value that the object cannot say, and the column keeps its own name.
         name = named[0] if None not in named else None
-        base_name = f"{writer.gateway}/{senml.figure_name(first.point if name is None else name.path, first.kind)}"
+        base_name = writer.full_name(name, first)
         for at, reading in enumerate(column):
             entry: Fields = {senml.BASE_NAME: base_name} if at == 0 else {}
             if not fields:
                 entry[senml.BASE_TIME] = senml.seconds(base_ms)
-            if name is None:
-                unit = writer.units.get(reading.point)
-                if unit:
-                    entry[senml.UNIT] = unit
-                entry[senml.VALUE] = senml.number(reading.value, reading.exponent)
-            elif name.conversion.boolean:
-                entry[senml.BOOLEAN_VALUE] = bool(reading.value)
-            else:
-                entry[senml.VALUE] = senml.number(*name.there(reading.value, reading.exponent))
+            entry |= writer.value(name, reading)
             if reading.time_ms != base_ms:
                 entry[senml.TIME] = senml.seconds(reading.time_ms - base_ms)
             if not fields:

@@ -33,7 +33,8 @@ class MessageWriter:
 
     The first SenML record says the gateway's name and its time, exactly; a later journal record says a new base time
     where two or more of its readings share it, for that is shorter than a time in each. What is a resource of an OMA
-    object has the object's instance in the base name, so that its own name is the number of the resource.
+    object has the object's instance in the base name, so that its own name is the number of the resource; the gateway
+    is not said with it, for the key or the query names it.
     """
 
     def __init__(self, gateway: str, units: Mapping[str, str], names: Mapping[str, ObjectName]) -> None:
@@ -42,6 +43,7 @@ class MessageWriter:
         self.gateway = gateway
         self.units = units
         self._names = names
+        self._own_base = gateway + "/"
         self._base_ms: int | None = None
         self._base_name: str | None = None
 
@@ -61,23 +63,41 @@ class MessageWriter:
             return self._marked(record, self._windows(content))
         if isinstance(content, tuple):
             return self._marked(record, self._readings(content))
-        base = self._base("", content.time_ms, is_shared=False)
+        base = self._base(self._own_base, content.time_ms, is_shared=False)
         return self._marked(record, [base | self._other(content) | self._time(content.time_ms)])
 
-    def object_name(self, reading: Reading | Window) -> ObjectName | None:
-        """The OMA name by which a reading or window is sent, None for its own."""
-        name = self._names.get(reading.point)
+    def object_name(self, item: Reading | Window) -> ObjectName | None:
+        """The OMA name by which a reading or window is sent; None for its own, where the resource cannot say it."""
+        name = self._names.get(item.point)
         if name is None:
             return None
-        if isinstance(reading, Window):
-            return None if name.conversion.boolean or not name.can_carry(reading.total, reading.exponent) else name
-        if name.conversion.boolean and reading.kind != senml.SAMPLE:
+        is_window = isinstance(item, Window)
+        if not name.conversion.is_linear and (is_window or item.kind != senml.SAMPLE):
             return None
-        return name if name.can_carry(reading.value, reading.exponent) else None
+        values = (item.least, item.greatest, item.total) if isinstance(item, Window) else (item.value,)
+        sayable = all(name.conversion.there(value, item.exponent) is not None for value in values)
+        return name if sayable else None
+
+    def full_name(self, name: ObjectName | None, item: Reading | Window) -> str:
+        """What a point is called in a message: by the path of its resource, or by the gateway and its own name."""
+        if name is None:
+            return f"{self.gateway}/{senml.figure_name(item.point, item.kind)}"
+        return senml.figure_name(name.path, item.kind)
+
+    def value(self, name: ObjectName | None, reading: Reading) -> Fields:
+        """A reading's value, and its unit where its name does not tell it."""
+        if name is None:
+            unit = self.units.get(reading.point)
+            fields: Fields = {senml.UNIT: unit} if unit else {}
+            return fields | {senml.VALUE: senml.number(reading.value, reading.exponent)}
+        there = name.conversion.there(reading.value, reading.exponent)
+        if isinstance(there, tuple):
+            return {senml.VALUE: senml.number(*there)}
+        return {senml.BOOLEAN_VALUE: there}
 
     def _readings(self, readings: Sequence[Reading]) -> list[Fields]:
         named = [(self.object_name(reading), reading) for reading in readings]
-        bases = [name.base if name else "" for name, _ in named]
+        bases = [name.base if name else self._own_base for name, _ in named]
         # What has the base name that is in force comes first, then the others together.
         order = sorted(range(len(named)), key=lambda at: (bases[at] != self._base_name, bases[at]))
         fields: list[Fields] = []
@@ -86,15 +106,16 @@ class MessageWriter:
             name, reading = named[at]
             is_shared = times.count(reading.time_ms) > 1 and not fields
             base = self._base(bases[at], reading.time_ms, is_shared=is_shared)
-            fields.append(base | self._reading(reading, name) | self._time(reading.time_ms))
+            named_by = reading.point if name is None else str(name.resource_id)
+            label: Fields = {senml.NAME: senml.figure_name(named_by, reading.kind)}
+            fields.append(base | label | self.value(name, reading) | self._time(reading.time_ms))
         return fields
 
     def _base(self, base_name: str, time_ms: int, *, is_shared: bool) -> Fields:
         """The base fields that change: the name where it is another, the time where that is shorter."""
         base: Fields = {}
         if base_name != self._base_name:
-            base[senml.BASE_NAME] = f"{self.gateway}/{base_name}"
-            self._base_name = base_name
+            base[senml.BASE_NAME] = self._base_name = base_name
         if self._base_ms is None or (is_shared and time_ms != self._base_ms):
             base[senml.BASE_TIME] = senml.seconds(time_ms)
             self._base_ms = time_ms
@@ -106,27 +127,15 @@ class MessageWriter:
             fields[0][CLOCK] = UNTRUSTED
         return fields
 
-    def _reading(self, reading: Reading, name: ObjectName | None) -> Fields:
-        if name is None:
-            fields: Fields = {senml.NAME: senml.figure_name(reading.point, reading.kind)}
-            unit = self.units.get(reading.point)
-            if unit:
-                fields[senml.UNIT] = unit
-            return fields | {senml.VALUE: senml.number(reading.value, reading.exponent)}
-        fields = {senml.NAME: senml.figure_name(str(name.resource_id), reading.kind)}
-        if name.conversion.boolean:
-            return fields | {senml.BOOLEAN_VALUE: bool(reading.value)}
-        return fields | {senml.VALUE: senml.number(*name.there(reading.value, reading.exponent))}
-
     def _windows(self, thinned: Thinned) -> list[Fields]:
         """Windows of one point: its name is the base name, so that it is said once."""
         first = thinned.windows[0]
         named = [self.object_name(window) for window in thinned.windows]
         name = named[0] if None not in named else None
-        base_name = senml.figure_name(first.point if name is None else name.path, first.kind)
+        base_name = self.full_name(name, first)
         base: Fields = {}
         if base_name != self._base_name:
-            base[senml.BASE_NAME] = f"{self.gateway}/{base_name}"
+            base[senml.BASE_NAME] = base_name
         self._base_name = base_name
         base[senml.BASE_TIME] = senml.seconds(first.time_ms)
         self._base_ms = first.time_ms
@@ -169,12 +178,11 @@ def _mean(window: Window) -> int | tuple[int, int]:
 
 
 def _converted(window: Window, name: ObjectName | None) -> Window:
-    """The window in the unit of the object."""
+    """The window in the unit of the object, which can say it."""
     if name is None:
         return window
-    least, exponent = name.there(window.least, window.exponent)
-    greatest, _ = name.there(window.greatest, window.exponent)
-    total, _ = name.there(window.total, window.exponent)
+    figures = [name.conversion.there(value, window.exponent) for value in (window.least, window.greatest, window.total)]
+    (least, exponent), (greatest, _), (total, _) = (figure for figure in figures if isinstance(figure, tuple))
     return replace(window, least=least, greatest=greatest, total=total, exponent=exponent)
 
 

@@ -1,52 +1,48 @@
-"""OMA/uCIFI names: which of a pole's points is which resource of which object, and its value in the object's unit.
+"""OMA and uCIFI names: which of a pole's points is which resource of which object.
 
-`hardware/objects.toml` says it for each quantity. A point without an object keeps its own name. Instances of an object
-are counted over the points of a pole in their order, one for each device.
+`hardware/objects.toml` says it for each quantity; docs/objects.md shows it. A point without an object keeps its own
+name. Instances of an object are counted from 0 over the devices of a pole in their order; a device that has a resource
+twice has two instances.
 """
 
 import importlib.resources
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
+from gateway_agent.profiles.units import UNITS
 from gateway_agent.toml_source import Finding, TomlModel, TomlSource, load_toml, validate
-
-PI = Fraction(31415926535897932384626433832795, 10**31)
-_RADIANS = PI / 180
-_RADIAN_DIGITS = 2
-"""More decimal places than degrees have: a step is then less than 0.58 of a step of the degrees, so that rounding loses
-none of them."""
-_MAX_EXPONENT = 18
+from gateway_agent.toml_wording import nearest
+from gateway_agent.uplink.object_conversion import Conversion
 
 Quantity = tuple[str, str]
 """A point's name without its device, and its unit."""
 
 
-class Conversion(TomlModel):
-    """How a value becomes that of the object; exactly one."""
-
-    power_of_ten: Annotated[int, Field(ge=-9, le=9)] = 0
-    radians: bool = False
-    boolean: bool = False
-
-
 class ResourceEntry(TomlModel):
-    """`[[resources]]`: points of that name and unit are this resource, `<object>/<resource>`."""
+    """`[[resources]]`: points of that name and unit are this resource, `<object>/<resource>`, in the unit `gives`."""
 
-    points: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
-    unit: Annotated[str, Field(min_length=1)]
-    resource: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,4}/(0|[1-9][0-9]{0,4})$")]
+    points: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1, strict=False)]
+    unit: Annotated[str, Field(min_length=1, examples=["V"])]
+    resource: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,4}/(0|[1-9][0-9]{0,4})$", examples=["3418/1"])]
+    title: Annotated[str, Field(min_length=1, examples=["supply voltage"])]
+    gives: Annotated[str, Field(min_length=1, examples=["V"])]
     to: Conversion = Conversion()
+
+    @property
+    def object_id(self) -> str:
+        """The number of the object, as a key of the table `objects`."""
+        return self.resource.partition("/")[0]
 
 
 class ObjectsFile(TomlModel):
-    """The whole file."""
+    """The whole file: names and versions of objects by their numbers, and their resources."""
 
+    objects: Mapping[str, Annotated[str, Field(min_length=1)]]
     resources: Annotated[tuple[ResourceEntry, ...], Field(strict=False)]
 
 
@@ -71,32 +67,15 @@ class ObjectName:
         """The whole name."""
         return f"{self.base}{self.resource_id}"
 
-    def there(self, value: int, exponent: int) -> tuple[int, int]:
-        """(value, exponent) in the object's unit."""
-        if self.conversion.radians:
-            finer = exponent - _RADIAN_DIGITS
-            return round(value * _RADIANS * 10**_RADIAN_DIGITS), finer
-        return value, exponent + self.conversion.power_of_ten
 
-    def back(self, value: int, exponent: int) -> tuple[int, int]:
-        """(value, exponent) in the point's unit, as they were."""
-        if self.conversion.radians:
-            return round(value / _RADIANS / 10**_RADIAN_DIGITS), exponent + _RADIAN_DIGITS
-        return value, exponent - self.conversion.power_of_ten
+def object_names(points: Iterable[Quantity]) -> dict[str, ObjectName]:
+    """The names of those of the points (full name, unit) that are resources of objects, by full name.
 
-    def can_carry(self, value: int, exponent: int) -> bool:
-        """Whether that value can be told in the object's unit and found again."""
-        if self.conversion.boolean:
-            return exponent == 0 and value in (0, 1)
-        return abs(self.there(value, exponent)[1]) <= _MAX_EXPONENT
-
-
-def object_names(points: Iterable[tuple[str, str]]) -> dict[str, ObjectName]:
-    """The names of those of the points (full name, unit) that are resources of objects, by full name."""
-    resources = _resources()
-    instances: dict[tuple[int, str], int] = {}
+    Both sides make them of the same points in the same order, that of pole.toml and of the channel table.
+    """
+    resources = resources_by_quantity(objects_file())
     counts: dict[int, int] = {}
-    taken: set[str] = set()
+    held: dict[tuple[str, int], dict[int, set[int]]] = {}
     names: dict[str, ObjectName] = {}
     for point, unit in points:
         device, _, quantity = point.partition("/")
@@ -104,14 +83,13 @@ def object_names(points: Iterable[tuple[str, str]]) -> dict[str, ObjectName]:
         if entry is None:
             continue
         object_id, resource_id = map(int, entry.resource.split("/"))
-        if (object_id, device) not in instances:
-            instances[object_id, device] = counts.get(object_id, 0)
-            counts[object_id] = instances[object_id, device] + 1
-        name = ObjectName(object_id, instances[object_id, device], resource_id, entry.to, point, unit)
-        if name.path not in taken:
-            # Where a device has a quantity twice, the second keeps its own name.
-            taken.add(name.path)
-            names[point] = name
+        own = held.setdefault((device, object_id), {})
+        instance = next((number for number, taken in own.items() if resource_id not in taken), None)
+        if instance is None:
+            instance = counts.get(object_id, 0)
+            counts[object_id] = instance + 1
+        own.setdefault(instance, set()).add(resource_id)
+        names[point] = ObjectName(object_id, instance, resource_id, entry.to, point, unit)
     return names
 
 
@@ -120,26 +98,49 @@ def by_path(names: Mapping[str, ObjectName]) -> dict[str, ObjectName]:
     return {name.path: name for name in names.values()}
 
 
-def load_objects(source: TomlSource) -> dict[Quantity, ResourceEntry]:
-    """The entries of an objects file by quantity. Raises ConfigError with line and mend."""
-    found = validate(ObjectsFile, source, (_check,))
-    return {(point, entry.unit): entry for entry in found.resources for point in entry.points}
+def is_path(name: str) -> bool:
+    """Whether a name is `<object>/<instance>/<resource>`; a point's never is, for a device begins with a letter."""
+    parts = name.split("/")
+    return len(parts) == 3 and all(part.isascii() and part.isdecimal() for part in parts)
+
+
+def resources_by_quantity(file: ObjectsFile) -> dict[Quantity, ResourceEntry]:
+    """The entries of a checked file by what they are of."""
+    return {(point, entry.unit): entry for entry in file.resources for point in entry.points}
+
+
+def load_objects(source: TomlSource) -> ObjectsFile:
+    """An objects file. Raises ConfigError with line and mend."""
+    return validate(ObjectsFile, source, (_check,))
+
+
+def objects_path() -> Path:
+    """The objects file that comes with Gatepost."""
+    return Path(str(importlib.resources.files("hardware").joinpath("objects.toml")))
 
 
 @cache
-def _resources() -> Mapping[Quantity, ResourceEntry]:
-    return load_objects(load_toml(Path(str(importlib.resources.files("hardware").joinpath("objects.toml")))))
+def objects_file() -> ObjectsFile:
+    """The one that comes with Gatepost."""
+    return load_objects(load_toml(objects_path()))
 
 
-def _check(file: ObjectsFile) -> Iterable[Finding]:
+def _check(file: ObjectsFile) -> Iterator[Finding]:
     seen: set[Quantity] = set()
     for number, entry in enumerate(file.resources):
-        conversion = entry.to
-        if bool(conversion.power_of_ten) + conversion.radians + conversion.boolean > 1:
-            yield Finding(("resources", number, "to"), "more than one conversion is asked for", "keep one")
+        at = ("resources", number)
+        if len(entry.to.model_fields_set) > 1:
+            yield Finding((*at, "to"), "more than one conversion is asked for", "keep one")
+        if entry.object_id not in file.objects:
+            what = f"object {entry.object_id} has no name"
+            yield Finding((*at, "resource"), what, f"write {entry.object_id} = ... below [objects]")
+        if entry.unit not in UNITS:
+            guess = nearest(entry.unit, list(UNITS))
+            mend = (
+                f"did you mean {guess}?" if guess else "write one that profiles have (gateway_agent/profiles/units.py)"
+            )
+            yield Finding((*at, "unit"), f"no point has the unit {entry.unit}", mend)
         for point in entry.points:
             if (point, entry.unit) in seen:
-                yield Finding(
-                    ("resources", number, "points"), f"{point} in {entry.unit} has a resource already", "remove one"
-                )
+                yield Finding((*at, "points"), f"{point} in {entry.unit} has a resource already", "remove one")
             seen.add((point, entry.unit))

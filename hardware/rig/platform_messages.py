@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from gateway_agent.uplink import messages
 from gateway_agent.uplink.columns import read_sequences
 from gateway_agent.uplink.errors import FormatError
-from gateway_agent.uplink.objects import ObjectName
+from gateway_agent.uplink.objects import ObjectName, is_path
 from gateway_agent.uplink.senml_cbor import Fields, decode_pack
 from protocols import errors, senml
 
@@ -179,12 +179,8 @@ def _read_columns(unit: list[Fields], gateway: str, names: Mapping[str, ObjectNa
 
 
 def _read_item(fields: Fields, gateway: str, record: "_Reader", names: Mapping[str, ObjectName]) -> Item:
-    name, time_ms = str(fields[senml.NAME]), _integer(fields, senml.TIME, 0)
-    if not name.startswith(gateway + "/"):
-        raise FormatError(f"the name {name} does not begin with {gateway}/")
-    about, kind = senml.split_name(name[len(gateway) + 1 :])
-    if not about:
-        raise FormatError(f"the name {name} names nothing")
+    about, kind = _read_name(str(fields[senml.NAME]), gateway)
+    time_ms = _integer(fields, senml.TIME, 0)
     code, source = _text(fields, messages.CODE), _text(fields, messages.SOURCE)
     number = None if messages.NUMBER not in fields else _integer(fields, messages.NUMBER, -_MAX_INTEGER)
     if kind == senml.ALARM:
@@ -199,21 +195,40 @@ def _read_item(fields: Fields, gateway: str, record: "_Reader", names: Mapping[s
     if messages.COUNT in fields:
         window = _read_window(fields, about, kind, record)
         return window if name_known is None else _window_of_point(window, name_known)
-    if senml.BOOLEAN_VALUE in fields and (name_known is None or name_known.conversion.boolean):
-        exponent, value = 0, int(bool(fields[senml.BOOLEAN_VALUE]))
+    if is_path(about) and senml.BOOLEAN_VALUE in fields:
+        sent: tuple[int, int] | bool = fields[senml.BOOLEAN_VALUE] is True
     else:
-        exponent, value = senml.parts(_value(fields, senml.VALUE))
-    if name_known is None:
+        exponent, mantissa = senml.parts(_value(fields, senml.VALUE))
+        sent = mantissa, exponent
+    own = None if name_known is None else name_known.conversion.back(sent)
+    if name_known is None or own is None:
+        value, exponent = (int(sent), 0) if isinstance(sent, bool) else sent
         return SentReading(about, time_ms, value, exponent, kind, _text(fields, senml.UNIT))
-    value, exponent = name_known.back(value, exponent)
-    return SentReading(name_known.point, time_ms, value, exponent, kind, name_known.unit)
+    return SentReading(name_known.point, time_ms, *own, kind, name_known.unit)
+
+
+def _read_name(name: str, gateway: str) -> tuple[str, str]:
+    """(what it is about, kind): of a resource its path, of all else what stands after the gateway's name."""
+    about, kind = senml.split_name(name)
+    if is_path(about):
+        return about, kind
+    if not about.startswith(gateway + "/"):
+        raise FormatError(f"the name {name} is no resource, and does not begin with {gateway}/")
+    about = about[len(gateway) + 1 :]
+    if not about:
+        raise FormatError(f"the name {name} names nothing")
+    return about, kind
 
 
 def _window_of_point(window: SentWindow, name: ObjectName) -> SentWindow:
-    """A window of a resource as one of the point."""
-    least, exponent = name.back(window.least, window.exponent)
-    greatest, _ = name.back(window.greatest, window.exponent)
-    total, _ = name.back(window.total, window.exponent)
+    """A window of a resource as one of the point; as it came where the point cannot have it."""
+    figures = [
+        name.conversion.back((value, window.exponent)) for value in (window.least, window.greatest, window.total)
+    ]
+    own = [figure for figure in figures if figure is not None]
+    if len(own) < len(figures) or not name.conversion.is_linear:
+        return window
+    (least, exponent), (greatest, _), (total, _) = own
     return replace(
         window, point=name.point, least=least, greatest=greatest, total=total, exponent=exponent, unit=name.unit
     )

@@ -14,8 +14,10 @@ from gateway_agent.journal.codec import split_poll
 from gateway_agent.records import Command, CommandResult, Event, Reading, Thinned, Window
 from gateway_agent.uplink.answer import Answer, decode_answer, encode_answer
 from gateway_agent.uplink.batches import PAYLOAD_BYTES, Batcher, build_batch
+from gateway_agent.uplink.objects import by_path, object_names
 from gateway_agent.uplink.senml_cbor import decode_pack
 from hardware.rig.clock import RigClock, run_virtual
+from hardware.rig.platform_messages import SentReading, SentWindow, read_message
 from protocols import senml
 
 ROOT = Path(__file__).parents[3]
@@ -42,7 +44,36 @@ def described(written: dict[str, Any]) -> Record:
 @pytest.mark.parametrize("case", VECTORS["messages"], ids=lambda case: case["name"])
 def test_a_message_has_the_bytes_of_its_vector(case: dict[str, Any]) -> None:
     records = [described(written) for written in case["records"]]
-    assert build_batch(records, case["gateway"], case["units"]).payload == bytes.fromhex(case["hex"])
+    names = object_names(case["units"].items()) if case.get("names") == "oma" else None
+    assert build_batch(records, case["gateway"], case["units"], names=names).payload == bytes.fromhex(case["hex"])
+
+
+@pytest.mark.parametrize("case", VECTORS["messages"], ids=lambda case: case["name"])
+def test_a_platform_finds_points_and_integers_in_each_vector(case: dict[str, Any]) -> None:
+    names = by_path(object_names(case["units"].items()))
+    found = read_message(bytes.fromhex(case["hex"]), case["gateway"], 0, names)
+    readings = {
+        (record.sequence, item.point, item.time_ms, item.value, item.exponent, item.kind)
+        for record in found
+        for item in record.items
+        if isinstance(item, SentReading)
+    }
+    assert readings == {
+        (record.sequence, item.point, item.time_ms, item.value, item.exponent, item.kind)
+        for record in map(described, case["records"])
+        for item in (record.content if isinstance(record.content, tuple) else ())
+    }
+    windows = {
+        (record.sequence, item.point, item.time_ms, item.least, item.greatest, item.total, item.exponent)
+        for record in found
+        for item in record.items
+        if isinstance(item, SentWindow)
+    }
+    assert windows == {
+        (record.sequence, item.point, item.time_ms, item.least, item.greatest, item.total, item.exponent)
+        for record in map(described, case["records"])
+        for item in (record.content.windows if isinstance(record.content, Thinned) else ())
+    }
 
 
 @pytest.mark.parametrize("case", VECTORS["answers"], ids=lambda case: case["name"])
