@@ -146,9 +146,16 @@ def _stored(database: Path, workload: Workload) -> Iterator[Reading]:
             "SELECT point, time_ms, value, exponent FROM readings"
         ):
             name = names.get(path)
-            if name is None:
+            own = None if name is None else _own(name, value, exponent)
+            if name is None or own is None:
                 yield Reading(path, time_ms, value, exponent)
             else:
-                yield Reading(name.point, time_ms, *name.back(value, exponent))
+                yield Reading(name.point, time_ms, *own)
     finally:
         connection.close()
+
+
+def _own(name: ObjectName, value: int, exponent: int) -> tuple[int, int] | None:
+    """A resource's value as that of its point; a platform without the channel table has stored truth as 0 and 1."""
+    is_truth = name.conversion.boolean is not None
+    return name.conversion.back(value == 1 if is_truth else (value, exponent))
