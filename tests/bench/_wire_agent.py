@@ -14,7 +14,6 @@ import apsw
 
 from gateway_agent.compact import Channel, ChannelTable
 from gateway_agent.journal import Journal
-from gateway_agent.journal.memory_store import MemoryStore
 from gateway_agent.records import Reading
 from gateway_agent.uplink import coap_message as kinds
 from gateway_agent.uplink.air_count import AirCount
@@ -23,8 +22,8 @@ from gateway_agent.uplink.uplink import Uplink, UplinkSettings
 from hardware.rig.clock import RigClock
 from hardware.rig.platform import HOST, Platform
 from hardware.rig.relay import Relay
-from tests.bench._wire_keys import GatewayKeys, PlatformKeys
-from tests.bench._wire_sent import GATEWAY, Sent, compare
+from tests.bench._wire_keys import Enrolled
+from tests.bench._wire_sent import GATEWAY, Sent, compare, fast_folder
 from tests.bench._wire_workload import Workload
 from tests.faults._inline import run_inline
 
@@ -45,12 +44,6 @@ def run_agent(workload: Workload, form: str, interval_ms: int) -> Sent:
     return run_inline(main, start_unix_ms=workload.start_ms)
 
 
-def fast_folder() -> Path | None:
-    """A folder in memory, where there is one."""
-    fast = Path("/dev/shm")
-    return fast if fast.is_dir() else None
-
-
 def table_of(workload: Workload) -> ChannelTable:
     """The channel table of a pole that was given no example of its values."""
     return ChannelTable(
@@ -68,14 +61,16 @@ def names_of(workload: Workload) -> dict[str, ObjectName]:
 
 async def _send(workload: Workload, form: str, interval_ms: int, folder: Path, clock: RigClock) -> Sent:
     payloads: list[int] = []
-    platform = await Platform.start(folder / _DATABASE, clock, keys=await PlatformKeys.begin(GATEWAY, MemoryStore()))
+    enrolled = Enrolled.make(GATEWAY, folder)
+    keys = await enrolled.platform_keys(folder / "keys.sqlite", clock)
+    platform = await Platform.start(folder / _DATABASE, clock, keys=keys)
     relay = await Relay.start((HOST, platform.port))
     journal = Journal.open(folder / "journal.sqlite", clock)
     host, port = relay.address
     settings = UplinkSettings(
         GATEWAY,
         f"coap://{host}:{port}",
-        await GatewayKeys.begin(journal),
+        enrolled.key_ring(journal, folder, clock, is_provisioned=False),
         batch_s=interval_ms / 1000,
         batch_readings=1 << 30,
         form=form,
@@ -120,6 +115,7 @@ async def _send(workload: Workload, form: str, interval_ms: int, folder: Path, c
         await journal.close()
         await relay.close()
         await platform.stop()
+        keys.close()
 
 
 async def _measure(workload: Workload, journal: Journal, clock: RigClock) -> None:
@@ -150,9 +146,16 @@ def _stored(database: Path, workload: Workload) -> Iterator[Reading]:
             "SELECT point, time_ms, value, exponent FROM readings"
         ):
             name = names.get(path)
-            if name is None:
+            own = None if name is None else _own(name, value, exponent)
+            if name is None or own is None:
                 yield Reading(path, time_ms, value, exponent)
             else:
-                yield Reading(name.point, time_ms, *name.back(value, exponent))
+                yield Reading(name.point, time_ms, *own)
     finally:
         connection.close()
+
+
+def _own(name: ObjectName, value: int, exponent: int) -> tuple[int, int] | None:
+    """A resource's value as that of its point; a platform without the channel table has stored truth as 0 and 1."""
+    is_truth = name.conversion.boolean is not None
+    return name.conversion.back(value == 1 if is_truth else (value, exponent))

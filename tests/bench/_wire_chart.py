@@ -8,7 +8,7 @@ Series = Mapping[str, Mapping[str, float]]
 
 _WIDTH, _HEIGHT = 760, 440
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 168, 56, 56
-_TICKS = (0.2, 0.5, 1, 2, 5, 10, 20)
+_TICKS = (0.2, 0.5, 1, 2, 5, 10, 20, 50)
 _COLOURS = {"compact": "#0b6e4f", "compact-self": "#4f9d69", "deflated-json": "#b5651d", "senml": "#5b5f97"}
 _LABEL_APART = 18
 _INK, _PALE = "#1f2933", "#d7dde4"
@@ -49,7 +49,9 @@ def _targets(intervals: list[str], targets: Mapping[str, float]) -> Iterator[str
     for interval, target in targets.items():
         x, y = _x(intervals, interval), _y(target)
         yield f'<line x1="{x - 22:.1f}" y1="{y:.1f}" x2="{x + 22:.1f}" y2="{y:.1f}" stroke="{_INK}" stroke-width="2"/>'
-        yield f'<text x="{x - 26:.1f}" y="{y + 4:.1f}" text-anchor="end" font-size="11">target {target:g}</text>'
+    x, y = _WIDTH - _RIGHT + 14, _TOP + 12
+    yield f'<line x1="{x}" y1="{y - 4}" x2="{x + 22}" y2="{y - 4}" stroke="{_INK}" stroke-width="2"/>'
+    yield f'<text x="{x + 28}" y="{y}" font-size="11">target of compact</text>'
 
 
 def _lines(intervals: list[str], values: Series) -> Iterator[str]:
@@ -86,6 +88,6 @@ def _x(intervals: list[str], interval: str) -> float:
 
 
 def _y(value: float) -> float:
-    low, high = log10(_TICKS[0]), log10(_TICKS[-1] * 1.2)
+    low, high = log10(_TICKS[0]), log10(_TICKS[-1])
     share = (log10(max(value, _TICKS[0])) - low) / (high - low)
     return _HEIGHT - _BOTTOM - share * (_HEIGHT - _TOP - _BOTTOM)

@@ -7,10 +7,12 @@ with an empty 2.04; what is longer than a block goes in several (RFC 7959).
 
 import asyncio
 import json
+import tempfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 
 from gateway_agent.journal.memory_store import MemoryStore
 from gateway_agent.records import Reading
@@ -19,8 +21,8 @@ from gateway_agent.uplink.coap_message import Arrived, Block, Reply, Request
 from hardware.rig.clock import RigClock
 from hardware.rig.platform_server import PlatformServer
 from hardware.rig.relay import Relay
-from tests.bench._wire_keys import GatewayKeys, PlatformKeys
-from tests.bench._wire_sent import GATEWAY, Sent, compare
+from tests.bench._wire_keys import Enrolled
+from tests.bench._wire_sent import GATEWAY, Sent, compare, fast_folder
 from tests.bench._wire_workload import Poll, Workload
 from tests.faults._inline import run_inline
 
@@ -87,23 +89,31 @@ def run_json(workload: Workload, interval_ms: int) -> Sent:
     """Send the workload with a batch each `interval_ms`, and compare what has come with it."""
 
     async def main(clock: RigClock) -> Sent:
-        platform = JsonPlatform(workload)
-        server = PlatformServer(platform.handle, await PlatformKeys.begin(GATEWAY, MemoryStore()))
-        await server.start()
-        relay = await Relay.start(("127.0.0.1", server.port))
-        host, port = relay.address
-        client = CoapClient(f"coap://{host}:{port}", security=await GatewayKeys.begin(MemoryStore()))
-        try:
-            payloads = await _send_day(workload, interval_ms, client, clock)
-            delivered, wrong = compare(workload, platform.readings)
-            measured = workload.readings
-            return Sent(measured, delivered, wrong, sum(payloads), relay.bytes_on_air, 0, len(payloads), len(payloads))
-        finally:
-            await client.close()
-            await relay.close()
-            await server.stop()
+        with tempfile.TemporaryDirectory(dir=fast_folder()) as name:
+            return await _send(workload, interval_ms, Path(name), clock)
 
     return run_inline(main, start_unix_ms=workload.start_ms)
+
+
+async def _send(workload: Workload, interval_ms: int, folder: Path, clock: RigClock) -> Sent:
+    enrolled = Enrolled.make(GATEWAY, folder)
+    keys = await enrolled.platform_keys(":memory:", clock)
+    platform = JsonPlatform(workload)
+    server = PlatformServer(platform.handle, keys)
+    await server.start()
+    relay = await Relay.start(("127.0.0.1", server.port))
+    host, port = relay.address
+    client = CoapClient(f"coap://{host}:{port}", security=enrolled.key_ring(MemoryStore(), folder, clock))
+    try:
+        payloads = await _send_day(workload, interval_ms, client, clock)
+        delivered, wrong = compare(workload, platform.readings)
+        count = len(payloads)
+        return Sent(workload.readings, delivered, wrong, sum(payloads), relay.bytes_on_air, 0, count, count)
+    finally:
+        await client.close()
+        await relay.close()
+        await server.stop()
+        keys.close()
 
 
 async def _send_day(workload: Workload, interval_ms: int, client: CoapClient, clock: RigClock) -> list[int]:

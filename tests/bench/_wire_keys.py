@@ -1,82 +1,61 @@
-"""OSCORE keys that both sides have from the start: the gateway is named by two bytes, the platform by none.
+"""Keys for a run: a platform, and a gateway that is enrolled there, both made as `gatepost enrol` makes them."""
 
-What each side must not forget lives in a store that it is given: the gateway's in its journal.
-"""
+from dataclasses import dataclass
+from pathlib import Path
 
+from gateway_agent.clock import Clock
 from gateway_agent.journal.kept_context import Store
-from gateway_agent.uplink.oscore_context import JournalSecurityContext, OscoreKeys
-from gateway_agent.uplink.security import AskEdhoc
-from hardware.rig.platform_server import Known
+from gateway_agent.uplink.identity import (
+    EnrolRecord,
+    Identity,
+    PlatformIdentity,
+    enrol,
+    load_identity,
+    load_platform,
+    load_platform_identity,
+    load_record,
+    new_platform,
+)
+from gateway_agent.uplink.key_ring import KeyRing
+from hardware.rig.platform_keys import PlatformKeys
 
-_SECRET, _SALT = bytes(range(16)), b"bench"
-GATEWAY_ID, PLATFORM_ID = b"\x01\x02", b""
-_GATEWAY = OscoreKeys(_SECRET, GATEWAY_ID, PLATFORM_ID, master_salt=_SALT)
-_PLATFORM = OscoreKeys(_SECRET, PLATFORM_ID, GATEWAY_ID, master_salt=_SALT)
-
-
-class GatewayKeys:
-    """The gateway's side: what a CoapClient takes as its security."""
-
-    def __init__(self, context: JournalSecurityContext) -> None:
-        self._context = context
-
-    @classmethod
-    async def begin(cls, store: Store) -> "GatewayKeys":
-        """Begin with numbers that are reserved in `store`."""
-        return cls(await JournalSecurityContext.begin(store, "gateway", _GATEWAY))
-
-    @classmethod
-    async def open(cls, store: Store) -> "GatewayKeys":
-        """Go on with what `begin` began in the same store."""
-        return cls(await JournalSecurityContext.open(store, "gateway", _GATEWAY))
-
-    async def context(self, ask_edhoc: AskEdhoc) -> JournalSecurityContext:
-        """See security.Security."""
-        await self._context.prepare()
-        return self._context
-
-    def spoke(self) -> None:
-        """See security.Security; keys that never change need not know."""
-
-    def unanswered(self) -> None:
-        """See security.Security; keys that never change need not know."""
-
-    async def lost(self, reason: str) -> None:
-        """See security.Security."""
-        raise RuntimeError(f"the benchmark's keys are lost: {reason}")
+_KEYS, _USED = "gateway.keys", "gateway.used"
 
 
-class PlatformKeys:
-    """The platform's side: what a PlatformServer takes as its keys."""
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """What each side has: its identity, and the platform the gateway's record."""
 
-    def __init__(self, gateway: str, context: JournalSecurityContext) -> None:
-        self._known = Known(gateway, context)
+    platform: PlatformIdentity
+    identity: Identity
+    record: EnrolRecord
 
     @classmethod
-    async def begin(cls, gateway: str, store: Store) -> "PlatformKeys":
-        """Begin with the keys of the one gateway."""
-        return cls(gateway, await JournalSecurityContext.begin(store, "platform", _PLATFORM))
+    def make(cls, gateway: str, folder: Path) -> "Enrolled":
+        """New keys for both; their files are written into `folder`, which must exist."""
+        own, public = new_platform("city")
+        _write(folder / "city.toml", own)
+        made = enrol(gateway, load_platform(_write(folder / "city-public.toml", public)))
+        return cls(
+            load_platform_identity(folder / "city.toml"),
+            load_identity(_write(folder / "identity.toml", made.identity)),
+            load_record(_write(folder / "record.toml", made.record)),
+        )
 
-    @classmethod
-    async def open(cls, gateway: str, store: Store) -> "PlatformKeys":
-        """Go on with what `begin` began in the same store."""
-        return cls(gateway, await JournalSecurityContext.open(store, "platform", _PLATFORM))
+    async def platform_keys(self, path: Path | str, clock: Clock) -> PlatformKeys:
+        """The platform's keys at `path`; the gateway is enrolled there, once."""
+        keys = PlatformKeys(path, self.platform, clock)
+        await keys.enrol(self.record)
+        return keys
 
-    async def find(self, kid: bytes, kid_context: bytes | None) -> Known | None:
-        """See platform_server.Keys."""
-        if kid != GATEWAY_ID:
-            return None
-        await self._known.context.prepare()
-        return self._known
+    def key_ring(self, store: Store, folder: Path, clock: Clock, *, is_provisioned: bool = True) -> KeyRing:
+        """The gateway's keys, kept in `folder`. Not `is_provisioned`: the context of its enrolment was used by an
+        earlier life, so it begins with EDHOC."""
+        if not is_provisioned:
+            _write(folder / _USED, "an earlier life\n")
+        return KeyRing(self.identity, store, folder / _KEYS, folder / _USED, clock)
 
-    def spoke(self, known: Known) -> None:
-        """See platform_server.Keys."""
 
-    @property
-    def takes_edhoc(self) -> bool:
-        """See platform_server.Keys."""
-        return False
-
-    async def take_edhoc(self, message_1: bytes) -> bytes | None:
-        """See platform_server.Keys."""
-        return None
+def _write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path

@@ -1,8 +1,9 @@
-"""What a run of the wire benchmark came to, and how what has arrived is compared with what was measured."""
+"""What a run of the wire benchmark came to, how what has arrived is compared, and where files lie meanwhile."""
 
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from gateway_agent.records import Reading
 from tests.bench._wire_workload import Workload
@@ -33,3 +34,9 @@ def compare(workload: Workload, arrived: Iterable[Reading]) -> tuple[int, int]:
     measured = Counter(reading for poll in workload.polls for reading in poll.readings)
     found = Counter(arrived)
     return (found & measured).total(), (found - measured).total()
+
+
+def fast_folder() -> Path | None:
+    """A folder in memory, where there is one."""
+    fast = Path("/dev/shm")
+    return fast if fast.is_dir() else None

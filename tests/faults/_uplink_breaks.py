@@ -10,11 +10,12 @@ from random import Random
 
 from tests.faults._uplink_world import UplinkWorld
 
-GATEWAY, GATEWAY_AT_COMMIT, PLATFORM, PLATFORM_WITHOUT_STATE, PLATFORM_OLDER = (
+GATEWAY, GATEWAY_AT_COMMIT, PLATFORM, PLATFORM_WITHOUT_STATE, PLATFORM_WITHOUT_KEYS, PLATFORM_OLDER = (
     "gateway",
     "gateway-at-commit",
     "platform",
     "platform-without-state",
+    "platform-without-keys",
     "platform-older",
 )
 STATE_TABLES = ("states", "uploads")
@@ -29,6 +30,7 @@ _BREAK: dict[str, Callable[[UplinkWorld, float], Restart]] = {
     GATEWAY_AT_COMMIT: lambda world, _: world.restart_gateway(),
     PLATFORM: lambda world, away_s: world.restart_platform(away_s=away_s),
     PLATFORM_WITHOUT_STATE: lambda world, away_s: world.restart_platform(without=STATE_TABLES, away_s=away_s),
+    PLATFORM_WITHOUT_KEYS: lambda world, away_s: world.restart_platform(without_keys=True, away_s=away_s),
     PLATFORM_OLDER: lambda world, away_s: world.restart_platform(older=True, away_s=away_s),
 }
 
@@ -89,7 +91,7 @@ class Storm:
     def begin(self, world: UplinkWorld) -> Breaking:
         """From now on it breaks."""
         breaking, random = Breaking(), Random(self.seed)
-        kinds = (GATEWAY, PLATFORM, PLATFORM_WITHOUT_STATE, PLATFORM_OLDER)
+        kinds = (GATEWAY, PLATFORM, PLATFORM_WITHOUT_STATE, PLATFORM_WITHOUT_KEYS, PLATFORM_OLDER)
 
         def at_step(step: int) -> bool:
             if step % 5 == 0 and random.random() < 0.5:

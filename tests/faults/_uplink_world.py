@@ -18,20 +18,19 @@ from typing import Any
 import apsw
 
 from gateway_agent.journal import TELEMETRY, Journal
-from gateway_agent.journal.errors import SecurityStateLost
-from gateway_agent.journal.memory_store import MemoryStore
 from gateway_agent.records import Event
 from gateway_agent.uplink.uplink import Uplink, UplinkSettings
 from hardware.rig.clock import RigClock
 from hardware.rig.platform import Platform
+from hardware.rig.platform_keys import PlatformKeys
 from hardware.rig.relay import RadioFaults
 from tests.bench._wire_agent import table_of
-from tests.bench._wire_keys import GatewayKeys, PlatformKeys
+from tests.bench._wire_keys import Enrolled
 from tests.bench._wire_workload import Poll, Workload
 from tests.faults._uplink_link import SteppedRelay
 
 GATEWAY = "gp-fault"
-_PLATFORM = "platform.sqlite"
+_PLATFORM, _KEYS = "platform.sqlite", "keys.sqlite"
 DRAIN_WITHIN_S = 3600.0
 """Virtual time within which a gateway must be rid of everything when the link is as it is."""
 
@@ -103,12 +102,14 @@ class UplinkWorld:
         self._journal_folder = folder
         self._sending: asyncio.Task[None] | None = None
         self._platform_path = folder
-        self._platform_keys = MemoryStore()
+        self._platform_keys: PlatformKeys
+        self._enrolled: Enrolled
         self._older: Path | None = None
 
     async def __aenter__(self) -> "UplinkWorld":
         self._platform_path = self._new_folder() / _PLATFORM
-        self.platform = await self._start_platform(await PlatformKeys.begin(GATEWAY, self._platform_keys))
+        self._enrolled = Enrolled.make(GATEWAY, self._new_folder())
+        await self._start_platform()
         self.relay = await SteppedRelay.start_seeded(("127.0.0.1", self.platform.port), self._seed, self._faults)
         self._journal_folder = self._new_folder()
         await self._start_gateway()
@@ -117,7 +118,7 @@ class UplinkWorld:
     async def __aexit__(self, *_: object) -> None:
         await self._end_gateway()
         await self.relay.close()
-        await self.platform.stop()
+        await self._stop_platform()
 
     async def feed(self, polls: Sequence[Poll]) -> None:
         """Measure: each poll at its time, and an alarm now and then. A gateway that was ended meanwhile has lost the
@@ -168,11 +169,12 @@ class UplinkWorld:
         _copy(self._platform_path.parent, self._older)
 
     def restart_platform(
-        self, *, without: Sequence[str] = (), older: bool = False, away_s: float = 5.0
+        self, *, without: Sequence[str] = (), older: bool = False, without_keys: bool = False, away_s: float = 5.0
     ) -> "asyncio.Task[None]":
         """End the platform in this instant; the task starts it again after `away_s`, on the same port.
 
-        `without` are tables of its database that are empty then; `older`: the copy of `remember_platform` is put back.
+        `without` are tables of its database that are empty then; `older`: the copy of `remember_platform` is put back,
+        but for the keys, of which no copy may ever be used. `without_keys`: their numbers are lost.
         """
         kept = self._new_folder()
         _copy(self._platform_path.parent, kept)
@@ -183,6 +185,9 @@ class UplinkWorld:
             self.truth.forgotten_alarms |= before.alarms - after.alarms
             kept = self._new_folder()
             _copy(self._older, kept)
+            _copy(self._platform_path.parent, kept, f"{_KEYS}*")
+        if without_keys:
+            (kept / f"{_KEYS}.numbers").unlink()
         with _opened(kept / _PLATFORM) as connection:
             for table in without:
                 connection.execute(f"DELETE FROM {table}")
@@ -220,12 +225,11 @@ class UplinkWorld:
 
     async def _go_on_with_platform(self, folder: Path, away_s: float) -> None:
         port = self.platform.port
-        await self.platform.stop()
+        await self._stop_platform()
         self._platform_path = folder / _PLATFORM
         await asyncio.sleep(away_s)
         await self._remember_what_waits()
-        keys = await PlatformKeys.open(GATEWAY, self._platform_keys)
-        self.platform = await self._start_platform(keys, port)
+        await self._start_platform(port)
         self.relay.down = False
 
     async def _remember_what_waits(self) -> None:
@@ -236,15 +240,17 @@ class UplinkWorld:
                 for reading in record.content if isinstance(record.content, tuple) else ():
                     self.truth.forgotten.discard((reading.point, reading.time_ms))
 
-    async def _start_platform(self, keys: PlatformKeys, port: int = 0) -> Platform:
-        return await Platform.start(self._platform_path, self.clock, port=port, keys=keys)
+    async def _start_platform(self, port: int = 0) -> None:
+        self._platform_keys = await self._enrolled.platform_keys(self._platform_path.parent / _KEYS, self.clock)
+        self.platform = await Platform.start(self._platform_path, self.clock, port=port, keys=self._platform_keys)
+
+    async def _stop_platform(self) -> None:
+        await self.platform.stop()
+        self._platform_keys.close()
 
     async def _start_gateway(self) -> None:
         journal = Journal.open(self._journal_folder / "journal.sqlite", self.clock, commit_readings=1)
-        try:
-            keys = await GatewayKeys.open(journal)
-        except SecurityStateLost:
-            keys = await GatewayKeys.begin(journal)
+        keys = self._enrolled.key_ring(journal, self._journal_folder, self.clock)
         self._journal = journal
         host, port = self.relay.address
         settings = UplinkSettings(GATEWAY, f"coap://{host}:{port}", keys, **self._settings)
@@ -316,8 +322,8 @@ def _opened(path: Path) -> Iterator[apsw.Connection]:
         connection.close()
 
 
-def _copy(source: Path, target: Path) -> None:
-    """All files of a folder as they are now, without SQLite's index of a log, which a new process makes itself."""
-    for file in source.iterdir():
+def _copy(source: Path, target: Path, which: str = "*") -> None:
+    """Files of a folder as they are now, without SQLite's index of a log, which a new process makes itself."""
+    for file in source.glob(which):
         if not file.name.endswith("-shm"):
             shutil.copy2(file, target / file.name)

@@ -1,6 +1,6 @@
 """A gateway that is ended at every step of its exchanges and after every commit of its journal, and started again.
 
-An hour of a pole, a batch each two minutes, alarms in between. It is ended once in each run: in the instant in which a
+Forty minutes of a pole, a batch every two, alarms in between. It is ended once in each run: in the instant in which a
 datagram comes to the relay, which then gets through or is lost, or right after a commit: of readings, of what is about
 to be sent, of what was acknowledged, of sender numbers. What the journal had accepted must be at the platform in the
 end, once. The control lets records go from the journal when they are sent instead of when they are acknowledged.
@@ -13,7 +13,7 @@ from tests.faults._uplink_breaks import GATEWAY, GATEWAY_AT_COMMIT, Break
 from tests.faults._uplink_steps import Outcome, letting_go_at_once, row_of, run_broken
 
 
-def restart(on_progress: OnProgress, minutes: int = 60, stride: int = 1) -> Row:
+def restart(on_progress: OnProgress, minutes: int = 40, stride: int = 1) -> Row:
     """The case: every step and commit, or one in `stride`."""
     breaks = _breaks(minutes, stride)
     return row_of("uplink/gateway-restart", on_all_cores(run_broken, [(each, minutes) for each in breaks], on_progress))

@@ -1,10 +1,11 @@
 """A platform that is ended at every step of the exchanges and comes back with its state, without it, or an old one.
 
-An hour of a pole, a batch each two minutes, alarms in between. In each run the platform is ended once, in the instant
+Forty minutes of a pole, a batch every two, alarms in between. In each run the platform is ended once, in the instant
 in which a datagram comes to the relay, which gets through or is lost, and is back five seconds later: with its database
-as it was, with readings but without the states of chains and the channel tables, or with the whole database as it had
-been at half the time. What the platform lost by itself then is counted apart; everything else must be there in the end,
-once and right. The control takes a chained batch for one that refers to whatever state it has.
+as it was, with readings but without the states of chains and the channel tables, without the numbers of its OSCORE
+contexts, so that new keys must be agreed, or with the database of half the time. What it lost by itself then is
+counted apart, but for what the gateway still holds; everything else must be there in the end, once and right. The
+control takes a chained batch for one that refers to whatever state it has.
 """
 
 from collections.abc import Iterator
@@ -16,11 +17,11 @@ from hardware.rig.platform_desk import Desk
 from tests.faults._cases import Row
 from tests.faults._cores import on_all_cores
 from tests.faults._progress import OnProgress
-from tests.faults._uplink_breaks import PLATFORM, PLATFORM_OLDER, PLATFORM_WITHOUT_STATE, Break
+from tests.faults._uplink_breaks import PLATFORM, PLATFORM_OLDER, PLATFORM_WITHOUT_KEYS, PLATFORM_WITHOUT_STATE, Break
 from tests.faults._uplink_steps import Outcome, row_of, run_broken
 
 
-def restart(on_progress: OnProgress, minutes: int = 60, stride: int = 1) -> Row:
+def restart(on_progress: OnProgress, minutes: int = 40, stride: int = 1) -> Row:
     """The case: every step, or one in `stride`."""
     breaks = _breaks(minutes, stride)
     outcomes = on_all_cores(run_broken, [(each, minutes) for each in breaks], on_progress)
@@ -56,7 +57,7 @@ def _any_state() -> Iterator[None]:
 
 def _breaks(minutes: int, stride: int) -> list[Break]:
     steps = range(0, run_broken(None, minutes).steps, stride)
-    kinds = (PLATFORM, PLATFORM_WITHOUT_STATE, PLATFORM_OLDER)
+    kinds = (PLATFORM, PLATFORM_WITHOUT_STATE, PLATFORM_WITHOUT_KEYS, PLATFORM_OLDER)
     return [Break(kind, step, is_delivered) for kind in kinds for step in steps for is_delivered in (False, True)]
 
 

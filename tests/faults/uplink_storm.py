@@ -18,7 +18,7 @@ from tests.faults._uplink_breaks import Storm
 from tests.faults._uplink_steps import Outcome, letting_go_at_once, row_of, run_broken
 
 
-def storm(on_progress: OnProgress, runs: int = 200, minutes: int = 90) -> Row:
+def storm(on_progress: OnProgress, runs: int = 120, minutes: int = 90) -> Row:
     """The case."""
     jobs = [(seed, minutes) for seed in range(runs)]
     return row_of("uplink/storm", on_all_cores(_run, jobs, on_progress))
