@@ -150,9 +150,10 @@ def _stored(database: Path, workload: Workload) -> Iterator[Reading]:
             "SELECT point, time_ms, value, exponent FROM readings"
         ):
             name = names.get(path)
-            if name is None:
+            own = None if name is None else name.conversion.back(value, exponent)
+            if name is None or own is None:
                 yield Reading(path, time_ms, value, exponent)
             else:
-                yield Reading(name.point, time_ms, *name.back(value, exponent))
+                yield Reading(name.point, time_ms, *own)
     finally:
         connection.close()

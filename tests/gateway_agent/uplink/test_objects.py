@@ -56,6 +56,11 @@ def sent(readings: list[Reading]) -> list[SentReading]:
     return [item for item in found.items if isinstance(item, SentReading)]
 
 
+def back(entry: ResourceEntry, sent: tuple[int, int] | bool | None) -> tuple[int, int] | None:
+    assert sent is not None
+    return entry.to.back(*sent) if isinstance(sent, tuple) else entry.to.back(int(sent), 0)
+
+
 @given(
     st.lists(
         st.builds(
@@ -102,7 +107,7 @@ def test_a_factor_loses_no_step(entry: ResourceEntry, exponent: int) -> None:
         there = entry.to.there(value, exponent)
         assert isinstance(there, tuple)
         assert there != previous
-        assert entry.to.back(there) == (value, exponent)
+        assert back(entry, there) == (value, exponent)
         exact = Fraction(value) * Fraction(10) ** exponent * Fraction(entry.to.factor or 1)
         assert abs(Fraction(there[0]) * Fraction(10) ** there[1] - exact) <= Fraction(10) ** there[1] / 2
         previous = there
@@ -120,13 +125,13 @@ def test_a_drivers_level_is_sent_as_the_light_that_it_gives() -> None:
         (505, -1),
         (100, 0),
     ]
-    assert [to.there(255, 0), to.there(-1, 0), to.there(1270, -1), to.back((507, -1)), to.back((0, -1))] == [None] * 5
+    assert [to.there(255, 0), to.there(-1, 0), to.there(1270, -1), to.back(507, -1), to.back(0, -1)] == [None] * 5
 
 
 def test_an_open_cover_is_false_as_the_object_has_it() -> None:
     to = ENTRIES["open", "bool"].to
     assert [to.there(0, 0), to.there(1, 0), to.there(2, 0), to.there(10, -1)] == [True, False, None, None]
-    assert [to.back(True), to.back(False), to.back((1, 0))] == [(0, 0), (1, 0), None]
+    assert [to.back(1, 0), to.back(0, 0), to.back(1, -1), to.back(2, 0)] == [(0, 0), (1, 0), None, None]
 
 
 def test_what_a_resource_cannot_say_goes_by_its_own_name() -> None:
