@@ -8,13 +8,16 @@ dead device, a missing port, a full disk, a platform that is away) is met by the
 import asyncio
 import logging
 from collections.abc import Collection, Iterable
+from datetime import UTC
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from gateway_agent.clock import Clock
 from gateway_agent.collect.collector import Collector, MakeLine, serial_line
 from gateway_agent.condense import Condenser
 from gateway_agent.config import PoleConfig
+from gateway_agent.config.schema import BEARERS
 from gateway_agent.control import Control
 from gateway_agent.errors import GatepostError
 from gateway_agent.gateway_clock import GatewayClock
@@ -22,6 +25,8 @@ from gateway_agent.journal import Budget, Journal
 from gateway_agent.pipeline import Pipeline
 from gateway_agent.records import LampOutcome
 from gateway_agent.reporting import channel_table, limits, report_rules, units
+from gateway_agent.uplink.budget import ByteBudget
+from gateway_agent.uplink.client import Timing
 from gateway_agent.uplink.identity import load_identity
 from gateway_agent.uplink.key_ring import KeyRing
 from gateway_agent.uplink.objects import object_names
@@ -69,6 +74,9 @@ class Agent:
         self.control = Control(self.journal, self, self.clock)
         self.keys = self._key_ring()
         table = channel_table(pole)
+        zone = ZoneInfo(pole.pole.timezone) if pole.pole.timezone else UTC
+        counts = Path(pole.journal.path + ".bytes")
+        self.budget = ByteBudget(counts, self.clock, pole.uplink.plan_bytes, pole.uplink.plan_begins_day, zone)
         self.uplink = Uplink(
             UplinkSettings(
                 gateway=pole.pole.gateway,
@@ -78,6 +86,7 @@ class Agent:
                 batch_readings=pole.uplink.batch_readings,
                 command_delay_s=pole.uplink.command_delay_s,
                 form=pole.uplink.format,
+                timing=Timing(ack_timeout_s=BEARERS[pole.uplink.bearer].ack_timeout_s),
                 backfill_bytes_per_hour=pole.uplink.backfill_kib_per_hour << 10,
             ),
             self.journal,
@@ -85,6 +94,7 @@ class Agent:
             units=units(pole),
             names=object_names(units(pole).items()) if pole.uplink.names == "oma" else None,
             table=table,
+            budget=self.budget,
             on_commands=self.control.offer,
             on_time=self._hear_time,
         )
@@ -126,6 +136,7 @@ class Agent:
             await _end([*parts, stopped])
             if self.keys is not None:
                 await self.keys.close()
+            await self.budget.keep(now=True)
             await self.journal.close()
         if failure is not None:
             raise failure

@@ -5,6 +5,7 @@ that need more than one table stand in `crosscheck` and `pointcheck`.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -214,6 +215,18 @@ class JournalConfig(TomlModel):
     keep_acknowledged: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """What a kind of link brings with it: how long a command may take, and after how long CoAP repeats a message (RFC
+    7252, 4.8 has 2 s; radio links of the narrow kind take longer to answer)."""
+
+    command_delay_s: float
+    ack_timeout_s: float
+
+
+BEARERS = {"wired": Bearer(5, 2), "cat1": Bearer(5, 3), "nb-iot": Bearer(3600, 10)}
+
+
 class UplinkConfig(TomlModel):
     """`[uplink]`: where the platform is and how often it hears from us."""
 
@@ -224,10 +237,18 @@ class UplinkConfig(TomlModel):
     )
     format: Literal["auto", "senml", "compact-self"] = "auto"
     names: Literal["oma", "plain"] = "oma"
-    command_delay_s: Seconds = 5
+    bearer: Literal["wired", "cat1", "nb-iot"] = "wired"
+    command_delay_s: Seconds = Field(default_factory=lambda data: BEARERS[data.get("bearer", "wired")].command_delay_s)
     batch_s: Seconds = 900
     batch_readings: Annotated[int, Field(ge=1, le=10000)] = 4000
     backfill_kib_per_hour: Annotated[int, Field(ge=0, le=1_000_000)] = 1024
+    plan_mib_per_month: Annotated[Number, Field(gt=0, le=1_000_000)] | None = None
+    plan_begins_day: Annotated[int, Field(ge=1, le=28)] = 1
+
+    @property
+    def plan_bytes(self) -> int | None:
+        """The month's plan in bytes, None where nobody counts them."""
+        return None if self.plan_mib_per_month is None else round(self.plan_mib_per_month * (1 << 20))
 
 
 class PoleConfig(TomlModel):

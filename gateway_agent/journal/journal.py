@@ -39,7 +39,7 @@ from gateway_agent.journal.entries import (
 )
 from gateway_agent.journal.errors import JournalUnavailable
 from gateway_agent.journal.store import Entry
-from gateway_agent.journal.thinner import Budget
+from gateway_agent.journal.thinner import Budget, ThinEntry
 from gateway_agent.journal.writer import Writer
 from gateway_agent.records import Command, CommandResult, Era, Event, Reading
 
@@ -240,6 +240,12 @@ class Journal:
         entry = AcknowledgeEntry(tuple(sequences))
         await self._committer.commit(entry)
         return entry.count
+
+    async def thin(self, record_class: int, before_ms: int) -> bool:
+        """Thin one block of waiting telemetry of a class that is older than `before_ms`; whether there was one."""
+        entry = ThinEntry(record_class, before_ms, self._clock.unix_ms())
+        await self._committer.commit(entry)
+        return entry.step is not None
 
     async def set_aside(self, sequence: int, code: str) -> None:
         """Never send this record again, and report it as an event with `code`."""

@@ -22,12 +22,14 @@ from random import Random
 from gateway_agent.clock import Clock
 from gateway_agent.compact import ChannelTable
 from gateway_agent.journal import ALARM, TELEMETRY, Journal
+from gateway_agent.journal.codec import SPANS_S
 from gateway_agent.records import Command
 from gateway_agent.uplink import forms
 from gateway_agent.uplink.air_count import AirCount
 from gateway_agent.uplink.answer import Answer, decode_answer
 from gateway_agent.uplink.backfill import Allowance
 from gateway_agent.uplink.batches import PAYLOAD_BYTES, Batcher, Load
+from gateway_agent.uplink.budget import ByteBudget, Pace
 from gateway_agent.uplink.client import CoapClient, ExchangeFailed, Refused, Timing
 from gateway_agent.uplink.coap_message import Reply
 from gateway_agent.uplink.confirmation import Confirmation
@@ -46,6 +48,8 @@ _NOT_FOR_US = "4."
 """Codes of RFC 7252, 5.9.2, by which a platform says that it will never answer this; 5.xx may pass."""
 _CONTENT_REFUSED = ("4.00", "4.13", "4.22")
 _CONFLICT, _UNSUPPORTED = "4.09", "4.15"
+_BATCH_LONGEST_S = 3600.0
+"""However short the plan, telemetry is sent at least so often, unless the plan is used up."""
 _ANSWERS_WITHIN_S = 3600.0
 """While the mailbox is observed an answer to a batch need only tell what has arrived."""
 _REFUSALS_BEFORE_HELD = 3
@@ -118,12 +122,14 @@ class Uplink:
         table: ChannelTable | None = None,
         files: Path | None = None,
         takers: Mapping[str, Take] | None = None,
+        budget: ByteBudget | None = None,
         on_commands: Callable[[Sequence[Command]], None] | None = None,
         on_time: Callable[[int, int], Awaitable[None]] | None = None,
         random: Random | None = None,
     ) -> None:
         """`units` gives the SenML unit of each point and `names` its OMA name, `table` the channels of compact batches;
-        `files` is the folder for transfers, `takers` take what was fetched; `on_commands` gets each mailbox, empty ones
+        `files` is the folder for transfers, `takers` take what was fetched; `budget` counts
+        the bytes and says how often telemetry goes; `on_commands` gets each mailbox, empty ones
         too.
 
         `on_time` is told at once the platform's unix time where an answer has it, and the milliseconds since the
@@ -154,6 +160,7 @@ class Uplink:
         self.transfers = Transfers(self._client, self._forms.who, files, takers)
         self._next_transfer_ms = 0
         self._transfer_pause_s = settings.retry_first_s
+        self._budget = budget
         self._allowance = Allowance(settings.backfill_bytes_per_hour, clock)
         self._wake = asyncio.Event()
         self._alarm = asyncio.Event()
@@ -180,6 +187,7 @@ class Uplink:
                 if listening is None and self.settings.command_delay_s < self.settings.batch_s:
                     listening = asyncio.create_task(self.mailbox.run(), name="uplink observes the mailbox")
                 self._wake.clear()
+                await self._count_bytes()
                 await self._see_what_is_due()
                 with_past = self._is_draining or self._allowance.wait_s() <= 0
                 load = await self._batcher.next_load(self._due_up_to, with_past)
@@ -317,22 +325,50 @@ class Uplink:
             self._alarm.clear()
         self._wake.set()
 
+    @property
+    def _pace(self) -> Pace:
+        return Pace() if self._budget is None else self._budget.pace
+
+    @property
+    def _batch_s(self) -> float:
+        """How far telemetry batches are apart now."""
+        usual_s, pace = self.settings.batch_s, self._pace
+        return max(usual_s, min(usual_s * pace.batch_factor, _BATCH_LONGEST_S), pace.least_s)
+
+    async def _count_bytes(self) -> None:
+        if self._budget is not None:
+            self._budget.count(self.air)
+            await self._budget.keep()
+
+    async def _make_windows(self, window_s: int) -> None:
+        """Let what waits become windows, so that fewer bytes tell of it; nothing is left out of them."""
+        levels = [TELEMETRY + level for level, span_s in enumerate(SPANS_S) if span_s <= window_s]
+        before_ms = self._clock.unix_ms() // (1000 * window_s) * 1000 * window_s
+        for record_class in levels:
+            while await self._journal.thin(record_class, before_ms):
+                continue
+
     async def _see_what_is_due(self) -> None:
         """Let all telemetry of the present be due when it is time, or when enough of it waits."""
         now_ms = self._clock.monotonic_ms()
-        is_time = self._is_draining or now_ms - self._last_telemetry_ms >= self.settings.batch_s * 1000
+        is_time = self._is_draining or now_ms - self._last_telemetry_ms >= self._batch_s * 1000
         if is_time and self._journal.pending_readings:
             await self._journal.flush()
         # What was counted as the past may have been thinned or set aside since; there is none once it is through.
         past = self._past_readings if self._batcher.past_up_to else 0
         gone = self._unconfirmed.readings + self._batcher.taken_readings
         present = self._journal.waiting_readings - past - gone
-        if is_time or present >= self.settings.batch_readings:
+        if self._pace.window_s is not None and not self._is_draining:
+            if is_time:
+                # What is of a window that has not ended waits for its end; windows go as what is past does.
+                await self._make_windows(self._pace.window_s)
+                self._last_telemetry_ms = now_ms
+        elif is_time or present >= self.settings.batch_readings:
             self._due_up_to = self._journal.last_sequence
             self._last_telemetry_ms = now_ms
 
     async def _wait_for_work(self, with_past: bool) -> None:
-        left_s = (self._last_telemetry_ms - self._clock.monotonic_ms()) / 1000 + self.settings.batch_s
+        left_s = (self._last_telemetry_ms - self._clock.monotonic_ms()) / 1000 + self._batch_s
         if self.transfers.has_work:
             left_s = min(left_s, (self._next_transfer_ms - self._clock.monotonic_ms()) / 1000)
         if not with_past and self._batcher.has_past():
@@ -369,7 +405,7 @@ class Uplink:
             and not self._batcher.one_by_one
             and self._forms.is_compact
             and self.counters.problem is None
-            and not self._confirmation.must_confirm(len(self._unconfirmed), self.settings.batch_s)
+            and not self._confirmation.must_confirm(len(self._unconfirmed), self._batch_s)
         )
 
     def _make(self, load: Load, *, asks: bool) -> Message:
