@@ -31,7 +31,8 @@ async def post(url: str) -> Answer:
 
 
 def test_it_stores_answers_with_its_command_and_ends_with_ctrl_c(tmp_path: Path) -> None:
-    words = (*GATEPOST, "--clear", "--port", "0", "--database", tmp_path / "city.sqlite", "--lamp", "street_lamp=40/2", "--json")
+    own = ("--clear", "--port", "0", "--database", tmp_path / "city.sqlite", "--lamp", "street_lamp=40/2", "--json")
+    words = (*GATEPOST, *own)
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
