@@ -13,6 +13,9 @@ from gateway_agent.uplink.messages import SEQUENCE, MessageWriter
 from gateway_agent.uplink.senml_cbor import Fields
 from protocols import senml
 
+MAX_SEQUENCE = (1 << 63) - 1
+"""Highest sequence that is read; a journal never comes near."""
+
 
 def alike(records: Sequence[Record]) -> list[Record]:
     """The first record and those after it that can stand in columns with it: the same points in the same order, each
@@ -61,6 +64,8 @@ def read_sequences(text: str) -> list[int]:
         if not (part.isascii() and part.isdecimal() and len(part) <= 19) or int(part) < 1:
             raise ValueError(part)
         found.append(int(part) + (found[-1] if found else 0))
+        if found[-1] > MAX_SEQUENCE:
+            raise ValueError(part)
     return found
 
 

@@ -14,6 +14,7 @@ from gateway_agent.profiles.load import profile_names
 from gateway_agent.records import Reading, Thinned, Window
 from gateway_agent.toml_source import ConfigError, load_toml
 from gateway_agent.uplink.batches import build_batch
+from gateway_agent.uplink.errors import FormatError
 from gateway_agent.uplink.objects import (
     ResourceEntry,
     by_path,
@@ -298,3 +299,30 @@ def test_polls_of_a_device_go_in_columns_that_name_each_point_once() -> None:
             if isinstance(item, SentReading)
         }
         assert items == {(r.point, r.time_ms, r.value, r.exponent) for r in record.content}
+
+
+@pytest.mark.parametrize(
+    ("sequences", "times"),
+    [
+        ("9223372036854775807 1", 2),
+        ("0 1", 2),
+        ("5 0", 2),
+        ("5 -1", 2),
+        ("5  1", 2),
+        ("", 1),
+        ("5 1", 1),
+        ("5", 2),
+        ("\u0665 1", 2),
+        ("99999999999999999999", 1),
+    ],
+)
+def test_columns_whose_sequences_cannot_be_are_refused(sequences: str, times: int) -> None:
+    pack = [{-2: "3418/0/1", -3: 1_700_000_000, 2: 230, "q": sequences}, {2: 231, 6: times - 1}]
+    with pytest.raises(FormatError, match=r"sequences"):
+        read_message(cbor2.dumps(pack), "gp-1", 0, by_path(NAMES))
+
+
+def test_what_is_no_reading_cannot_stand_in_columns() -> None:
+    pack = [{-2: "3418/0/1", -3: 1_700_000_000, 2: 230, "q": "5"}, {-2: "gp-1/air:event", 3: "device-lost"}]
+    with pytest.raises(FormatError, match="cannot stand in columns"):
+        read_message(cbor2.dumps(pack), "gp-1", 0)
