@@ -34,9 +34,10 @@ def alike(records: Sequence[Record]) -> list[Record]:
 
 
 def column_fields(records: Sequence[Record], writer: MessageWriter) -> list[Fields]:
-    """The SenML records of polls that are alike; afterwards `writer` says its base fields anew."""
+    """The SenML records of polls that are alike."""
     fields: list[Fields] = []
     base_ms = _time_ms(records[0])
+    said_ms, base_name = writer.state
     for place, first in enumerate(_readings(records[0])):
         column = [_readings(record)[place] for record in records]
         named = [writer.object_name(reading) for reading in column]
@@ -45,7 +46,7 @@ def column_fields(records: Sequence[Record], writer: MessageWriter) -> list[Fiel
         base_name = writer.full_name(name, first)
         for at, reading in enumerate(column):
             entry: Fields = {senml.BASE_NAME: base_name} if at == 0 else {}
-            if not fields:
+            if not fields and base_ms != said_ms:
                 entry[senml.BASE_TIME] = senml.seconds(base_ms)
             entry |= writer.value(name, reading)
             if reading.time_ms != base_ms:
@@ -53,7 +54,7 @@ def column_fields(records: Sequence[Record], writer: MessageWriter) -> list[Fiel
             if not fields:
                 entry[SEQUENCE] = _sequences(records)
             fields.append(entry)
-    writer.state = None, None
+    writer.state = base_ms, base_name
     return fields
 
 

@@ -1,5 +1,6 @@
 """OMA names: every reading comes back as it was, whatever unit the object asks for."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -199,9 +200,8 @@ def test_on_the_wire_are_the_numbers_of_the_objects_in_their_units() -> None:
     pack = decode_pack(build_batch([Record(1, TELEMETRY, tuple(readings))], "gp-1", UNITS, names=NAMES).payload)
     assert pack == [
         {
-            senml.BASE_NAME: "3408/0/",
+            senml.BASE_NAME: "3408/0/3",
             senml.BASE_TIME: 1_700_000_000,
-            senml.NAME: "3",
             senml.BOOLEAN_VALUE: False,
             "q": 1,
         },
@@ -299,6 +299,56 @@ def test_polls_of_a_device_go_in_columns_that_name_each_point_once() -> None:
             if isinstance(item, SentReading)
         }
         assert items == {(r.point, r.time_ms, r.value, r.exponent) for r in record.content}
+
+
+def poll(sequence: int, device: str, quantities: Sequence[str], minute: int) -> Record:
+    at = 1_700_000_000_000 + 60_000 * minute
+    return Record(sequence, TELEMETRY, tuple(Reading(f"{device}/{name}", at, sequence, 0) for name in quantities))
+
+
+STATION = {"pm2_5": "ug/m3", "pm10": "ug/m3", "temperature": "Cel", "humidity": "%RH", "noise": "dB", "co2": "ppm"}
+ROUND = {f"{device}/{name}": unit for device in ("a", "b", "c") for name, unit in STATION.items()}
+
+
+def test_polls_that_do_not_fit_whole_are_left_for_the_next_message_when_they_fit_that() -> None:
+    records = [poll(3 * n + at, "abc"[at], list(STATION), n) for n in range(8) for at in range(3)]
+    records = [Record(r.sequence + 1, r.record_class, r.content) for r in records]
+    names = object_names(ROUND.items())
+    messages = []
+    while records:
+        batch = build_batch(records, "gp-1", ROUND, 1024, names=names)
+        assert len(batch.payload) <= 1024
+        messages.append(batch.sequences)
+        records = [record for record in records if record.sequence not in set(batch.sequences)]
+    # No poll of a station stands alone: each station's eight are in one message, or cut once.
+    assert sorted(sequence for message in messages for sequence in message) == list(range(1, 25))
+    stations = [{sequence % 3 for sequence in message} for message in messages]
+    assert sum(map(len, stations)) <= 4
+    assert messages[0][0] == 1
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 6), st.integers(0, 3)), min_size=1, max_size=80))
+def test_what_waits_is_sent_once_in_messages_that_are_not_too_long(polls: list[tuple[str, int, int]]) -> None:
+    waiting, minute = [], 0
+    for sequence, (device, count, later) in enumerate(polls, 1):
+        minute += later
+        waiting.append(poll(sequence, device, list(STATION)[:count], minute))
+    names = object_names(ROUND.items())
+    expected = {(r.point, r.time_ms, r.value) for record in waiting for r in record.content if isinstance(r, Reading)}
+    found = []
+    while waiting:
+        batch = build_batch(waiting, "gp-1", ROUND, 512, names=names)
+        assert len(batch.payload) <= 512
+        assert waiting[0].sequence in batch.sequences
+        read = read_message(batch.payload, "gp-1", 0, by_path(names))
+        assert sorted(record.sequence for record in read) == list(batch.sequences)
+        for record in read:
+            items = [item for item in record.items if isinstance(item, SentReading)]
+            assert {item.value for item in items} == {record.sequence}
+            found += [(item.point, item.time_ms, item.value) for item in items]
+        waiting = [record for record in waiting if record.sequence not in batch.sequences]
+    assert len(found) == len(expected)
+    assert set(found) == expected
 
 
 @pytest.mark.parametrize(
