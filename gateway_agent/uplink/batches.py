@@ -13,6 +13,9 @@ PAYLOAD_BYTES = 1024
 """Default bound of one message: below what any link of the wired and Cat 1 kind cuts (RFC 7252, 4.6)."""
 
 _RECORDS_ASKED = 512
+_WORTH_FILLING = 4
+"""Polls in columns are cut where more than this part of a message would stay empty and what is left fills more than
+another: each half names all points."""
 _TAKEN_AT_ONCE = 512
 """Acknowledged records after which the journal is told: each commit costs the disk some writes, and a record that is
 sent again because one was missing does no harm."""
@@ -178,19 +181,29 @@ def build_batch(
     """One SenML message of the first of `records`, and of as many after it of its epoch as fit `payload_bytes`.
 
     All are of one class. The first always goes, even where it alone is longer: a record is never cut. `names` are the
-    OMA names of points; with them polls that are alike stand in columns, before what came between them.
+    OMA names of points; with them polls that are alike stand in columns, before what came between them, and those that
+    do not fit together are left for the next message, where there is enough else.
     """
     waiting = [record for record in records if record.epoch == records[0].epoch]
     packer = _Packer(MessageWriter(gateway, units, names or {}), payload_bytes)
     taken: list[Record] = []
+    left: list[list[Record]] = []
+    left_bytes = 0
     while waiting:
         rows = alike(waiting) if names else waiting[:1]
-        count = packer.take(rows)
-        taken += rows[:count]
-        if count < len(rows):
+        too_long = packer.add(rows)
+        if not too_long:
+            taken += rows
+        elif taken and names:
+            left.append(rows)
+            left_bytes += too_long
+        else:
+            taken += rows[: packer.take(rows)]
             break
         gone = {record.sequence for record in rows}
         waiting = [record for record in waiting if record.sequence not in gone]
+    if left_bytes > payload_bytes and packer.free_bytes > payload_bytes // _WORTH_FILLING:
+        taken += left[0][: packer.take(left[0])]
     return Batch(
         records[0].record_class,
         tuple(sorted(record.sequence for record in taken)),
@@ -215,12 +228,16 @@ class _Packer:
         """The message."""
         return array_head(len(self._encoded)) + b"".join(self._encoded)
 
+    @property
+    def free_bytes(self) -> int:
+        """Room that is left."""
+        return self._payload_bytes - self._size
+
     def take(self, rows: Sequence[Record]) -> int:
-        """How many of the first of the records, which are alike, have been put in; one where nothing was in."""
-        if self._add(rows):
-            return len(rows)
+        """Put in as many of the first of the records, which are alike, as fit, at least one where nothing was in yet;
+        how many."""
         # As many as fit: halve what is not known.
-        fit, too_many = 0, len(rows)
+        fit, too_many = 0, len(rows) + 1
         while too_many - fit > 1:
             count = (fit + too_many) // 2
             if self._would_fit(rows[:count]):
@@ -231,17 +248,18 @@ class _Packer:
             self._put(self._parts(rows[:1]))
             return 1
         if fit:
-            self._add(rows[:fit])
+            self.add(rows[:fit])
         return fit
 
-    def _add(self, rows: Sequence[Record]) -> bool:
+    def add(self, rows: Sequence[Record]) -> int:
+        """Put the records in, which are alike. Where they do not all fit none is, and their bytes come back, else 0."""
         before = self._writer.state
         parts = self._parts(rows)
         if self._is_too_long(parts):
             self._writer.state = before
-            return False
+            return sum(map(len, parts))
         self._put(parts)
-        return True
+        return 0
 
     def _would_fit(self, rows: Sequence[Record]) -> bool:
         before = self._writer.state

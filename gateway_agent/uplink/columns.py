@@ -13,6 +13,9 @@ from gateway_agent.uplink.messages import SEQUENCE, MessageWriter
 from gateway_agent.uplink.senml_cbor import Fields
 from protocols import senml
 
+MAX_SEQUENCE = (1 << 63) - 1
+"""Highest sequence that is read; a journal never comes near."""
+
 
 def alike(records: Sequence[Record]) -> list[Record]:
     """The first record and those after it that can stand in columns with it: the same points in the same order, each
@@ -31,9 +34,10 @@ def alike(records: Sequence[Record]) -> list[Record]:
 
 
 def column_fields(records: Sequence[Record], writer: MessageWriter) -> list[Fields]:
-    """The SenML records of polls that are alike; afterwards `writer` says its base fields anew."""
+    """The SenML records of polls that are alike."""
     fields: list[Fields] = []
     base_ms = _time_ms(records[0])
+    said_ms, base_name = writer.state
     for place, first in enumerate(_readings(records[0])):
         column = [_readings(record)[place] for record in records]
         named = [writer.object_name(reading) for reading in column]
@@ -42,7 +46,7 @@ def column_fields(records: Sequence[Record], writer: MessageWriter) -> list[Fiel
         base_name = writer.full_name(name, first)
         for at, reading in enumerate(column):
             entry: Fields = {senml.BASE_NAME: base_name} if at == 0 else {}
-            if not fields:
+            if not fields and base_ms != said_ms:
                 entry[senml.BASE_TIME] = senml.seconds(base_ms)
             entry |= writer.value(name, reading)
             if reading.time_ms != base_ms:
@@ -50,7 +54,7 @@ def column_fields(records: Sequence[Record], writer: MessageWriter) -> list[Fiel
             if not fields:
                 entry[SEQUENCE] = _sequences(records)
             fields.append(entry)
-    writer.state = None, None
+    writer.state = base_ms, base_name
     return fields
 
 
@@ -61,6 +65,8 @@ def read_sequences(text: str) -> list[int]:
         if not (part.isascii() and part.isdecimal() and len(part) <= 19) or int(part) < 1:
             raise ValueError(part)
         found.append(int(part) + (found[-1] if found else 0))
+        if found[-1] > MAX_SEQUENCE:
+            raise ValueError(part)
     return found
 
 

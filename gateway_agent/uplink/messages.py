@@ -105,9 +105,12 @@ class MessageWriter:
         for at in order:
             name, reading = named[at]
             is_shared = times.count(reading.time_ms) > 1 and not fields
-            base = self._base(bases[at], reading.time_ms, is_shared=is_shared)
-            named_by = reading.point if name is None else str(name.resource_id)
+            base_name, named_by = bases[at], reading.point if name is None else str(name.resource_id)
             label: Fields = {senml.NAME: senml.figure_name(named_by, reading.kind)}
+            if name and base_name != self._base_name and bases.count(base_name) == 1 < len(bases):
+                # The only one of its object, among others: its whole name is shorter than a base and a name.
+                base_name, label = self.full_name(name, reading), {}
+            base = self._base(base_name, reading.time_ms, is_shared=is_shared)
             fields.append(base | label | self.value(name, reading) | self._time(reading.time_ms))
         return fields
 

@@ -51,20 +51,17 @@ class Conversion(TomlModel):
             return _within(round(value * scaled), exponent - digits)
         return _within(value, exponent + self.power_of_ten)
 
-    def back(self, value: Scaled | bool) -> Scaled | None:
-        """The value of the point; None for what `there` never gives."""
+    def back(self, value: int, exponent: int) -> Scaled | None:
+        """The point's value of the resource's, true being 1 and false 0; None for what `there` never gives."""
         if self.boolean is not None:
-            return (int(value == (self.boolean == "same")), 0) if isinstance(value, bool) else None
-        if isinstance(value, bool):
-            return None
+            return (value if self.boolean == "same" else 1 - value, 0) if exponent == 0 and value in (0, 1) else None
         if self.curve is not None:
-            level = _levels().get(value)
+            level = _levels().get((value, exponent))
             return None if level is None else (level, 0)
-        mantissa, exponent = value
         if self.factor is not None:
             digits, scaled = self._rounding
-            return _within(round(mantissa / scaled), exponent + digits)
-        return _within(mantissa, exponent - self.power_of_ten)
+            return _within(round(value / scaled), exponent + digits)
+        return _within(value, exponent - self.power_of_ten)
 
     @cached_property
     def _rounding(self) -> tuple[int, Fraction]:

@@ -93,6 +93,7 @@ class Desk:
         self._clock = clock
         self._changed = asyncio.Event()
         self._tables: dict[bytes, ChannelTable] = {}
+        self._names: dict[bytes, Mapping[str, ObjectName]] = {}
 
     async def until(self, is_so: Callable[[], bool]) -> None:
         """Return as soon as `is_so()` is true; it is asked now and after each stored message."""
@@ -265,8 +266,11 @@ class Desk:
         table = self._table_of(gateway)
         if table is None:
             return {}
-        points = dict.fromkeys((channel.point, channel.unit) for channel in table.channels)
-        return by_path(object_names(points))
+        if table.encoded not in self._names:
+            points = dict.fromkeys((channel.point, channel.unit) for channel in table.channels)
+            kept = dict(list(self._names.items())[:_TABLES_KEPT])
+            self._names = {table.encoded: by_path(object_names(points))} | kept
+        return self._names[table.encoded]
 
     def _find_state(self, gateway: str, state_id: bytes) -> State | None:
         found = self._store.state(gateway, state_id)

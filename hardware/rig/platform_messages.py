@@ -196,13 +196,11 @@ def _read_item(fields: Fields, gateway: str, record: "_Reader", names: Mapping[s
         window = _read_window(fields, about, kind, record)
         return window if name_known is None else _window_of_point(window, name_known)
     if is_path(about) and senml.BOOLEAN_VALUE in fields:
-        sent: tuple[int, int] | bool = fields[senml.BOOLEAN_VALUE] is True
+        exponent, value = 0, int(fields[senml.BOOLEAN_VALUE] is True)
     else:
-        exponent, mantissa = senml.parts(_value(fields, senml.VALUE))
-        sent = mantissa, exponent
-    own = None if name_known is None else name_known.conversion.back(sent)
+        exponent, value = senml.parts(_value(fields, senml.VALUE))
+    own = None if name_known is None else name_known.conversion.back(value, exponent)
     if name_known is None or own is None:
-        value, exponent = (int(sent), 0) if isinstance(sent, bool) else sent
         return SentReading(about, time_ms, value, exponent, kind, _text(fields, senml.UNIT))
     return SentReading(name_known.point, time_ms, *own, kind, name_known.unit)
 
@@ -222,9 +220,7 @@ def _read_name(name: str, gateway: str) -> tuple[str, str]:
 
 def _window_of_point(window: SentWindow, name: ObjectName) -> SentWindow:
     """A window of a resource as one of the point; as it came where the point cannot have it."""
-    figures = [
-        name.conversion.back((value, window.exponent)) for value in (window.least, window.greatest, window.total)
-    ]
+    figures = [name.conversion.back(value, window.exponent) for value in (window.least, window.greatest, window.total)]
     own = [figure for figure in figures if figure is not None]
     if len(own) < len(figures) or not name.conversion.is_linear:
         return window

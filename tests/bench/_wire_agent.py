@@ -17,7 +17,7 @@ from gateway_agent.journal import Journal
 from gateway_agent.records import Reading
 from gateway_agent.uplink import coap_message as kinds
 from gateway_agent.uplink.air_count import AirCount
-from gateway_agent.uplink.objects import ObjectName, by_path, object_names
+from gateway_agent.uplink.objects import by_path, object_names
 from gateway_agent.uplink.uplink import Uplink, UplinkSettings
 from hardware.rig.clock import RigClock
 from hardware.rig.platform import HOST, Platform
@@ -54,7 +54,7 @@ def table_of(workload: Workload) -> ChannelTable:
     )
 
 
-def names_of(workload: Workload) -> dict[str, ObjectName]:
+def names_of(workload: Workload) -> dict[str]:
     """The OMA names that SenML has for points of the workload."""
     return object_names((point, info.unit) for point, info in workload.points.items())
 
@@ -146,16 +146,10 @@ def _stored(database: Path, workload: Workload) -> Iterator[Reading]:
             "SELECT point, time_ms, value, exponent FROM readings"
         ):
             name = names.get(path)
-            own = None if name is None else _own(name, value, exponent)
+            own = None if name is None else name.conversion.back(value, exponent)
             if name is None or own is None:
                 yield Reading(path, time_ms, value, exponent)
             else:
                 yield Reading(name.point, time_ms, *own)
     finally:
         connection.close()
-
-
-def _own(name: ObjectName, value: int, exponent: int) -> tuple[int, int] | None:
-    """A resource's value as that of its point; a platform without the channel table has stored truth as 0 and 1."""
-    is_truth = name.conversion.boolean is not None
-    return name.conversion.back(value == 1 if is_truth else (value, exponent))

@@ -1,10 +1,15 @@
 """Programs of others, where they are installed: libcoap's client at the platform, tshark on the packets of a run."""
 
 import asyncio
+import json
 import shutil
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
+import aiocoap
+import apsw
 import cbor2
 import pytest
 
@@ -18,12 +23,19 @@ from tests.faults._uplink_world import UplinkWorld
 from tests.system.captured import write_capture
 
 _CLIENTS = ("coap-client", "coap-client-notls", "coap-client-openssl", "coap-client-gnutls")
+VECTORS = Path(__file__).parents[2] / "protocols/vectors/uplink.json"
 COAP_CLIENT = next((client for client in _CLIENTS if shutil.which(client)), None)
 TSHARK = shutil.which("tshark")
 PACK = [
     {-2: "gp-peer/", -3: 1781740800, 0: "air/pm2_5", 1: "ug/m3", 2: 35, "q": 1},
     {0: "air/temperature", 1: "Cel", 2: cbor2.CBORTag(4, [-1, -47])},
 ]
+
+OMA_PACK = [
+    {-2: "3418/0/", -3: 1781740800, 0: "1", 2: cbor2.CBORTag(4, [-1, 2304]), "q": 1},
+    {-2: "3408/0/3", 4: True},
+]
+"""What a gateway sends of the same kind by OMA names."""
 
 needs_client = pytest.mark.skipif(COAP_CLIENT is None, reason="coap-client is not installed (Debian: libcoap3-bin)")
 needs_tshark = pytest.mark.skipif(TSHARK is None, reason="tshark is not installed")
@@ -62,6 +74,31 @@ def test_libcoaps_client_posts_plain_senml_and_reads_what_is_there(tmp_path: Pat
 
 
 @needs_client
+def test_libcoaps_client_talks_to_the_command_in_its_laboratory_mode(tmp_path: Path) -> None:
+    pack, database = tmp_path / "pack.cbor", tmp_path / "city.sqlite"
+    pack.write_bytes(cbor2.dumps(OMA_PACK))
+    words = (sys.executable, "-m", "gateway_agent", "platform", "--clear", "--port", "0", "--database", database)
+    with subprocess.Popen((*words, "--json"), stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = f"{json.loads(process.stdout.readline())['url']}/senml?g=gp-peer&e=7"
+            posted = decode_answer(asyncio.run(client("-m", "post", "-t", "112", "-f", str(pack), url)))
+            told = json.loads(process.stdout.readline())
+            asked = decode_answer(asyncio.run(client("-m", "get", url)))
+        finally:
+            process.send_signal(signal.SIGINT)
+    assert process.returncode == 0
+    assert (posted.acknowledged, asked.highest) == (((1, 1),), 1)
+    assert (told["gateway"], told["records"], told["readings"]) == ("gp-peer", [1], 2)
+    connection = apsw.Connection(str(database))
+    assert connection.execute("SELECT point, value, exponent FROM readings ORDER BY point").fetchall() == [
+        ("3408/0/3", 1, 0),
+        ("3418/0/1", 2304, -1),
+    ]
+    connection.close()
+
+
+@needs_client
 def test_libcoaps_client_is_told_what_is_wrong_with_a_pack_or_a_path(tmp_path: Path) -> None:
     pack = tmp_path / "pack.cbor"
     pack.write_bytes(cbor2.dumps(PACK)[:-3])
@@ -78,6 +115,31 @@ def test_libcoaps_client_is_told_what_is_wrong_with_a_pack_or_a_path(tmp_path: P
             await platform.stop()
 
     asyncio.run(main())
+
+
+@needs_tshark
+def test_tshark_reads_senml_in_the_clear_as_cbor(tmp_path: Path) -> None:
+    """Every vector of the specification, each as a request and its answer."""
+    vectors = json.loads(VECTORS.read_text())
+    datagrams: list[tuple[bool, bytes]] = []
+    for number, case in enumerate(vectors["messages"]):
+        request = aiocoap.Message(
+            code=aiocoap.POST,
+            uri_path=("senml",),
+            uri_query=("g=gp-demo-1", "e=7"),
+            content_format=112,
+            payload=bytes.fromhex(case["hex"]),
+        )
+        answered = vectors["answers"][number % len(vectors["answers"])]
+        answer = aiocoap.Message(code=aiocoap.CHANGED, content_format=60, payload=bytes.fromhex(answered["hex"]))
+        for message, kind in ((request, aiocoap.CON), (answer, aiocoap.ACK)):
+            message.mid, message.mtype, message.token = number, kind, bytes((number,))
+            datagrams.append((message is request, message.encode()))
+    capture = tmp_path / "clear.pcap"
+    write_capture(capture, datagrams)
+    assert _frames(capture, "coap") == len(datagrams)
+    assert _frames(capture, '_ws.malformed or _ws.expert.severity == "Error"') == 0
+    assert _frames(capture, 'coap.opt.ctype contains "senml+cbor" and cbor') == len(vectors["messages"])
 
 
 @needs_tshark

@@ -1,5 +1,6 @@
 """OMA names: every reading comes back as it was, whatever unit the object asks for."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from gateway_agent.profiles.load import profile_names
 from gateway_agent.records import Reading, Thinned, Window
 from gateway_agent.toml_source import ConfigError, load_toml
 from gateway_agent.uplink.batches import build_batch
+from gateway_agent.uplink.errors import FormatError
 from gateway_agent.uplink.objects import (
     ResourceEntry,
     by_path,
@@ -56,6 +58,11 @@ def sent(readings: list[Reading]) -> list[SentReading]:
     return [item for item in found.items if isinstance(item, SentReading)]
 
 
+def back(entry: ResourceEntry, sent: tuple[int, int] | bool | None) -> tuple[int, int] | None:
+    assert sent is not None
+    return entry.to.back(*sent) if isinstance(sent, tuple) else entry.to.back(int(sent), 0)
+
+
 @given(
     st.lists(
         st.builds(
@@ -87,9 +94,7 @@ def test_every_value_of_every_profile_comes_back() -> None:
             step = max(1, (point.high - point.low) // (20_000 if entry.to.factor else 300))
             values = {*range(point.low, point.high + 1, step), point.low, point.low + 1, point.high - 1, point.high}
             there = {value: entry.to.there(value, point.exponent) for value in values}
-            assert all(
-                sent is not None and entry.to.back(sent) == (value, point.exponent) for value, sent in there.items()
-            )
+            assert all(back(entry, sent) == (value, point.exponent) for value, sent in there.items())
             assert len(set(there.values())) == len(values)
     assert len(seen) >= 30
 
@@ -102,7 +107,7 @@ def test_a_factor_loses_no_step(entry: ResourceEntry, exponent: int) -> None:
         there = entry.to.there(value, exponent)
         assert isinstance(there, tuple)
         assert there != previous
-        assert entry.to.back(there) == (value, exponent)
+        assert back(entry, there) == (value, exponent)
         exact = Fraction(value) * Fraction(10) ** exponent * Fraction(entry.to.factor or 1)
         assert abs(Fraction(there[0]) * Fraction(10) ** there[1] - exact) <= Fraction(10) ** there[1] / 2
         previous = there
@@ -120,13 +125,13 @@ def test_a_drivers_level_is_sent_as_the_light_that_it_gives() -> None:
         (505, -1),
         (100, 0),
     ]
-    assert [to.there(255, 0), to.there(-1, 0), to.there(1270, -1), to.back((507, -1)), to.back((0, -1))] == [None] * 5
+    assert [to.there(255, 0), to.there(-1, 0), to.there(1270, -1), to.back(507, -1), to.back(0, -1)] == [None] * 5
 
 
 def test_an_open_cover_is_false_as_the_object_has_it() -> None:
     to = ENTRIES["open", "bool"].to
     assert [to.there(0, 0), to.there(1, 0), to.there(2, 0), to.there(10, -1)] == [True, False, None, None]
-    assert [to.back(True), to.back(False), to.back((1, 0))] == [(0, 0), (1, 0), None]
+    assert [to.back(1, 0), to.back(0, 0), to.back(1, -1), to.back(2, 0)] == [(0, 0), (1, 0), None, None]
 
 
 def test_what_a_resource_cannot_say_goes_by_its_own_name() -> None:
@@ -195,9 +200,8 @@ def test_on_the_wire_are_the_numbers_of_the_objects_in_their_units() -> None:
     pack = decode_pack(build_batch([Record(1, TELEMETRY, tuple(readings))], "gp-1", UNITS, names=NAMES).payload)
     assert pack == [
         {
-            senml.BASE_NAME: "3408/0/",
+            senml.BASE_NAME: "3408/0/3",
             senml.BASE_TIME: 1_700_000_000,
-            senml.NAME: "3",
             senml.BOOLEAN_VALUE: False,
             "q": 1,
         },
@@ -295,3 +299,80 @@ def test_polls_of_a_device_go_in_columns_that_name_each_point_once() -> None:
             if isinstance(item, SentReading)
         }
         assert items == {(r.point, r.time_ms, r.value, r.exponent) for r in record.content}
+
+
+def poll(sequence: int, device: str, quantities: Sequence[str], minute: int) -> Record:
+    at = 1_700_000_000_000 + 60_000 * minute
+    return Record(sequence, TELEMETRY, tuple(Reading(f"{device}/{name}", at, sequence, 0) for name in quantities))
+
+
+STATION = {"pm2_5": "ug/m3", "pm10": "ug/m3", "temperature": "Cel", "humidity": "%RH", "noise": "dB", "co2": "ppm"}
+ROUND = {f"{device}/{name}": unit for device in ("a", "b", "c") for name, unit in STATION.items()}
+
+
+def test_polls_that_do_not_fit_whole_are_left_for_the_next_message_when_they_fit_that() -> None:
+    records = [poll(3 * n + at, "abc"[at], list(STATION), n) for n in range(8) for at in range(3)]
+    records = [Record(r.sequence + 1, r.record_class, r.content) for r in records]
+    names = object_names(ROUND.items())
+    messages = []
+    while records:
+        batch = build_batch(records, "gp-1", ROUND, 1024, names=names)
+        assert len(batch.payload) <= 1024
+        messages.append(batch.sequences)
+        records = [record for record in records if record.sequence not in set(batch.sequences)]
+    # No poll of a station stands alone: each station's eight are in one message, or cut once.
+    assert sorted(sequence for message in messages for sequence in message) == list(range(1, 25))
+    stations = [{sequence % 3 for sequence in message} for message in messages]
+    assert sum(map(len, stations)) <= 4
+    assert messages[0][0] == 1
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 6), st.integers(0, 3)), min_size=1, max_size=80))
+def test_what_waits_is_sent_once_in_messages_that_are_not_too_long(polls: list[tuple[str, int, int]]) -> None:
+    waiting, minute = [], 0
+    for sequence, (device, count, later) in enumerate(polls, 1):
+        minute += later
+        waiting.append(poll(sequence, device, list(STATION)[:count], minute))
+    names = object_names(ROUND.items())
+    expected = {(r.point, r.time_ms, r.value) for record in waiting for r in record.content if isinstance(r, Reading)}
+    found = []
+    while waiting:
+        batch = build_batch(waiting, "gp-1", ROUND, 512, names=names)
+        assert len(batch.payload) <= 512
+        assert waiting[0].sequence in batch.sequences
+        read = read_message(batch.payload, "gp-1", 0, by_path(names))
+        assert sorted(record.sequence for record in read) == list(batch.sequences)
+        for record in read:
+            items = [item for item in record.items if isinstance(item, SentReading)]
+            assert {item.value for item in items} == {record.sequence}
+            found += [(item.point, item.time_ms, item.value) for item in items]
+        waiting = [record for record in waiting if record.sequence not in batch.sequences]
+    assert len(found) == len(expected)
+    assert set(found) == expected
+
+
+@pytest.mark.parametrize(
+    ("sequences", "times"),
+    [
+        ("9223372036854775807 1", 2),
+        ("0 1", 2),
+        ("5 0", 2),
+        ("5 -1", 2),
+        ("5  1", 2),
+        ("", 1),
+        ("5 1", 1),
+        ("5", 2),
+        ("\u0665 1", 2),
+        ("99999999999999999999", 1),
+    ],
+)
+def test_columns_whose_sequences_cannot_be_are_refused(sequences: str, times: int) -> None:
+    pack = [{-2: "3418/0/1", -3: 1_700_000_000, 2: 230, "q": sequences}, {2: 231, 6: times - 1}]
+    with pytest.raises(FormatError, match=r"sequences"):
+        read_message(cbor2.dumps(pack), "gp-1", 0, by_path(NAMES))
+
+
+def test_what_is_no_reading_cannot_stand_in_columns() -> None:
+    pack = [{-2: "3418/0/1", -3: 1_700_000_000, 2: 230, "q": "5"}, {-2: "gp-1/air:event", 3: "device-lost"}]
+    with pytest.raises(FormatError, match="cannot stand in columns"):
+        read_message(cbor2.dumps(pack), "gp-1", 0)

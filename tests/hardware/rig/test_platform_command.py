@@ -31,7 +31,8 @@ async def post(url: str) -> Answer:
 
 
 def test_it_stores_answers_with_its_command_and_ends_with_ctrl_c(tmp_path: Path) -> None:
-    words = (*GATEPOST, "--port", "0", "--database", tmp_path / "city.sqlite", "--lamp", "street_lamp=40/2", "--json")
+    own = ("--clear", "--port", "0", "--database", tmp_path / "city.sqlite", "--lamp", "street_lamp=40/2", "--json")
+    words = (*GATEPOST, *own)
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -50,10 +51,19 @@ def test_it_stores_answers_with_its_command_and_ends_with_ctrl_c(tmp_path: Path)
     database.close()
 
 
+def test_without_keys_it_is_in_the_clear_only_when_that_is_said(tmp_path: Path) -> None:
+    words = (*GATEPOST, "--port", "0", "--database", tmp_path / "city.sqlite")
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 2
+    assert "--clear" in ended.stderr
+    assert not (tmp_path / "city.sqlite").exists()
+
+
 def test_wrong_words_and_an_unusable_database_have_their_exit_codes(tmp_path: Path) -> None:
     for words, code in (
-        (("--lamp", "street_lamp=140"), 2),
-        (("--database", tmp_path / "absent" / "city.sqlite", "--port", "0"), 1),
+        (("--clear", "--lamp", "street_lamp=140"), 2),
+        (("--port", "0"), 2),
+        (("--database", tmp_path / "absent" / "city.sqlite", "--clear", "--port", "0"), 1),
     ):
         ended = subprocess.run((*GATEPOST, *words), capture_output=True, text=True, timeout=60, check=False)
         assert (ended.returncode, "Traceback" in ended.stderr) == (code, False)
