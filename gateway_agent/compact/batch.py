@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from gateway_agent.compact.range_coder import Decoder, Encoder
 from gateway_agent.compact.state import ID_BYTES, State
 from gateway_agent.compact.table import DIGEST_BYTES, ChannelTable
-from gateway_agent.compact.walk import Walk
+from gateway_agent.compact.walk import MAX_RECORDS, Walk
 from gateway_agent.journal import Record
 from gateway_agent.uplink.errors import FormatError
 
@@ -68,10 +68,20 @@ def encode_batch(
     limit_bytes: int = 1024,
     qualities: Mapping[tuple[int, int], int] | None = None,
 ) -> Encoded:
-    """As many of the first records as fit `limit_bytes`, at least one; all are of one epoch, sequences ascending."""
-    count = min(len(records), 4096)
+    """As many of the first records as fit `limit_bytes`, at least one; all are of one epoch, sequences ascending.
+
+    The state that it builds on is left as it is. Raises FormatError for a record that no batch can hold.
+    """
+    count = min(len(records), MAX_RECORDS)
     while True:
-        encoded = _encode(records[:count], table, state, epoch, first_waiting, sent_ms, is_late, qualities)
+        try:
+            encoded = _encode(records[:count], table, state, epoch, first_waiting, sent_ms, is_late, qualities)
+        except FormatError:
+            # More than a batch may hold, or a number that none can.
+            if count == 1:
+                raise
+            count //= 2
+            continue
         if len(encoded.payload) <= limit_bytes or count == 1:
             return encoded
         count = max(1, min(count - 1, count * limit_bytes * 15 // (len(encoded.payload) * 16)))

@@ -16,6 +16,9 @@ from gateway_agent.uplink.errors import FormatError
 
 MAX_RECORDS, MAX_PARTS, MAX_TEXT, MAX_WINDOWS, MAX_RANGES = 4096, 512, 1024, 64, 1024
 MAX_SKIPS = 32
+MAX_STEPS = 65_536
+"""Readings, parts, skipped groups, windows, ranges and bytes of text that one batch has at most, all together: a batch
+of a thousand bytes must not keep its reader busy for long."""
 _MAX_SEQUENCE = (1 << 63) - 1
 _MAX_VALUE = 1 << 64
 _STATES = ("confirmed", "failed", "expired", "refused")
@@ -52,6 +55,7 @@ class Walk:
         self._table = state.table
         self._shared = state.shared
         self._is_first = True
+        self._steps_left = MAX_STEPS
         self._names = _names_of(state)
         self._name_numbers = {name: number for number, name in enumerate(self._names)}
 
@@ -147,6 +151,7 @@ class Walk:
         self, part: Part | Reading | None, is_first: bool, waiting: set[tuple[int, int]], readings: list[Reading]
     ) -> int:
         """One group, or one reading whose channel the table does not have; the number of the group, -1 for none."""
+        self._step()
         state = self._state
         due_ms = state.due_ms
         wanted = -1 if not isinstance(part, tuple) else part[0]
@@ -203,6 +208,7 @@ class Walk:
         """The group, after those that were due before it and did not come."""
         state = self._state
         for group in self._order():
+            self._step()
             if self._coder.bit(state.groups, group * 3, group == wanted):
                 return group
             due = state.due_ms[group]
@@ -231,6 +237,7 @@ class Walk:
             if not mask:
                 raise FormatError(f"nothing of group {group} comes")
             state.masks[group] = mask
+        self._step(mask.bit_count())
         values, channels, table = state.values, state.channels, self._table.channels
         is_writing = given is not None
         for place, channel in enumerate(members):
@@ -308,6 +315,7 @@ class Walk:
         count = self._number(_WINDOWS, 0 if thinned is None else len(thinned.windows) - 1) + 1
         if count > MAX_WINDOWS:
             raise FormatError(f"a record has at most {MAX_WINDOWS} windows")
+        self._step(count)
         windows: list[Window] = []
         time_ms = self._time(0 if first is None else first.time_ms)
         self._state.time_ms = time_ms
@@ -347,6 +355,7 @@ class Walk:
         count = self._number(_RANGES, 0 if given is None else len(given))
         if count > MAX_RANGES:
             raise FormatError(f"a record replaces at most {MAX_RANGES} ranges")
+        self._step(count)
         ranges: list[tuple[int, int]] = []
         before = 0
         for index in range(count):
@@ -356,6 +365,11 @@ class Walk:
             before = high
             ranges.append((low, high))
         return tuple(ranges)
+
+    def _step(self, count: int = 1) -> None:
+        self._steps_left -= count
+        if self._steps_left < 0:
+            raise FormatError(f"a batch of more than {MAX_STEPS} readings and what belongs to them")
 
     def _bit(self, at: int, bit: bool) -> int:
         return self._coder.bit(self._shared, at, 1 if bit else 0)
@@ -394,6 +408,7 @@ class Walk:
         length = self._number(_LENGTH, len(data))
         if length > MAX_TEXT:
             raise FormatError(f"a text has at most {MAX_TEXT} bytes")
+        self._step(length)
         read = bytes(self._coder.raw(data[at] if at < len(data) else 0, 8) for at in range(length))
         try:
             return read.decode()
