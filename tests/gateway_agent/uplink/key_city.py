@@ -63,7 +63,7 @@ class City:
         self.files = files
         self.clock = clock
         self.arrived: list[Arrived] = []
-        self.seen: set[tuple[bytes, bytes]] = set()
+        self.asked = 0
         self.port = 0
         self.disk: FailingDisk | None = None
 
@@ -102,7 +102,9 @@ class City:
         return Reply("2.04")
 
     async def ask(self) -> None:
-        await self.client.ask(Request("POST", payload=b"batch", content_format=65100))
+        # Each says something else, so that a number that is used twice shows in what is protected with it.
+        self.asked += 1
+        await self.client.ask(Request("POST", payload=b"%05d" % self.asked, content_format=65100))
 
     async def ask_until_answered(self, most: int = 12) -> int:
         """Tries that it took."""
