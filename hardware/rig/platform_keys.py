@@ -126,7 +126,7 @@ class PlatformKeys:
         execute("UPDATE gateways SET name = name || ' ' || hex(kid), revoked = 1 WHERE name = ?", (record.gateway,))
         execute("INSERT INTO gateways VALUES (?, ?, ?, ?, 0, ?)", (record.gateway, key.kid, key.x, key.y, digest))
         keys = context.platform_keys
-        if self._is_taken(keys.recipient_id):
+        if self._is_taken(keys.recipient_id) or keys.recipient_id in self._pending:
             log.warning("%s has an OSCORE id that another has; it begins with EDHOC", record.gateway)
             return True
         await self._begin(record.gateway, keys, CURRENT, None)
