@@ -2,16 +2,14 @@
 
 Method 3, suite 2 (static Diffie-Hellman keys on P-256), credentials by key id; the gateway begins. Message 3 travels
 with the first OSCORE request (RFC 9668). lakers does the cryptography; here are the messages as CoAP carries them.
-
-Where it hurts (lakers 0.6.2): it panics at a public key that is not on the curve and at strings that are too short,
-and Python sees that as an exception which is no Exception. Everything here comes from whoever is on the air, so such
-messages are refused before lakers sees them, and a panic that is left ends in EdhocFailed as any other error.
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Self, TypeVar
+from io import BytesIO
+from typing import Self
 
 import cbor2
 import lakers  # type: ignore[import-untyped]
@@ -25,14 +23,10 @@ KID_BYTES = 8
 """Length of the key id of a credential: random, so that it is nobody else's."""
 _SECRET_BYTES, _SALT_BYTES = 16, 8
 """Of the exported OSCORE master secret and salt (RFC 9528, A.1)."""
-_NO_ID = cbor2.dumps(True)
-"""Before message 1, in the place of a connection id (RFC 9528, A.2)."""
-_MESSAGE_1_BEGINS = cbor2.dumps(3) + cbor2.dumps(2) + b"\x58\x20"
-"""Method 3, suite 2, and the head of the 32 bytes of G_X (RFC 9528, 5.2.1)."""
 _TAG_BYTES = 8
 """Of AES-CCM-16-64-128, which ends message 3."""
-
-Result = TypeVar("Result")
+_MESSAGE_1_BEGINS = cbor2.dumps(True)
+"""Before message 1, in the place of a connection id (RFC 9528, A.2)."""
 
 
 class EdhocFailed(UplinkError):  # noqa: N818 - what the other side says was not genuine, or not understood
@@ -96,19 +90,17 @@ class Initiator:
 
     def message_1(self) -> bytes:
         """The payload of the POST to /.well-known/edhoc."""
-        return _NO_ID + bytes(self._lakers.prepare_message_1(c_i=self._id))
+        return _MESSAGE_1_BEGINS + bytes(self._lakers.prepare_message_1(c_i=self._id))
 
     def finish(self, message_2: bytes) -> Agreed:
         """The keys, from the payload that answered message 1. Raises EdhocFailed when it is not the platform's."""
-        _check_point(_string(message_2, "2"), "2")
-        return _step("the platform's answer to EDHOC is not genuine", lambda: self._finish(message_2))
-
-    def _finish(self, message_2: bytes) -> Agreed:
-        platform_id, _, _ = self._lakers.parse_message_2(message_2)
-        self._lakers.verify_message_2(self._own.secret, self._credential, self._platform)
-        message_3, _ = self._lakers.prepare_message_3(lakers.CredentialTransfer.ByReference, None)
-        self._lakers.completed_without_message_4()
-        return Agreed(_keys(self._lakers, bytes(platform_id), self._id), bytes(message_3))
+        with _refusing("the platform's answer to EDHOC is not genuine"):
+            _check_point(_bytes_of(message_2)[:COORDINATE_BYTES])
+            platform_id, _, _ = self._lakers.parse_message_2(message_2)
+            self._lakers.verify_message_2(self._own.secret, self._credential, self._platform)
+            message_3, _ = self._lakers.prepare_message_3(lakers.CredentialTransfer.ByReference, None)
+            self._lakers.completed_without_message_4()
+            return Agreed(_keys(self._lakers, bytes(platform_id), self._id), bytes(message_3))
 
 
 class Responder:
@@ -121,65 +113,70 @@ class Responder:
 
     def message_2(self, message_1: bytes) -> bytes:
         """The answer to the payload of a POST to /.well-known/edhoc. Raises EdhocFailed."""
-        begin = _NO_ID + _MESSAGE_1_BEGINS
-        if not message_1.startswith(begin):
-            raise EdhocFailed(f"EDHOC's message 1 begins with {begin.hex(' ')}: method 3, suite 2")
-        _check_point(message_1[len(begin) :], "1")
-        return _step("EDHOC's message 1 is not understood", lambda: self._message_2(message_1[len(_NO_ID) :]))
-
-    def _message_2(self, message_1: bytes) -> bytes:
-        gateway_id, _ = self._lakers.process_message_1(message_1)
-        self._gateway_id = bytes(gateway_id)
-        return bytes(self._lakers.prepare_message_2(lakers.CredentialTransfer.ByReference, self.kid))
+        if not message_1.startswith(_MESSAGE_1_BEGINS):
+            raise EdhocFailed("the first byte of EDHOC's message 1 in CoAP is f5")
+        with _refusing("EDHOC's message 1 is not understood"):
+            _check_point(_ephemeral_key(message_1))
+            gateway_id, _ = self._lakers.process_message_1(message_1[len(_MESSAGE_1_BEGINS) :])
+            self._gateway_id = bytes(gateway_id)
+            return bytes(self._lakers.prepare_message_2(lakers.CredentialTransfer.ByReference, self.kid))
 
     def finish(self, message_3: bytes, find: Callable[[bytes], tuple[str, bytes] | None]) -> tuple[str, OscoreKeys]:
         """The gateway's name and the keys. `find` gives name and credential of a key id, None for nobody's.
 
         Raises EdhocFailed when it is not genuine.
         """
-        if len(_string(message_3, "3")) <= _TAG_BYTES:
-            raise EdhocFailed("EDHOC's message 3 is too short")
-        id_credential = _step(
-            "EDHOC's message 3 is not understood", lambda: bytes(self._lakers.parse_message_3(message_3)[0])
-        )
-        found = find(_key_id(id_credential))
+        with _refusing("EDHOC's message 3 is not understood"):
+            if len(_bytes_of(message_3)) <= _TAG_BYTES:
+                raise ValueError("it is too short")
+            id_credential, _ = self._lakers.parse_message_3(message_3)
+        found = find(_key_id(bytes(id_credential)))
         if found is None:
             raise EdhocFailed("nobody who is enrolled has the key that EDHOC's message 3 names")
         name, credential = found
-        return name, _step("EDHOC's message 3 is not genuine", lambda: self._finish(credential))
-
-    def _finish(self, credential: bytes) -> OscoreKeys:
-        self._lakers.verify_message_3(credential)
-        self._lakers.completed_without_message_4()
-        return _keys(self._lakers, self._gateway_id, self.kid)
+        with _refusing("EDHOC's message 3 is not genuine"):
+            self._lakers.verify_message_3(credential)
+            self._lakers.completed_without_message_4()
+            return name, _keys(self._lakers, self._gateway_id, self.kid)
 
 
-def _step(refusal: str, step: Callable[[], Result]) -> Result:
-    """What a step gives that lakers takes. Raises EdhocFailed, with `refusal`, whatever lakers raises."""
+@contextmanager
+def _refusing(what: str) -> Iterator[None]:
+    """Turn whatever is wrong with a message into EdhocFailed.
+
+    lakers raises errors of its own kinds, and what it did not think of is a panic of Rust, which is no Exception: 32
+    bytes that are no point of the curve, or a message 3 that ends early, would otherwise end the agent.
+    """
     try:
-        return step()
+        yield
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:
-        # lakers raises errors of its own kinds, and a panic of its is no Exception. Nothing is awaited in a step.
-        raise EdhocFailed(f"{refusal}: {error}") from error
+        raise EdhocFailed(f"{what}: {error}") from error
 
 
-def _string(message: bytes, number: str) -> bytes:
-    """The content of a message that is one byte string of CBOR with its shortest head. Raises EdhocFailed."""
-    length = len(message) - (1 if len(message) <= 24 else 2)
-    head = bytes((0x40 + length,)) if 0 <= length < 24 else bytes((0x58, length)) if 24 <= length < 256 else None
-    if head is None or not message.startswith(head):
-        raise EdhocFailed(f"EDHOC's message {number} is one byte string")
-    return message[len(head) :]
+def _bytes_of(message: bytes) -> bytes:
+    """The content of a message that is one byte string of CBOR. Raises ValueError for anything beside it."""
+    content = cbor2.loads(message)
+    if not isinstance(content, bytes) or cbor2.dumps(content) != message:
+        raise ValueError("it is not one byte string")
+    return content
 
 
-def _check_point(begin: bytes, number: str) -> None:
-    """See that the first 32 bytes are the x of a point of P-256. Raises EdhocFailed."""
-    try:
-        ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\x02" + begin[:COORDINATE_BYTES])
-    except ValueError as error:
-        raise EdhocFailed(f"the public key in EDHOC's message {number} is not on P-256") from error
+def _ephemeral_key(message_1: bytes) -> bytes:
+    """The fourth item of a message 1, after true, the method and the suites: RFC 9528, 5.2.1. Raises ValueError."""
+    decoder = cbor2.CBORDecoder(BytesIO(message_1))
+    _, _, _, key = (decoder.decode() for _ in range(4))
+    if not isinstance(key, bytes):
+        raise ValueError("its key is not a byte string")
+    return key
+
+
+def _check_point(x: bytes) -> None:
+    """Raise ValueError when no point of P-256 has this coordinate."""
+    if len(x) != COORDINATE_BYTES:
+        raise ValueError(f"its key has {len(x)} bytes, not {COORDINATE_BYTES}")
+    ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\x02" + x)
 
 
 def _keys(agreement: "lakers.EdhocInitiator | lakers.EdhocResponder", theirs: bytes, own: bytes) -> OscoreKeys:

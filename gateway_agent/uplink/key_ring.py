@@ -22,6 +22,7 @@ from gateway_agent.clock import Clock
 from gateway_agent.journal.errors import SecurityStateLost
 from gateway_agent.journal.kept_context import Store
 from gateway_agent.journal.memory_store import MemoryStore
+from gateway_agent.journal.schema import sync_folder
 from gateway_agent.uplink.client import ExchangeFailed, Refused
 from gateway_agent.uplink.edhoc import Agreed, EdhocFailed, Initiator
 from gateway_agent.uplink.errors import UplinkError
@@ -292,8 +293,4 @@ def _mark(path: Path, kid: str) -> None:
         os.fsync(file)
     finally:
         os.close(file)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path)

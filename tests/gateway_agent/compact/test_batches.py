@@ -70,7 +70,11 @@ def thinned(draw: st.DrawFn) -> tuple[int, Thinned]:
     point, kind, exponent = draw(st.sampled_from([*KEYS, ("gone/point", "sample", -2)]))
     time_ms, windows = draw(times), []
     for _ in range(draw(st.integers(1, 12))):
-        least, spread, count = draw(values), draw(st.integers(0, 1000)), draw(st.integers(1, 60))
+        least, spread, count = (
+            draw(st.integers(-(1 << 50), 1 << 50)),
+            draw(st.integers(0, 1000)),
+            draw(st.integers(1, 60)),
+        )
         total = count * least + draw(st.integers(0, 1000))
         windows.append(Window(point, time_ms, SPANS_S[level], exponent, kind, least, least + spread, total, count))
         time_ms += 1000 * SPANS_S[level] * draw(st.integers(1, 3))
@@ -125,7 +129,7 @@ def test_a_chain_of_batches_comes_back_record_by_record(chain: list[list[Record]
     for records in chain:
         rest = records
         while rest:
-            asks = data.draw(st.one_of(st.none(), st.integers(0, rest[0].sequence)))
+            asks = data.draw(st.one_of(st.none(), st.integers(1, rest[0].sequence)))
             sent_ms = data.draw(st.one_of(st.none(), st.integers(START_MS, START_MS + 10**7)))
             before = None if state is None else state.dump()
             encoded = encode_batch(
