@@ -71,10 +71,11 @@ def encode_batch(
     """As many of the first records as fit `limit_bytes`, at least one; all are of one epoch, sequences ascending."""
     count = min(len(records), 4096)
     while True:
-        encoded = _encode(records[:count], table, state, epoch, first_waiting, sent_ms, is_late, qualities)
-        if len(encoded.payload) <= limit_bytes or count == 1:
+        encoded = _encode(records[:count], table, state, epoch, first_waiting, sent_ms, is_late, limit_bytes, qualities)
+        if encoded.count == count and (len(encoded.payload) <= limit_bytes or count == 1):
             return encoded
-        count = max(1, min(count - 1, count * limit_bytes * 15 // (len(encoded.payload) * 16)))
+        # Somewhat fewer than fitted: what stands before and behind the records takes bytes too.
+        count = max(1, min(count - 1, encoded.count * 31 // 32))
 
 
 def _encode(
@@ -85,8 +86,10 @@ def _encode(
     first_waiting: int | None,
     sent_ms: int | None,
     is_late: bool,
+    limit_bytes: int,
     qualities: Mapping[tuple[int, int], int] | None,
 ) -> Encoded:
+    """The records as a batch; where not all of them can fit, how many may, and no payload."""
     head = VERSION << 4 | (_ASKS if first_waiting is not None else 0) | (_TELLS_TIME if sent_ms is not None else 0)
     head |= _LATE if is_late else 0
     if state is None:
@@ -100,7 +103,10 @@ def _encode(
     walk.count(len(records))
     if first_waiting is not None:
         walk.asked(records[0].sequence - first_waiting)
-    walk.write(records, qualities)
+    room = limit_bytes - len(prefix)
+    done = walk.write(records, qualities or {}, lambda: coder.size > room)
+    if done < len(records):
+        return Encoded(b"", after, done)
     if sent_ms is not None:
         walk.sent((sent_ms - after.time_ms) // _SENT_STEP_MS)
     payload = prefix + coder.finish()
@@ -141,4 +147,6 @@ def decode_batch(
     coder.finish()
     state.id = state.after(payload)
     first = None if before is None else records[0].sequence - before
+    if (first is not None and first < 1) or (sent_ms is not None and not 0 <= sent_ms < 1 << 53):
+        raise FormatError("the first sequence asked for, or the sender's clock, is none")
     return Decoded(state.epoch, records, first, sent_ms, bool(head & _LATE), state, state.table, walk.qualities)

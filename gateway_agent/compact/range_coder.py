@@ -23,6 +23,8 @@ SIGNED_CONTEXTS = 2 * 3 + NUMBER_CONTEXTS
 """Contexts of one signed number: is it zero, and its sign, by what the caller knows of it (3); then its magnitude."""
 LARGEST_BITS = 80
 """Bits of the longest number."""
+_MOST_LEFT_OUT = 16
+"""Zeros at the end of a batch that are not sent, at most: a decoder that needs more bytes than that has a cut batch."""
 
 
 class Coder(Protocol):
@@ -86,8 +88,15 @@ class Encoder:
                 self._shift()
         return value
 
+    @property
+    def size(self) -> int:
+        """Bytes that have come out so far."""
+        return len(self._out) + self._pending
+
     def number(self, model: list[int], at: int, value: int) -> int:
-        """A number from 0 on."""
+        """A number from 0 on. Raises FormatError for others."""
+        if not 0 <= value < 1 << LARGEST_BITS:
+            raise FormatError(f"{value} is not a number from 0 on of at most {LARGEST_BITS} bits")
         more = value + 1
         bits = more.bit_length() - 1
         for index in range(bits):
@@ -110,7 +119,7 @@ class Encoder:
         return value
 
     def finish(self) -> bytes:
-        """The shortest bytes that say all that was written; a decoder reads zeros after them."""
+        """The bytes that say all that was written, without zeros at their end: a decoder reads zeros after them."""
         # Of all numbers in the last interval, the one with the most zeros at its end.
         low, high = self._low, self._low + self._range
         for zeros in range(32, -1, -1):
@@ -120,7 +129,8 @@ class Encoder:
         self._low = value
         for _ in range(5):
             self._shift()
-        return bytes(self._out).rstrip(b"\0")
+        shortest = max(0, len(self._out) - _MOST_LEFT_OUT)
+        return bytes(self._out[:shortest] + self._out[shortest:].rstrip(b"\0"))
 
     def _shift(self) -> None:
         low = self._low
@@ -214,5 +224,5 @@ class Decoder:
         self._range <<= 8
         self._code = (self._code << 8 | (self._data[at] if at < len(self._data) else 0)) & _BITS_32
         self._at = at + 1
-        if at > len(self._data) + 8:
+        if at >= len(self._data) + _MOST_LEFT_OUT:
             raise FormatError("the batch is cut short")

@@ -15,10 +15,13 @@ from gateway_agent.compact.table import ChannelTable
 from gateway_agent.uplink.errors import FormatError
 
 ID_BYTES = 3
-SPEEDS = (16, 8, 4)
-"""By how many sixteenths of the difference each of the expectations of a channel follows what comes."""
-SHARED_NUMBERS = 24
+EXPECTATIONS = 3
+"""Expectations of a channel: what came last, and two that follow it by a half and by a quarter of the difference."""
+GROUP_CONTEXTS = 3
+"""Contexts of a group: does it come now, are its channels those of last time, does the record go on after it."""
+SHARED_NUMBERS = 23
 SHARED_BITS = 16
+_LARGEST_DUMP = 1 << 25
 
 
 def initial_models(model: int) -> list[int]:
@@ -75,7 +78,7 @@ class State:
             [None] * len(table.channels),
             [None] * groups,
             [(1 << len(group)) - 1 for group in table.groups],
-            [NEW] * (groups * 3),
+            [NEW] * (groups * GROUP_CONTEXTS),
             [NEW] * len(table.channels),
             [NEW] * (SHARED_BITS + SHARED_NUMBERS * NUMBER_CONTEXTS),
         )
@@ -126,11 +129,53 @@ class State:
 
     @classmethod
     def load(cls, data: bytes, table: ChannelTable) -> "State":
-        """A state that was dumped, with its table. Raises FormatError."""
+        """A state that was dumped, with its table. Raises FormatError for what is none, or one of another table."""
         try:
-            return cls(table, *cbor2.loads(zlib.decompress(data)))
+            inflater = zlib.decompressobj()
+            content = cbor2.loads(inflater.decompress(data, _LARGEST_DUMP))
+            state = cls(table, *content)
+            is_sound = inflater.eof and not inflater.unused_data and _fits(state)
         except (zlib.error, cbor2.CBORDecodeError, TypeError) as error:
             raise FormatError(f"not a state of compact batches: {error}") from error
+        if not is_sound:
+            raise FormatError("not a state of compact batches with this channel table")
+        return state
+
+
+def _fits(state: State) -> bool:
+    """Whether a state that was read is one of its table, so that nothing can go wrong where it is used."""
+    table = state.table
+    groups, channels = len(table.groups), len(table.channels)
+    return (
+        all(type(number) is int for number in (state.epoch, state.sequence, state.time_ms, state.count))
+        and isinstance(state.id, bytes)
+        and len(state.id) == ID_BYTES
+        and _are_lists(state.channels, channels)
+        and all(_are_contexts(contexts, SIGNED_CONTEXTS) for contexts in state.channels)
+        and _are_lists(state.values, channels, or_none=True)
+        and all(value is None or _are_integers(value, 2 * EXPECTATIONS) for value in state.values)
+        and isinstance(state.due_ms, list)
+        and _are_integers([0 if due is None else due for due in state.due_ms], groups)
+        and _are_integers(state.masks, groups)
+        and all(0 < mask < 1 << len(group) for mask, group in zip(state.masks, table.groups, strict=True))
+        and _are_contexts(state.groups, groups * GROUP_CONTEXTS)
+        and _are_contexts(state.presence, channels)
+        and _are_contexts(state.shared, SHARED_BITS + SHARED_NUMBERS * NUMBER_CONTEXTS)
+    )
+
+
+def _are_lists(items: object, count: int, *, or_none: bool = False) -> bool:
+    if not isinstance(items, list) or len(items) != count:
+        return False
+    return all(isinstance(item, list) or (or_none and item is None) for item in items)
+
+
+def _are_integers(items: object, count: int) -> bool:
+    return isinstance(items, list) and len(items) == count and all(type(item) is int for item in items)
+
+
+def _are_contexts(items: object, count: int) -> bool:
+    return isinstance(items, list) and _are_integers(items, count) and all(64 <= item < 65536 << 6 for item in items)
 
 
 def expectation(value: list[int]) -> int:

@@ -44,6 +44,7 @@ class ChannelTable:
             raise FormatError(f"a table has at most {MAX_CHANNELS} channels")
         seen = set()
         for number, channel in enumerate(self.channels):
+            _check(channel, number)
             key = (channel.point, channel.kind, channel.exponent)
             if key in seen:
                 raise FormatError(f"channel {number}, {channel.point}, comes twice")
@@ -72,6 +73,12 @@ class ChannelTable:
     def periods_ms(self) -> tuple[int, ...]:
         """The period of each group: that of its first channel."""
         return tuple(self.channels[group[0]].period_ms for group in self.groups)
+
+    @cached_property
+    def late_ms(self) -> tuple[int, ...]:
+        """How long after its time each group is expected: a window is told when it is over."""
+        firsts = [self.channels[group[0]] for group in self.groups]
+        return tuple(0 if channel.kind == "sample" else channel.period_ms for channel in firsts)
 
     @cached_property
     def encoded(self) -> bytes:
@@ -112,17 +119,24 @@ def _read_row(row: object, number: int) -> Channel:
     if not isinstance(row, list) or len(row) != 7:
         raise FormatError(f"row {number} of the channel table is an array of 7")
     point, kind, unit, exponent, period_ms, group, model = row
-    for name, text in (("point", point), ("unit", unit)):
-        if not isinstance(text, str) or len(text) > MAX_NAME:
-            raise FormatError(f"row {number} of the channel table: {name} is text of at most {MAX_NAME} characters")
+    if type(kind) is not int or not 0 <= kind < len(KINDS):
+        raise FormatError(f"row {number} of the channel table: kind is an integer from 0 to {len(KINDS) - 1}")
+    return Channel(point, KINDS[kind], unit, exponent, period_ms, group, model)
+
+
+def _check(channel: Channel, number: int) -> None:
+    where = f"row {number} of the channel table"
+    for name, text, least in (("point", channel.point, 1), ("unit", channel.unit, 0)):
+        if not isinstance(text, str) or not least <= len(text) <= MAX_NAME:
+            raise FormatError(f"{where}: {name} is text of {least} to {MAX_NAME} characters")
+    if channel.kind not in KINDS:
+        raise FormatError(f"{where}: kind is one of {', '.join(KINDS)}")
     bounds = (
-        ("kind", kind, 0, len(KINDS) - 1),
-        ("exponent", exponent, -18, 18),
-        ("period", period_ms, 0, 1 << 40),
-        ("group", group, 0, MAX_GROUPS - 1),
-        ("model", model, 0, MAX_MODEL),
+        ("exponent", channel.exponent, -18, 18),
+        ("period", channel.period_ms, 0, 1 << 40),
+        ("group", channel.group, 0, MAX_GROUPS - 1),
+        ("model", channel.model, 0, MAX_MODEL),
     )
     for name, value, low, high in bounds:
         if type(value) is not int or not low <= value <= high:
-            raise FormatError(f"row {number} of the channel table: {name} is an integer from {low} to {high}")
-    return Channel(point, KINDS[kind], unit, exponent, period_ms, group, model)
+            raise FormatError(f"{where}: {name} is an integer from {low} to {high}")

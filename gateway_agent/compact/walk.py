@@ -4,10 +4,12 @@ With an Encoder each step is given what stands in the records, with a Decoder no
 returns, and leave the state as the next batch finds it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from heapq import heapify, heappop
+from itertools import islice
 
 from gateway_agent.compact.range_coder import NUMBER_CONTEXTS, Coder
-from gateway_agent.compact.state import SHARED_BITS, State, expectation, learn
+from gateway_agent.compact.state import GROUP_CONTEXTS, SHARED_BITS, State, expectation, learn
 from gateway_agent.compact.table import KINDS, ChannelTable
 from gateway_agent.journal import ALARM, EVENT, RESULT, TELEMETRY, THINNED, Record
 from gateway_agent.journal.codec import SPANS_S
@@ -16,8 +18,14 @@ from gateway_agent.uplink.errors import FormatError
 
 MAX_RECORDS, MAX_PARTS, MAX_TEXT, MAX_WINDOWS, MAX_RANGES = 4096, 512, 1024, 64, 1024
 MAX_SKIPS = 32
-_MAX_SEQUENCE = (1 << 63) - 1
-_MAX_VALUE = 1 << 64
+MAX_STEPS = 1 << 16
+"""Steps of one batch, so that few bytes cannot make much work: one for each reading, window and range of sequences, and
+one for each channel of which a record says whether it comes."""
+MAX_DETAIL = 160
+"""Characters of a detail that are sent, as in SenML."""
+_LARGEST = (1 << 63) - 1
+_MAX_LEVEL = 0xFFFF
+_END_MS = 1 << 53
 _STATES = ("confirmed", "failed", "expired", "refused")
 
 (_IS_TELEMETRY, _FOLLOWS, _TRUSTED, _HAS_QUALITY, _SCHEDULED, _SAME_TIME, _AT_DUE, _WHOLE_S, _LATER, _KNOWN_TEXT) = (
@@ -30,11 +38,9 @@ def _numbers(index: int) -> int:
     return SHARED_BITS + index * NUMBER_CONTEXTS
 
 
-(_COUNT, _GAP, _CLASS, _GROUP, _SECONDS, _MILLIS, _LENGTH, _NAME, _VALUE, _FIRST, _EXPONENT, _WINDOWS) = map(
-    _numbers, range(12)
-)
+(_COUNT, _GAP, _CLASS, _GROUP, _SECONDS, _LENGTH, _NAME, _VALUE, _FIRST, _EXPONENT, _WINDOWS) = map(_numbers, range(11))
 (_EMPTY, _LEAST, _SPREAD, _TOTAL, _WINDOW_COUNT, _RANGES, _RANGE, _ASKED, _SENT, _QUALITY, _LEVEL, _STATE) = map(
-    _numbers, range(12, 24)
+    _numbers, range(11, 23)
 )
 
 Part = tuple[int, int, Sequence[tuple[int, int]]]
@@ -52,6 +58,8 @@ class Walk:
         self._table = state.table
         self._shared = state.shared
         self._is_first = True
+        self._steps = 0
+        self._present: dict[int, tuple[int, ...]] = {}
         self._names = _names_of(state)
         self._name_numbers = {name: number for number, name in enumerate(self._names)}
 
@@ -72,8 +80,10 @@ class Walk:
         """Quarters of a second from the last time in the batch to when it was sent."""
         return self._integer(_SENT, after)
 
-    def write(self, records: Sequence[Record], qualities: Qualities | None = None) -> None:
-        """Write all records."""
+    def write(self, records: Sequence[Record], qualities: Qualities, is_full: Callable[[], bool]) -> int:
+        """Write the records until `is_full` or the steps are used up; how many of them a batch can hold, at least one.
+        Raises FormatError when one cannot be written.
+        """
         parts = [
             list(_parts(record.content, self._table)) if isinstance(record.content, tuple) else None
             for record in records
@@ -81,9 +91,15 @@ class Walk:
         waiting = {
             (part[0], part[1]) for record_parts in parts for part in record_parts or () if not isinstance(part, Reading)
         }
-        for record, record_parts in zip(records, parts, strict=True):
-            self._record(record, record_parts, waiting, qualities or {})
+        for done, (record, record_parts) in enumerate(zip(records, parts, strict=True)):
+            # What a record takes is known only afterwards: the one that is too much is written in vain.
+            before, self._steps = self._steps, 0
+            self._record(record, record_parts, waiting, qualities)
+            self._steps += before
             self._is_first = False
+            if done and (self._steps > MAX_STEPS or is_full()):
+                return done
+        return len(records)
 
     def read(self, count: int) -> list[Record]:
         """Read that many records."""
@@ -104,12 +120,14 @@ class Walk:
         gap = 1 if record is None else record.sequence - state.sequence
         gap = 1 if self._bit(_FOLLOWS, gap == 1) else self._integer(_GAP, gap)
         sequence = state.sequence + gap
-        if not 1 <= sequence <= _MAX_SEQUENCE or (gap < 1 and not self._is_first):
+        if not 1 <= sequence <= _LARGEST or (gap < 1 and not self._is_first):
             raise FormatError("the sequences of a batch ascend from 1 on")
         trusted = bool(self._bit(_TRUSTED, record is None or record.trusted))
         record_class = TELEMETRY if record is None else record.record_class
         is_telemetry = self._bit(_IS_TELEMETRY, record_class == TELEMETRY)
         record_class = TELEMETRY if is_telemetry else self._number(_CLASS, record_class)
+        if record_class == TELEMETRY and not is_telemetry:
+            raise FormatError("a record that is said not to be telemetry, and is")
         content = None if record is None else record.content
         read: tuple[Reading, ...] | Thinned | Event | CommandResult
         if record_class == TELEMETRY:
@@ -137,7 +155,7 @@ class Walk:
             group = self._part(part, index == 0, waiting, readings)
             index += 1
             more = parts is not None and index < len(parts)
-            at = group * 3 + 2
+            at = group * GROUP_CONTEXTS + 2
             if not self._coder.bit(self._state.groups, at, more) if group >= 0 else not self._bit(_LITERAL, more):
                 return tuple(readings)
             if index >= MAX_PARTS:
@@ -154,7 +172,7 @@ class Walk:
         group = -1
         if is_first and self._bit(_SCHEDULED, isinstance(part, tuple) and self._is_scheduled(wanted, time_ms, waiting)):
             group = self._scheduled(wanted)
-            time_ms = due_ms[group] or 0
+            time_ms = self._checked(due_ms[group] or 0)
         else:
             group = self._number(_GROUP, wanted + 1) - 1
             if group >= len(due_ms):
@@ -175,17 +193,16 @@ class Walk:
         self._values(group, time_ms, part[2] if isinstance(part, tuple) else None, readings)
         return group
 
-    def _order(self) -> list[int]:
+    def _order(self) -> Iterator[int]:
         """Groups in the order in which they are expected."""
-        due_ms, periods = self._state.due_ms, self._table.periods_ms
-        kinds = self._table.channels
-        keys = []
-        for group, due in enumerate(due_ms):
-            if due is not None:
-                is_window = kinds[self._table.groups[group][0]].kind != "sample"
-                keys.append((due + periods[group] if is_window else due, group))
-        keys.sort()
-        return [group for _, group in keys]
+        keys = [
+            (due + late, group)
+            for group, (due, late) in enumerate(zip(self._state.due_ms, self._table.late_ms, strict=True))
+            if due is not None
+        ]
+        heapify(keys)
+        while keys:
+            yield heappop(keys)[1]
 
     def _is_scheduled(self, wanted: int, time_ms: int, waiting: set[tuple[int, int]]) -> bool:
         """Whether the group comes when it is due, and those that are due before it do not come at all."""
@@ -202,40 +219,35 @@ class Walk:
     def _scheduled(self, wanted: int) -> int:
         """The group, after those that were due before it and did not come."""
         state = self._state
-        for group in self._order():
-            if self._coder.bit(state.groups, group * 3, group == wanted):
+        for group in islice(self._order(), MAX_SKIPS + 1):
+            if self._coder.bit(state.groups, group * GROUP_CONTEXTS, group == wanted):
                 return group
             due = state.due_ms[group]
             state.due_ms[group] = None if due is None else due + self._table.periods_ms[group]
-        raise FormatError("none of the groups that are due comes")
+        raise FormatError(f"none of the first {MAX_SKIPS + 1} groups that are due comes")
 
     def _values(
         self, group: int, time_ms: int, given: Sequence[tuple[int, int]] | None, readings: list[Reading]
     ) -> None:
         state, coder = self._state, self._coder
         members = self._table.groups[group]
-        mask = state.masks[group]
-        numbers: dict[int, int] = {}
-        wanted = mask
-        if given is not None:
-            numbers = dict(given)
-            wanted = 0
-            for place, channel in enumerate(members):
-                if channel in numbers:
-                    wanted |= 1 << place
-        if not coder.bit(state.groups, group * 3 + 1, wanted == mask):
-            mask = 0
-            for place, channel in enumerate(members):
-                if coder.bit(state.presence, channel, wanted >> place & 1):
-                    mask |= 1 << place
-            if not mask:
+        present = self._present.get(group)
+        if present is None:
+            mask = state.masks[group]
+            present = tuple(channel for place, channel in enumerate(members) if mask >> place & 1)
+        numbers = {} if given is None else dict(given)
+        if not coder.bit(state.groups, group * GROUP_CONTEXTS + 1, tuple(numbers) == present):
+            self._step(len(members))
+            comes = [coder.bit(state.presence, channel, channel in numbers) for channel in members]
+            present = tuple(channel for channel, bit in zip(members, comes, strict=True) if bit)
+            if not present:
                 raise FormatError(f"nothing of group {group} comes")
-            state.masks[group] = mask
+            state.masks[group] = sum(1 << place for place, bit in enumerate(comes) if bit)
+        self._present[group] = present
+        self._step(len(present))
         values, channels, table = state.values, state.channels, self._table.channels
         is_writing = given is not None
-        for place, channel in enumerate(members):
-            if not mask >> place & 1:
-                continue
+        for channel in present:
             value = values[channel]
             number = numbers[channel] if is_writing else 0
             if value is None:
@@ -247,9 +259,9 @@ class Walk:
                 whole = (expected + 128) >> 8
                 hint = (expected - (whole << 8) + 128) * 3 >> 8
                 number = whole + coder.signed(channels[channel], 0, number - whole, hint)
-                if not -_MAX_VALUE < number < _MAX_VALUE:
-                    raise FormatError("a value of more than 64 bits")
                 learn(value, number)
+            if not -_LARGEST <= number <= _LARGEST:
+                raise FormatError("a value of more than 63 bits and a sign")
             about = table[channel]
             readings.append(Reading(about.point, time_ms, number, about.exponent, about.kind))
 
@@ -258,6 +270,9 @@ class Walk:
         kind = self._number(_CLASS, 0 if reading is None else KINDS.index(reading.kind))
         exponent = self._integer(_EXPONENT, 0 if reading is None else reading.exponent)
         value = self._integer(_FIRST, 0 if reading is None else reading.value)
+        self._step(1)
+        if not -_LARGEST <= value <= _LARGEST:
+            raise FormatError("a value of more than 63 bits and a sign")
         if kind >= len(KINDS) or abs(exponent) > 18:
             raise FormatError("a reading of an unknown kind, or an exponent beyond 18")
         return Reading(point, time_ms, value, exponent, KINDS[kind])
@@ -278,13 +293,15 @@ class Walk:
         self._state.time_ms = time_ms
         name = self._text(given.name)
         kind = "alarm" if self._bit(_IS_ALARM, given.kind == "alarm") else "event"
-        code, source, detail = self._text(given.code), self._text(given.source), self._text(given.detail)
+        code, source, detail = self._text(given.code), self._text(given.source), self._detail(given.detail)
         state = None
         if self._bit(_HAS_STATE, given.state is not None):
             state = bool(self._bit(_IS_RAISED, bool(given.state)))
         value = None
         if self._bit(_HAS_NUMBER, given.value is not None):
             value = self._integer(_VALUE, given.value or 0)
+            if not -_LARGEST <= value <= _LARGEST:
+                raise FormatError("a number of more than 63 bits and a sign")
         return Event(name, kind, code, time_ms, state, value, source, detail=detail)
 
     def _result(self, result: CommandResult | None) -> CommandResult:
@@ -295,10 +312,12 @@ class Walk:
         state = self._number(_STATE, _STATES.index(given.state))
         if state >= len(_STATES):
             raise FormatError("a command that ended in no known way")
-        detail = self._text(given.detail)
+        detail = self._detail(given.detail)
         level = None
         if self._bit(_HAS_LEVEL, given.level_pct is not None):
             level = self._number(_LEVEL, given.level_pct or 0)
+            if level > _MAX_LEVEL:
+                raise FormatError(f"a level is at most {_MAX_LEVEL}")
         return CommandResult(command_id, _STATES[state], detail, time_ms, level)
 
     def _thinned(self, thinned: Thinned | None, span_s: int) -> Thinned:
@@ -308,6 +327,7 @@ class Walk:
         count = self._number(_WINDOWS, 0 if thinned is None else len(thinned.windows) - 1) + 1
         if count > MAX_WINDOWS:
             raise FormatError(f"a record has at most {MAX_WINDOWS} windows")
+        self._step(count)
         windows: list[Window] = []
         time_ms = self._time(0 if first is None else first.time_ms)
         self._state.time_ms = time_ms
@@ -316,10 +336,12 @@ class Walk:
             given = None if thinned is None else thinned.windows[index]
             if index:
                 between = 0 if given is None else (given.time_ms - time_ms) // (1000 * span_s) - 1
-                time_ms += 1000 * span_s * (self._integer(_EMPTY, between) + 1)
+                time_ms = self._checked(time_ms + 1000 * span_s * (self._number(_EMPTY, between) + 1))
             members = self._number(_WINDOW_COUNT, 0 if given is None else given.count - 1) + 1
             least += self._integer(_LEAST, 0 if given is None else given.least - least)
             greatest = least + self._number(_SPREAD, 0 if given is None else given.greatest - given.least)
+            if least < -_LARGEST or greatest > _LARGEST:
+                raise FormatError("a value of more than 63 bits and a sign")
             low = members * least
             total = low + self._integer(_TOTAL, 0 if given is None else given.total - low)
             windows.append(Window(point, time_ms, span_s, exponent, kind, least, greatest, total, members))
@@ -347,12 +369,15 @@ class Walk:
         count = self._number(_RANGES, 0 if given is None else len(given))
         if count > MAX_RANGES:
             raise FormatError(f"a record replaces at most {MAX_RANGES} ranges")
+        self._step(count)
         ranges: list[tuple[int, int]] = []
         before = 0
         for index in range(count):
             low, high = (0, 0) if given is None else given[index]
             low = before + self._integer(_RANGE, low - before)
             high = low + self._number(_RANGE, high - low)
+            if not 0 <= low <= high <= _LARGEST:
+                raise FormatError("a record replaces sequences from 0 on")
             before = high
             ranges.append((low, high))
         return tuple(ranges)
@@ -378,10 +403,20 @@ class Walk:
         else:
             seconds = self._number(_SECONDS, distance // 1000)
             distance = 1000 * seconds + self._coder.raw(distance % 1000, 10)
-        read = last + distance if is_later else last - distance
-        if not 0 <= read < 1 << 53:
+        return self._checked(last + distance if is_later else last - distance)
+
+    def _checked(self, time_ms: int) -> int:
+        if not 0 <= time_ms < _END_MS:
             raise FormatError("a time beyond what a time can be")
-        return read
+        return time_ms
+
+    def _step(self, count: int) -> None:
+        self._steps += count
+        if self._steps > MAX_STEPS:
+            raise FormatError(f"a batch takes at most {MAX_STEPS} steps")
+
+    def _detail(self, detail: str) -> str:
+        return self._text(detail[:MAX_DETAIL])
 
     def _text(self, text: str) -> str:
         number = self._name_numbers.get(text, -1)

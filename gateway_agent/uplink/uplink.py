@@ -26,7 +26,7 @@ from gateway_agent.journal.codec import SPANS_S
 from gateway_agent.records import Command
 from gateway_agent.uplink import forms
 from gateway_agent.uplink.air_count import AirCount
-from gateway_agent.uplink.answer import Answer, decode_answer
+from gateway_agent.uplink.answer import Answer, decode_answer, ranges
 from gateway_agent.uplink.backfill import Allowance
 from gateway_agent.uplink.batches import PAYLOAD_BYTES, Batcher, Load
 from gateway_agent.uplink.budget import ByteBudget, Pace
@@ -510,7 +510,8 @@ class Uplink:
         batch = message.batch
         there = answer.acknowledged
         if there is None:
-            there = ((message.first_asked, batch.sequences[-1]),)
+            asked = ((message.first_asked, batch.sequences[-1]),)
+            there = asked if message.is_compact else ranges(batch.sequences)
         taken = [sequence for sequence in batch.sequences if is_within(sequence, there)]
         if not taken:
             self._note_problem(f"{self.settings.url} answers and acknowledges nothing of what it was sent")

@@ -51,7 +51,12 @@ def heap_per_event(folder: Path, case: str) -> int:
 def demo_pole(folder: Path, every_s: int = 2) -> PoleConfig:
     """The demo's pole, its devices read every `every_s` seconds and reported no more often."""
     filled = folder / "pole.toml"
-    names = {"port_pole": "rig://pole", "port_mains": "rig://mains", "platform": "coap://127.0.0.1"}
+    names = {
+        "port_pole": "rig://pole",
+        "port_mains": "rig://mains",
+        "platform": "coap://127.0.0.1",
+        "identity": "identity.toml",
+    }
     text = Template(_DEMO.read_text()).substitute(names, journal=folder / "journal.sqlite")
     if every_s != 2:
         text = _without_reports(text).replace("every_s = 2\n", f"every_s = {every_s}\n")
