@@ -116,10 +116,12 @@ class PlatformKeys:
         rows = self._connection.execute("SELECT name FROM gateways WHERE NOT revoked ORDER BY name")
         return [str(name) for (name,) in rows]
 
-    async def enrol(self, record: EnrolRecord) -> bool:
+    async def enrol(self, record: EnrolRecord, *, is_first: bool = True) -> bool:
         """Take a gateway's record; whether it is a new one. Its provisioned context is valid from now on, once.
 
-        The gateway that it replaces is revoked. A record that was taken before changes nothing.
+        Not `is_first`: the record may have been here before the file was lost, so its numbers may have been used; it
+        is taken without its context. The gateway that it replaces is revoked. A record that was taken before changes
+        nothing.
         """
         key, context = record.key.key, record.context
         digest = hashlib.sha256(key.kid + context.platform_keys.master_secret).digest()
@@ -127,7 +129,7 @@ class PlatformKeys:
         if execute("SELECT 1 FROM gateways WHERE kid = ? OR record = ?", (key.kid, digest)).get is not None:
             return False
         keys = context.platform_keys
-        is_free = not self._is_taken(keys.recipient_id) and keys.recipient_id not in self._pending
+        is_free = is_first and not self._is_taken(keys.recipient_id) and keys.recipient_id not in self._pending
         provisioned = await self._numbered(record.gateway, keys, CURRENT, None) if is_free else None
         with self._connection:
             if record.revokes is not None:
@@ -138,8 +140,13 @@ class PlatformKeys:
             if provisioned is not None:
                 self._keep(keys, provisioned)
         if provisioned is None:
-            log.warning("%s has an OSCORE id that another has; it begins with EDHOC", record.gateway)
+            log.warning("%s begins with EDHOC: its first context was used, or has another's id", record.gateway)
         return True
+
+    def forget_contexts(self) -> None:
+        """Let every gateway agree on new keys: it is not known any more which numbers were used."""
+        for gateway in self.gateways:
+            self._forget_contexts(gateway)
 
     def revoke(self, gateway: str) -> bool:
         """Take nothing from a gateway any more; whether there was one of that name."""

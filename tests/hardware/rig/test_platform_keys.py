@@ -78,6 +78,15 @@ def write(folder: Path, name: str, text: str) -> Path:
     return folder / name
 
 
+def remove(folder: Path, pattern: str) -> None:
+    for path in folder.glob(pattern):
+        path.unlink()
+
+
+def contents(folder: Path, pattern: str) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.glob(pattern)}
+
+
 def another(this: City, folder: Path) -> Enrolment:
     public = load_platform(folder / "city.public.toml")
     return enrol(NAME, public, revokes=this.files.identity.key.kid)
@@ -104,8 +113,7 @@ def test_a_platform_that_ends_while_it_takes_a_record_takes_it_the_next_time(tmp
             await this.stop_gateway(gently=True)
             this.files.identity, old = load_identity(write(folder, "own.toml", made.identity)), this.files.identity
             (folder / "identity.used").unlink()
-            for path in folder.glob("journal.sqlite*"):
-                path.unlink()
+            remove(folder, "journal.sqlite*")
             await this.start_gateway()
             before = len(this.arrived)
             await this.ask()
@@ -146,6 +154,56 @@ def test_a_platform_that_ends_while_keys_are_renewed_is_spoken_to_afterwards(tmp
         if not run_virtual(lambda clock, number=number: main(clock, number)):
             break
     assert 5 < number < STATEMENTS - 1
+
+
+def test_a_platform_that_lost_its_files_takes_records_without_numbers_that_were_used(tmp_path: Path) -> None:
+    async def main(clock: RigClock) -> None:
+        async with city(tmp_path, clock) as this:
+            await this.ask()
+            await this.server.stop()
+            this.keys.close()
+            remove(tmp_path, "platform.keys*")
+            lost = PlatformKeys(tmp_path / "platform.keys", this.files.platform, clock)
+            assert await lost.enrol(this.files.record, is_first=False)
+            lost.close()
+            await this.start_platform()
+            assert await this.ask_until_answered(UNANSWERED + 2) == UNANSWERED + 1
+            assert (len(this.arrived), this.ring.agreements) == (2, 1)
+
+    run_virtual(main)
+
+
+def test_all_contexts_can_be_given_up_after_a_copy_was_put_back(tmp_path: Path) -> None:
+    async def main(clock: RigClock) -> None:
+        async with city(tmp_path, clock) as this:
+            await this.ask()
+            this.keys.forget_contexts()
+            await restart(this)
+            assert await this.ask_until_answered(UNANSWERED + 2) == UNANSWERED + 1
+            assert (len(this.arrived), this.ring.agreements) == (2, 1)
+
+    run_virtual(main)
+
+
+def test_a_gateway_whose_card_was_put_back_from_a_copy_is_not_believed_and_gets_new_keys(tmp_path: Path) -> None:
+    async def main(clock: RigClock) -> None:
+        async with city(tmp_path, clock) as this:
+            await this.ask()
+            await this.stop_gateway(gently=True)
+            copied = contents(tmp_path, "journal.sqlite*")
+            await this.start_gateway()
+            for _ in range(40):
+                await this.ask()
+            await this.stop_gateway(gently=True)
+            remove(tmp_path, "journal.sqlite*")
+            for path, content in copied.items():
+                path.write_bytes(content)
+            await this.start_gateway()
+            assert await this.ask_until_answered(UNANSWERED + 2) == UNANSWERED + 1
+            assert (len(this.arrived), this.ring.agreements) == (42, 1)
+            assert this.server.refused["replayed"] > 0
+
+    run_virtual(main)
 
 
 def test_revoked_is_revoked_over_a_restart(tmp_path: Path) -> None:
