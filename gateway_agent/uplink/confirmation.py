@@ -46,6 +46,11 @@ class Confirmation:
         """N: one batch in how many is confirmed, by the loss alone."""
         return next((every for up_to, every in _STEPS if self.loss <= up_to), 1)
 
+    @property
+    def silence_s(self) -> float:
+        """How long ago the platform has answered; 0 when it never has."""
+        return 0.0 if self._answered_ms is None else (self._clock.monotonic_ms() - self._answered_ms) / 1000
+
     def must_confirm(self, unconfirmed: int, next_in_s: float) -> bool:
         """Whether a batch that goes now must be confirmed: `unconfirmed` went without since the last answer, and the
         next one goes in `next_in_s`."""
