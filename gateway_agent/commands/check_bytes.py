@@ -20,7 +20,7 @@ def tell_forecast(one: UplinkForecast, uplink: UplinkConfig, console: Console | 
     table.add_column("from")
     least, most = one.readings
     table.add_row("telemetry", *_cells(*one.telemetry), f"{_span(least, most)} readings a day, format {uplink.format}")
-    table.add_row("answers", *_cells(one.answers), f"a command may take {uplink.delay_s:g} s")
+    table.add_row("answers", *_cells(*one.answers), f"a command may take {uplink.delay_s:g} s")
     table.add_row("alarms", *_cells(one.alarms), f"{ALARMS_A_DAY} a day, assumed")
     table.add_row("events, results", *_cells(one.events), f"{EVENTS_A_DAY} a day, assumed")
     mailbox = f"kept open each {IDLE_S:g} s until it is measured" if one.mailbox else "in the answers alone"

@@ -7,6 +7,8 @@ is lost, and never so large that answers are further apart than `command_delay_s
 
 from gateway_agent.clock import Clock
 
+ANSWERS_WITHIN_S = 3600.0
+"""While the mailbox is observed an answer to a batch need only tell what has arrived."""
 LONGEST = 16
 """The most batches that one answer acknowledges."""
 _STEPS = ((0.02, LONGEST), (0.05, 8), (0.10, 4), (0.20, 2))

@@ -32,7 +32,7 @@ from gateway_agent.uplink.batches import PAYLOAD_BYTES, Batcher, Load
 from gateway_agent.uplink.budget import WRITE_EVERY_MS, ByteBudget
 from gateway_agent.uplink.client import CoapClient, ExchangeFailed, Refused, Timing
 from gateway_agent.uplink.coap_message import Reply
-from gateway_agent.uplink.confirmation import Confirmation
+from gateway_agent.uplink.confirmation import ANSWERS_WITHIN_S, Confirmation
 from gateway_agent.uplink.errors import FormatError
 from gateway_agent.uplink.forms import Forms, Message
 from gateway_agent.uplink.mailbox import ObservedMailbox
@@ -53,8 +53,6 @@ _LATE_ANSWER = 1.5
 """A batch that was due brings no answer where no window has ended; a command may be late by so much then."""
 _PAST_WINDOW_S = 3600
 """What is past becomes windows of an hour where the plan has no room for it."""
-_ANSWERS_WITHIN_S = 3600.0
-"""While the mailbox is observed an answer to a batch need only tell what has arrived."""
 _REFUSALS_BEFORE_HELD = 3
 _MAX_HELD = 8
 _TRANSFER_PAUSE_LONGEST_S = 600.0
@@ -200,8 +198,8 @@ class Uplink:
                 if self._must_ask and not is_urgent:
                     before_bytes = self.air.on_air_bytes
                     if not await self._ask():
-                        pause_s = max(self.settings.retry_longest_s, self._earned_s(before_bytes))
-                        await self._pause(self._random.uniform(0.5, 1.0) * pause_s, TELEMETRY)
+                        pause_s = self._random.uniform(0.5, 1.0) * self.settings.retry_longest_s
+                        await self._pause(max(pause_s, self._earned_s(before_bytes)), TELEMETRY)
                 elif self._may_transfer() and not is_urgent and (load is None or self.transfers.table_is_wanted):
                     await self._transfer()
                 elif load is not None:
@@ -264,7 +262,8 @@ class Uplink:
         before_bytes = self.air.on_air_bytes
         while not await self._ask():
             await self._count_bytes()
-            await self._pause(max(pause_s, self._earned_s(before_bytes)) * self._random.uniform(0.5, 1.0), TELEMETRY)
+            least_s = self._earned_s(before_bytes)
+            await self._pause(max(pause_s * self._random.uniform(0.5, 1.0), least_s), TELEMETRY)
             pause_s = min(2 * pause_s, self.settings.retry_longest_s)
             before_bytes = self.air.on_air_bytes
 
@@ -350,8 +349,10 @@ class Uplink:
         return self.settings.batch_s if self._budget is None else self._budget.batch_s
 
     def _earned_s(self, before_bytes: int) -> float:
-        """How long the plan lets us wait for another try, after one that began at so many bytes on the air."""
-        return 0.0 if self._budget is None else self._budget.pause_s(self.air.on_air_bytes - before_bytes)
+        """How long the plan makes us wait for another try, after one that began at so many bytes on the air."""
+        if self._budget is None:
+            return 0.0
+        return self._random.uniform(1.0, 1.25) * self._budget.pause_s(self.air.on_air_bytes - before_bytes)
 
     async def _count_bytes(self) -> None:
         if self._budget is not None:
@@ -368,7 +369,9 @@ class Uplink:
 
     async def _see_what_is_past(self) -> None:
         """Let the past become windows where the plan has no room for its readings."""
-        if self._budget is None or not self._batcher.past_up_to or self._is_draining or self._budget.has_room_for_past:
+        if self._budget is None or not self._batcher.past_up_to or self._is_draining:
+            return
+        if self._budget.has_room_for_past or not self._pace.may_send_telemetry:
             return
         await self._batcher.settle()
         await self._make_windows(_PAST_WINDOW_S, self._past_before_ms)
@@ -682,7 +685,7 @@ class Uplink:
 def _answers_within_s(settings: UplinkSettings) -> float:
     """How far apart answers to batches may be: as long as a command may take, unless the mailbox is observed."""
     is_observed = settings.command_delay_s < settings.batch_s
-    return max(settings.command_delay_s, _ANSWERS_WITHIN_S) if is_observed else settings.command_delay_s
+    return max(settings.command_delay_s, ANSWERS_WITHIN_S) if is_observed else settings.command_delay_s
 
 
 def _wanted_tables(refused: Refused) -> Sequence[bytes]:

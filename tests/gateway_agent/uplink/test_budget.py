@@ -1,6 +1,7 @@
 """The byte budget: counted by kind, kept across restarts, and telemetry stretched so that the plan lasts."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
@@ -11,13 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway_agent.records import Event
+from gateway_agent.records import Command, Event
 from gateway_agent.uplink.air_count import AirCount
-from gateway_agent.uplink.budget import KEPT_BACK, WRITE_EVERY_MS, ByteBudget, Overrun, Plan
+from gateway_agent.uplink.budget import ASKING, KEPT_BACK, WRITE_EVERY_MS, ByteBudget, MonthCount, Overrun, Plan
 from gateway_agent.uplink.coap_message import ALARM, BACKFILL, TELEMETRY
+from gateway_agent.uplink.forms import AUTO
 from gateway_agent.uplink.pace import Pace
 from hardware.rig.clock import RigClock, run_virtual
-from tests.gateway_agent.uplink.pole import pole
+from tests.gateway_agent.uplink.pole import Pole, pole
 
 DAY_S = 86_400
 MIB = 1 << 20
@@ -240,6 +242,12 @@ def test_the_count_survives_a_restart_and_loses_no_more_than_is_said(tmp_path: P
     asyncio.run(main())
 
 
+async def measure_each_minute(this: Pole, minutes: int) -> None:
+    for minute in range(minutes):
+        this.measure(minute)
+        await asyncio.sleep(60)
+
+
 def test_the_agent_s_telemetry_becomes_windows_when_the_plan_is_used_up_and_alarms_go_at_once(tmp_path: Path) -> None:
     async def main(clock: RigClock) -> None:
         async with pole(clock, tmp_path, batch_s=60) as this:
@@ -248,15 +256,88 @@ def test_the_agent_s_telemetry_becomes_windows_when_the_plan_is_used_up_and_alar
             budget = ByteBudget(tmp_path / "bytes", clock, Plan(round(counted / (1 - KEPT_BACK))), 60)
             this.uplink._budget = budget
             before = this.platform.count("readings")
-            await this.measure_for(3600 * 7)
+            await measure_each_minute(this, 7 * 60)
             await this.journal.add_event(Event("manhole/cover", "alarm", "cover", clock.unix_ms(), True))
             await asyncio.sleep(1)
             assert this.platform.count("alarms") == 1
             assert budget.is_used_up
             assert this.platform.count("windows") > 0
-            assert this.platform.count("readings") - before < 600
+            assert this.platform.count("readings") - before < 4 * 61
             sums = this.rows("SELECT sum(count) FROM windows WHERE point = 'air/pm2_5'")[0][0]
             assert isinstance(sums, int)
-            assert sums > 3600 * 5
+            assert sums > 60 * 5
+
+    run_virtual(main)
+
+
+def test_a_platform_that_is_away_for_days_does_not_use_the_plan_up_and_gets_all_when_it_is_back(tmp_path: Path) -> None:
+    async def main(clock: RigClock) -> None:
+        async with pole(clock, tmp_path, batch_s=900, form=AUTO) as this:
+            plan = 2 * MIB
+            budget = this.uplink._budget = ByteBudget(tmp_path / "bytes", clock, Plan(plan), 900)
+            await measure_each_minute(this, 5 * 60)
+            this.relay.down = True
+            before = budget.month.total
+            await measure_each_minute(this, 2 * 24 * 60)
+            away = budget.month.total - before
+            assert 0 < away <= 1.05 * ASKING * plan * 2 / 12
+            on_the_way = this.uplink.air.on_air_bytes - budget.month.total
+            assert 0 <= on_the_way < 500, "what was tried in vain is counted as well"
+            this.relay.down = False
+            await measure_each_minute(this, 4 * 60)
+            assert budget.pace == Pace(1), "an outage is no reason to send less"
+            await this.settle()
+            assert this.check() == (0, 0, 0)
+            assert budget.month.by_kind[BACKFILL] > 3000
+
+    run_virtual(main)
+
+
+def test_a_past_for_which_there_is_no_room_goes_as_windows_and_none_of_it_is_lost(tmp_path: Path) -> None:
+    async def main(clock: RigClock) -> None:
+        async with pole(clock, tmp_path, batch_s=900) as this:
+            budget = this.uplink._budget = ByteBudget(tmp_path / "bytes", clock, Plan(6_000_000), 900)
+            await measure_each_minute(this, 10 * 60)
+            assert budget.pace == Pace(1)
+            budget.plan = replace(budget.plan, bytes=2_500_000)
+            this.relay.down = True
+            await measure_each_minute(this, 24 * 60)
+            this.relay.down = False
+            await measure_each_minute(this, 4 * 60)
+            await this.settle()
+            assert this.platform.count("windows") >= 4 * 20
+            readings = this.rows("SELECT count(*) FROM readings")[0][0]
+            in_windows = this.rows("SELECT sum(count) FROM windows")[0][0]
+            assert isinstance(readings, int)
+            assert isinstance(in_windows, int)
+            assert readings + in_windows == len(this.given)
+            assert in_windows >= 4 * 60 * 20
+            assert budget.month.by_kind.get(BACKFILL, 0) < 30_000
+
+    run_virtual(main)
+
+
+def test_held_telemetry_waits_for_the_month_and_commands_come_all_the_same(tmp_path: Path) -> None:
+    async def main(clock: RigClock) -> None:
+        async with pole(clock, tmp_path, batch_s=900, command_delay_s=3600) as this:
+            budget = this.uplink._budget = ByteBudget(
+                tmp_path / "bytes", clock, Plan(1 * MIB, overrun="hold"), 900, answers_within_s=3600
+            )
+            await measure_each_minute(this, 60)
+            budget.month.by_kind["other"] = 1 * MIB
+            before = this.platform.count("readings")
+            this.platform.send(Command("c1", "lamp", "street", {"level_pct": 5}, clock.unix_ms() + 10**9))
+            exchanges = this.uplink.counters.exchanges
+            await measure_each_minute(this, 24 * 60)
+            assert this.platform.count("readings") == before
+            assert this.mailbox
+            assert this.uplink.counters.exchanges - exchanges <= 26, "each hour one question, and nothing in between"
+            await this.alarm()
+            await asyncio.sleep(1)
+            assert this.platform.count("alarms") == 1
+            budget.month = MonthCount(budget.month.begins_ms)
+            await measure_each_minute(this, 30)
+            await this.settle()
+            assert this.check() == (0, 0, 0)
 
     run_virtual(main)
