@@ -38,9 +38,7 @@ def _numbers(index: int) -> int:
     return SHARED_BITS + index * NUMBER_CONTEXTS
 
 
-(_COUNT, _GAP, _CLASS, _GROUP, _SECONDS, _LENGTH, _NAME, _VALUE, _FIRST, _EXPONENT, _WINDOWS) = map(
-    _numbers, range(11)
-)
+(_COUNT, _GAP, _CLASS, _GROUP, _SECONDS, _LENGTH, _NAME, _VALUE, _FIRST, _EXPONENT, _WINDOWS) = map(_numbers, range(11))
 (_EMPTY, _LEAST, _SPREAD, _TOTAL, _WINDOW_COUNT, _RANGES, _RANGE, _ASKED, _SENT, _QUALITY, _LEVEL, _STATE) = map(
     _numbers, range(11, 23)
 )
