@@ -13,49 +13,14 @@ from typing import Any
 KINDS = ("sample", "mean", "min", "max")
 ENDED = ("confirmed", "failed", "expired", "refused")
 SPANS_S = {4: 60, 5: 300, 6: 900, 7: 3600}
-NUMBERS = [
-    "count",
-    "gap",
-    "class",
-    "group",
-    "seconds",
-    "length",
-    "name",
-    "value",
-    "first",
-    "exponent",
-    "windows",
-    "empty",
-    "least",
-    "spread",
-    "total",
-    "members",
-    "ranges",
-    "range",
-    "asked",
-    "sent",
-    "quality",
-    "level",
-    "ended",
-]
-BITS = [
-    "TELEMETRY",
-    "FOLLOWS",
-    "TRUSTED",
-    "QUALITY",
-    "SCHEDULED",
-    "SAME",
-    "DUE",
-    "WHOLE",
-    "LATER",
-    "KNOWN",
-    "ALARM",
-    "VALUE",
-    "STATE",
-    "RAISED",
-    "LEVEL",
-    "LITERAL",
-]
+NUMBERS = (
+    *("count", "gap", "class", "group", "seconds", "length", "name", "value", "first", "exponent", "windows", "empty"),
+    *("least", "spread", "total", "members", "ranges", "range", "asked", "sent", "quality", "level", "ended"),
+)
+BITS = (
+    *("TELEMETRY", "FOLLOWS", "TRUSTED", "QUALITY", "SCHEDULED", "SAME", "DUE", "WHOLE", "LATER", "KNOWN"),
+    *("ALARM", "VALUE", "STATE", "RAISED", "LEVEL", "LITERAL"),
+)
 
 
 class Refused(Exception):  # noqa: N818 - what the page calls it
@@ -229,7 +194,8 @@ class Reader:
             number = self.number("name")
             if number >= len(self.state.table.names):
                 raise Refused("a name")
-            return self.state.table.names[number]
+            known: str = self.state.table.names[number]
+            return known
         length = self.number("length")
         if length > 1024:
             raise Refused("a text")
