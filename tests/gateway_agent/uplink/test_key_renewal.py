@@ -136,3 +136,24 @@ def test_a_platform_that_comes_back_without_its_keys_is_heard_within_half_an_hou
             assert clock.monotonic_ms() - back_ms < 1000 * (PAUSE_LONGEST_S + 200)
 
     run_virtual(main)
+
+
+def test_what_new_keys_and_a_restarted_platform_cost_on_the_air(tmp_path: Path) -> None:
+    async def main(clock: RigClock) -> None:
+        async with city(tmp_path, clock) as this:
+
+            async def cost() -> int:
+                before = this.relay.bytes_on_air
+                await this.ask()
+                return this.relay.bytes_on_air - before
+
+            ordinary = await cost()
+            await asyncio.sleep(31 * DAY_S)
+            assert await cost() - ordinary == 90 + 89 + 29
+            assert await cost() == ordinary
+            await this.stop_platform()
+            await this.start_platform()
+            assert await cost() - ordinary == 56 + 67 + 2
+            assert await cost() == ordinary
+
+    run_virtual(main)
