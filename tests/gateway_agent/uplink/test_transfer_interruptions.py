@@ -15,11 +15,13 @@ import pytest
 from gateway_agent.uplink.answer import FileOffer
 from gateway_agent.uplink.client import ExchangeFailed, Refused
 from gateway_agent.uplink.coap_message import Reply, Request
-from gateway_agent.uplink.transfer_folder import SYNC_BYTES
+from gateway_agent.uplink.transfer_folder import SYNC_BYTES, TransferFolder
 from gateway_agent.uplink.transfer_format import CONFIGURATION, LEDGER, LOG, UPDATE, digest_of
 from gateway_agent.uplink.transfers import Transfers
 from hardware.rig.clock import RigClock, run_virtual
 from hardware.rig.platform_files import TABLES, PlatformFiles
+from hardware.rig.relay import RadioFaults
+from tests.gateway_agent.uplink.pole import pole
 
 GATEWAY = "gp-test-1"
 BLOCK = 512
@@ -360,3 +362,24 @@ def test_an_upload_that_the_disk_has_not_kept_is_left_out_and_the_next_goes(tmp_
 
     run_virtual(main)
     assert list(tmp_path.glob("*.out")) == []
+
+
+def test_an_alarm_does_not_wait_for_a_block_that_gets_no_answer(tmp_path: Path) -> None:
+    async def main(clock: RigClock) -> None:
+        async with pole(clock, tmp_path, faults=RadioFaults(delay_s=0.2), batch_s=600) as this:
+            this.uplink.transfers._use(TransferFolder(tmp_path / "files"))
+            await asyncio.sleep(5)
+            this.relay.down = True
+            this.uplink.transfers.send(LEDGER, data_of(30_000))
+            this.uplink.look()
+            # The block has been sent for the last time, and is waited for until 21 s have passed.
+            await asyncio.sleep(10)
+            before_ms = clock.monotonic_ms()
+            this.relay.down = False
+            await this.alarm()
+            await this.platform.until(lambda: this.platform.count("alarms") == 1)
+            assert clock.monotonic_ms() - before_ms <= 2500
+            await asyncio.sleep(120)
+            assert this.platform._store.files.whole(GATEWAY, LEDGER) == data_of(30_000)
+
+    run_virtual(main)
