@@ -112,7 +112,8 @@ class Agent:
             return None
         keys = Path(self.pole.journal.path + ".keys")
         used = Path(identity_file + ".used")
-        return KeyRing(load_identity(identity_file), self.journal, keys, used, self.clock)
+        renew_s = self.pole.uplink.renew_keys_days * 86_400
+        return KeyRing(load_identity(identity_file), self.journal, keys, used, self.clock, renew_s)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, then finish in order: collect no more, store all, send what can be sent, close.

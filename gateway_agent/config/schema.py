@@ -235,6 +235,7 @@ class UplinkConfig(TomlModel):
     identity_file: Annotated[str, Field(min_length=1, examples=["/etc/gatepost/gp-east-12.identity.toml"])] | None = (
         None
     )
+    renew_keys_days: Annotated[Number, Field(gt=0, le=3650)] = 30
     format: Literal["auto", "senml", "compact-self"] = "auto"
     names: Literal["oma", "plain"] = "oma"
     bearer: Literal["wired", "cat1", "nb-iot"] = "wired"

@@ -5,8 +5,10 @@ with the first OSCORE request (RFC 9668). lakers does the cryptography; here are
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Self
 
 import cbor2
@@ -21,6 +23,8 @@ KID_BYTES = 8
 """Length of the key id of a credential: random, so that it is nobody else's."""
 _SECRET_BYTES, _SALT_BYTES = 16, 8
 """Of the exported OSCORE master secret and salt (RFC 9528, A.1)."""
+_TAG_BYTES = 8
+"""Of AES-CCM-16-64-128, which ends message 3."""
 _MESSAGE_1_BEGINS = cbor2.dumps(True)
 """Before message 1, in the place of a connection id (RFC 9528, A.2)."""
 
@@ -90,15 +94,13 @@ class Initiator:
 
     def finish(self, message_2: bytes) -> Agreed:
         """The keys, from the payload that answered message 1. Raises EdhocFailed when it is not the platform's."""
-        try:
+        with _refusing("the platform's answer to EDHOC is not genuine"):
+            _check_point(_bytes_of(message_2)[:COORDINATE_BYTES])
             platform_id, _, _ = self._lakers.parse_message_2(message_2)
             self._lakers.verify_message_2(self._own.secret, self._credential, self._platform)
             message_3, _ = self._lakers.prepare_message_3(lakers.CredentialTransfer.ByReference, None)
             self._lakers.completed_without_message_4()
-        except Exception as error:
-            # lakers raises errors of its own kinds for whatever is wrong with a message.
-            raise EdhocFailed(f"the platform's answer to EDHOC is not genuine: {error}") from error
-        return Agreed(_keys(self._lakers, bytes(platform_id), self._id), bytes(message_3))
+            return Agreed(_keys(self._lakers, bytes(platform_id), self._id), bytes(message_3))
 
 
 class Responder:
@@ -113,32 +115,68 @@ class Responder:
         """The answer to the payload of a POST to /.well-known/edhoc. Raises EdhocFailed."""
         if not message_1.startswith(_MESSAGE_1_BEGINS):
             raise EdhocFailed("the first byte of EDHOC's message 1 in CoAP is f5")
-        try:
+        with _refusing("EDHOC's message 1 is not understood"):
+            _check_point(_ephemeral_key(message_1))
             gateway_id, _ = self._lakers.process_message_1(message_1[len(_MESSAGE_1_BEGINS) :])
             self._gateway_id = bytes(gateway_id)
             return bytes(self._lakers.prepare_message_2(lakers.CredentialTransfer.ByReference, self.kid))
-        except Exception as error:
-            raise EdhocFailed(f"EDHOC's message 1 is not understood: {error}") from error
 
     def finish(self, message_3: bytes, find: Callable[[bytes], tuple[str, bytes] | None]) -> tuple[str, OscoreKeys]:
         """The gateway's name and the keys. `find` gives name and credential of a key id, None for nobody's.
 
         Raises EdhocFailed when it is not genuine.
         """
-        try:
+        with _refusing("EDHOC's message 3 is not understood"):
+            if len(_bytes_of(message_3)) <= _TAG_BYTES:
+                raise ValueError("it is too short")
             id_credential, _ = self._lakers.parse_message_3(message_3)
-        except Exception as error:
-            raise EdhocFailed(f"EDHOC's message 3 is not understood: {error}") from error
         found = find(_key_id(bytes(id_credential)))
         if found is None:
             raise EdhocFailed("nobody who is enrolled has the key that EDHOC's message 3 names")
         name, credential = found
-        try:
+        with _refusing("EDHOC's message 3 is not genuine"):
             self._lakers.verify_message_3(credential)
             self._lakers.completed_without_message_4()
-        except Exception as error:
-            raise EdhocFailed(f"EDHOC's message 3 is not genuine: {error}") from error
-        return name, _keys(self._lakers, self._gateway_id, self.kid)
+            return name, _keys(self._lakers, self._gateway_id, self.kid)
+
+
+@contextmanager
+def _refusing(what: str) -> Iterator[None]:
+    """Turn whatever is wrong with a message into EdhocFailed.
+
+    lakers raises errors of its own kinds, and what it did not think of is a panic of Rust, which is no Exception: 32
+    bytes that are no point of the curve, or a message 3 that ends early, would otherwise end the agent.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        raise EdhocFailed(f"{what}: {error}") from error
+
+
+def _bytes_of(message: bytes) -> bytes:
+    """The content of a message that is one byte string of CBOR. Raises ValueError for anything beside it."""
+    content = cbor2.loads(message)
+    if not isinstance(content, bytes) or cbor2.dumps(content) != message:
+        raise ValueError("it is not one byte string")
+    return content
+
+
+def _ephemeral_key(message_1: bytes) -> bytes:
+    """The fourth item of a message 1, after true, the method and the suites: RFC 9528, 5.2.1. Raises ValueError."""
+    decoder = cbor2.CBORDecoder(BytesIO(message_1))
+    _, _, _, key = (decoder.decode() for _ in range(4))
+    if not isinstance(key, bytes):
+        raise ValueError("its key is not a byte string")
+    return key
+
+
+def _check_point(x: bytes) -> None:
+    """Raise ValueError when no point of P-256 has this coordinate."""
+    if len(x) != COORDINATE_BYTES:
+        raise ValueError(f"its key has {len(x)} bytes, not {COORDINATE_BYTES}")
+    ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\x02" + x)
 
 
 def _keys(agreement: "lakers.EdhocInitiator | lakers.EdhocResponder", theirs: bytes, own: bytes) -> OscoreKeys:

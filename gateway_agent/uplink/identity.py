@@ -14,10 +14,12 @@ from typing import Annotated
 from pydantic import Field
 
 from gateway_agent.errors import GatepostError
+from gateway_agent.journal.schema import sync_folder
 from gateway_agent.toml_source import Finding, TomlModel, load_toml, validate
 from gateway_agent.toml_spelling import Spelling
 from gateway_agent.uplink.edhoc import PublicKey, StaticKey
 from gateway_agent.uplink.oscore_context import OscoreKeys
+from gateway_agent.whole_file import write_at
 
 KID_BYTES = 2
 """Length of a gateway's OSCORE id; the platform's is empty, for its answers need none."""
@@ -195,10 +197,15 @@ def write_secret(path: Path, text: str, mode: int = 0o600) -> None:
             f"{path} is there already, and keys are never written over: move it away, or name another folder"
         ) from error
     try:
-        os.write(file, text.encode())
+        write_at(file, text.encode(), 0)
         os.fsync(file)
+    except OSError:
+        # A half of it would be in the way of the next try.
+        path.unlink()
+        raise
     finally:
         os.close(file)
+    sync_folder(path)
 
 
 def _key_lines(key: PublicKey) -> str:

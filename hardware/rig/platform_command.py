@@ -23,11 +23,12 @@ from hardware.rig.platform_keys import PlatformKeys
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may speak: the platform's identity file, records to take, and names to revoke."""
+    """Who may speak: the platform's identity file, records to take, names to revoke, and whether all need new keys."""
 
     identity: Path
     records: tuple[Path, ...]
     revoked: tuple[str, ...]
+    new_keys: bool
 
 
 _LAMP = re.compile(r"([a-z][a-z0-9_]{0,31})=(\d{1,3})(?:/(\d{1,4}))?", re.ASCII)
@@ -47,6 +48,9 @@ def command(
         list[Path] | None, typer.Option(help="Take a gateway's record (gatepost enrol gateway); kept from then on.")
     ] = None,
     revoke: Annotated[list[str] | None, typer.Option(help="Take nothing from this gateway any more.")] = None,
+    new_keys: Annotated[
+        bool, typer.Option("--new-keys", help="After a lost or restored database: every gateway agrees on new keys.")
+    ] = False,
     clear: Annotated[
         bool, typer.Option("--clear", help="Laboratory mode: without keys, readable and forgeable by anybody here.")
     ] = False,
@@ -60,9 +64,9 @@ def command(
     """
     if clear == (identity is not None):
         raise typer.BadParameter("name the platform's keys with --identity (gatepost enrol platform), or write --clear")
-    if clear and (enrol or revoke):
-        raise typer.BadParameter("--clear knows no gateways; leave --enrol and --revoke out")
-    access = None if identity is None else Access(identity, tuple(enrol or ()), tuple(revoke or ()))
+    if clear and (enrol or revoke or new_keys):
+        raise typer.BadParameter("--clear knows no gateways; leave --enrol, --revoke and --new-keys out")
+    access = None if identity is None else Access(identity, tuple(enrol or ()), tuple(revoke or ()), new_keys)
     clock = SystemClock()
     expires_ms = clock.unix_ms() + expires_s * 1000 if expires_s else 0
     commands = [_lamp_command(text, expires_ms) for text in lamp or ()]
@@ -98,8 +102,10 @@ async def _keys(database: Path, access: Access) -> PlatformKeys:
     keys = PlatformKeys(Path(f"{database}.keys"), load_platform_identity(access.identity), SystemClock())
     for path in access.records:
         record = load_record(path)
-        is_new = await keys.enrol(record)
+        is_new = await keys.enrol(record, is_first=not access.new_keys)
         print(f"{record.gateway} is enrolled" if is_new else f"{record.gateway} was enrolled before", file=sys.stderr)
+    if access.new_keys:
+        keys.forget_contexts()
     for name in access.revoked:
         if not keys.revoke(name):
             raise GatepostError(f"no gateway {name} is enrolled; there are: {', '.join(keys.gateways) or 'none'}")

@@ -18,7 +18,7 @@ import apsw
 
 from gateway_agent.clock import Clock
 from gateway_agent.journal.contents import begin, load
-from gateway_agent.journal.errors import SecurityStateLost
+from gateway_agent.journal.errors import JournalUnavailable, SecurityStateLost
 from gateway_agent.journal.schema import make_tables
 from gateway_agent.journal.store import Entry, Store
 from gateway_agent.uplink.edhoc import EdhocFailed, PublicKey, Responder
@@ -56,11 +56,16 @@ class SecurityFile:
         self._store = Store(connection, load(connection), keep_acknowledged=False)
 
     async def commit(self, *entries: Entry) -> None:
-        """Apply the entries in one durable commit."""
-        self._store.commit(entries)
+        """Apply the entries in one durable commit. Raises JournalUnavailable; another one may be tried later."""
+        try:
+            self._store.commit(entries)
+        except apsw.Error as error:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+            raise JournalUnavailable(f"{self.connection.filename}: {error}") from error
 
     async def look(self, function: Callable[[apsw.Connection], Result]) -> Result:
-        """Run `function` on the connection."""
+        """Run `function` on the connection. Raises apsw.Error."""
         return function(self.connection)
 
 
@@ -75,6 +80,7 @@ class _Open:
     known: Known
     state: int
     message_3: bytes | None
+    context_id: str
 
 
 @dataclass
@@ -110,27 +116,37 @@ class PlatformKeys:
         rows = self._connection.execute("SELECT name FROM gateways WHERE NOT revoked ORDER BY name")
         return [str(name) for (name,) in rows]
 
-    async def enrol(self, record: EnrolRecord) -> bool:
+    async def enrol(self, record: EnrolRecord, *, is_first: bool = True) -> bool:
         """Take a gateway's record; whether it is a new one. Its provisioned context is valid from now on, once.
 
-        The gateway that it replaces is revoked. A record that was taken before changes nothing.
+        Not `is_first`: the record may have been here before the file was lost, so its numbers may have been used; it
+        is taken without its context. The gateway that it replaces is revoked. A record that was taken before changes
+        nothing.
         """
         key, context = record.key.key, record.context
         digest = hashlib.sha256(key.kid + context.platform_keys.master_secret).digest()
         execute = self._connection.execute
         if execute("SELECT 1 FROM gateways WHERE kid = ? OR record = ?", (key.kid, digest)).get is not None:
             return False
-        if record.revokes is not None:
-            self.revoke_key(bytes.fromhex(record.revokes))
-        self._forget_contexts(record.gateway)
-        execute("UPDATE gateways SET name = name || ' ' || hex(kid), revoked = 1 WHERE name = ?", (record.gateway,))
-        execute("INSERT INTO gateways VALUES (?, ?, ?, ?, 0, ?)", (record.gateway, key.kid, key.x, key.y, digest))
         keys = context.platform_keys
-        if self._is_taken(keys.recipient_id):
-            log.warning("%s has an OSCORE id that another has; it begins with EDHOC", record.gateway)
-            return True
-        await self._begin(record.gateway, keys, CURRENT, None)
+        is_free = is_first and not self._is_taken(keys.recipient_id) and keys.recipient_id not in self._pending
+        provisioned = await self._numbered(record.gateway, keys, CURRENT, None) if is_free else None
+        with self._connection:
+            if record.revokes is not None:
+                self.revoke_key(bytes.fromhex(record.revokes))
+            self._forget_contexts(record.gateway)
+            execute("UPDATE gateways SET name = name || ' ' || hex(kid), revoked = 1 WHERE name = ?", (record.gateway,))
+            execute("INSERT INTO gateways VALUES (?, ?, ?, ?, 0, ?)", (record.gateway, key.kid, key.x, key.y, digest))
+            if provisioned is not None:
+                self._keep(keys, provisioned)
+        if provisioned is None:
+            log.warning("%s begins with EDHOC: its first context was used, or has another's id", record.gateway)
         return True
+
+    def forget_contexts(self) -> None:
+        """Let every gateway agree on new keys: it is not known any more which numbers were used."""
+        for gateway in self.gateways:
+            self._forget_contexts(gateway)
 
     def revoke(self, gateway: str) -> bool:
         """Take nothing from a gateway any more; whether there was one of that name."""
@@ -143,15 +159,23 @@ class PlatformKeys:
         name = execute("SELECT name FROM gateways WHERE kid = ? AND NOT revoked", (kid,)).get
         if name is None:
             return False
-        execute("UPDATE gateways SET revoked = 1 WHERE kid = ?", (kid,))
-        self._forget_contexts(str(name))
+        with self._connection:
+            execute("UPDATE gateways SET revoked = 1 WHERE kid = ?", (kid,))
+            self._forget_contexts(str(name))
         self.counters.revoked_kids.append(kid.hex())
         return True
 
     async def find(self, kid: bytes, kid_context: bytes | None, message_3: bytes | None = None) -> Known | None:
-        """See `Keys`."""
+        """See `Keys`. None while the files cannot be written, too: then nothing is known to be new."""
         if kid_context is not None:
             return None
+        try:
+            return await self._find(kid, message_3)
+        except (apsw.Error, SecurityStateLost) as error:
+            log.error("the platform's keys cannot be read or written: %s", error)
+            return None
+
+    async def _find(self, kid: bytes, message_3: bytes | None) -> Known | None:
         if message_3 is not None and kid in self._pending:
             await self._complete(kid, message_3)
         found = await self._opened(kid)
@@ -160,8 +184,9 @@ class PlatformKeys:
         try:
             await found.known.context.prepare()
         except SecurityStateLost as error:
+            # Opened anew, it shows whether its numbers are lost or the disk has failed for a while.
             log.error("%s: %s", found.known.gateway, error)
-            self._forget(kid)
+            del self._open[kid]
             return None
         return found.known
 
@@ -170,11 +195,17 @@ class PlatformKeys:
         kid = next((kid for kid, found in self._open.items() if found.known is known), None)
         if kid is None or self._open[kid].state == CURRENT:
             return
+        try:
+            with self._connection:
+                self._connection.execute("UPDATE contexts SET state = ? WHERE kid = ?", (CURRENT, kid))
+                for other in self._kids(known.gateway):
+                    if other != kid:
+                        self._forget(other)
+        except apsw.Error as error:
+            # The former keys stay beside the new ones until the next request under these.
+            log.error("the platform's keys cannot be written: %s", error)
+            return
         self._open[kid].state = CURRENT
-        for other in self._kids(known.gateway):
-            if other != kid:
-                self._forget(other)
-        self._connection.execute("UPDATE contexts SET state = ? WHERE kid = ?", (CURRENT, kid))
         log.info("%s has spoken under its new keys", known.gateway)
 
     async def take_edhoc(self, message_1: bytes) -> bytes | None:
@@ -208,25 +239,20 @@ class PlatformKeys:
             self.counters.refused += 1
             return
         self.counters.completed += 1
-        await self._begin(gateway, keys, FRESH, message_3)
+        self._keep(keys, await self._numbered(gateway, keys, FRESH, message_3))
 
-    async def _begin(self, gateway: str, keys: OscoreKeys, state: int, message_3: bytes | None) -> None:
+    async def _numbered(self, gateway: str, keys: OscoreKeys, state: int, message_3: bytes | None) -> _Open:
+        """A context with numbers of its own, which nobody can use before it is kept."""
         context_id = f"{gateway} {secrets.token_hex(8)}"
         context = await JournalSecurityContext.begin(self._store, context_id, keys)
-        self._connection.execute(
-            "INSERT INTO contexts VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                keys.recipient_id,
-                gateway,
-                context_id,
-                keys.master_secret,
-                keys.master_salt,
-                keys.sender_id,
-                state,
-                message_3,
-            ),
-        )
-        self._open[keys.recipient_id] = _Open(Known(gateway, context), state, message_3)
+        return _Open(Known(gateway, context), state, message_3, context_id)
+
+    def _keep(self, keys: OscoreKeys, opened: _Open) -> None:
+        """Let the gateway use the context from now on, over a restart too."""
+        who = (keys.recipient_id, opened.known.gateway, opened.context_id)
+        what = (keys.master_secret, keys.master_salt, keys.sender_id, opened.state, opened.message_3)
+        self._connection.execute("INSERT INTO contexts VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*who, *what))
+        self._open[keys.recipient_id] = opened
 
     async def _opened(self, kid: bytes) -> _Open | None:
         """The context with that id, opened where it is of an earlier start."""
@@ -245,7 +271,7 @@ class PlatformKeys:
             self._forget(kid)
             return None
         proof = None if message_3 is None else bytes(message_3)
-        self._open[kid] = _Open(Known(str(gateway), context), int(state), proof)
+        self._open[kid] = _Open(Known(str(gateway), context), int(state), proof, str(context_id))
         return self._open[kid]
 
     def _credential(self, kid: bytes) -> tuple[str, bytes] | None:
