@@ -14,10 +14,11 @@ ended, which forms of messages are taken, and whether our channel table is known
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Any, TypeVar
 
 from gateway_agent.clock import Clock
 from gateway_agent.compact import ChannelTable
@@ -42,6 +43,8 @@ from gateway_agent.uplink.transfers import Take, Transfers
 from gateway_agent.uplink.unconfirmed import Unconfirmed, is_within
 
 log = logging.getLogger("gatepost.uplink")
+
+Result = TypeVar("Result")
 
 _RECENT_S = 60.0
 _NOT_FOR_US = "4."
@@ -207,6 +210,7 @@ class Uplink:
             if listening is not None:
                 listening.cancel()
                 await asyncio.gather(listening, return_exceptions=True)
+            self.transfers.close()
             await self._client.close()
 
     def _may_transfer(self) -> bool:
@@ -217,7 +221,9 @@ class Uplink:
         is_table = self.transfers.table_is_wanted
         self.counters.exchanges += 1
         try:
-            is_on = await self.transfers.step()
+            is_on = await self._unless_overtaken(self.transfers.step())
+        except _Overtaken:
+            return
         except ExchangeFailed as error:
             self.counters.failures += 1
             self._note_problem(str(error))
@@ -490,21 +496,29 @@ class Uplink:
         return await self._take_answer(message, answer)
 
     async def _exchange(self, message: Message, load: Load) -> Reply:
-        ask = asyncio.create_task(self._client.ask(message.request), name="uplink exchange")
+        if load.record_class == ALARM:
+            return await self._client.ask(message.request)
+        try:
+            return await self._unless_overtaken(self._client.ask(message.request))
+        except _Overtaken:
+            self._forms.in_doubt()
+            raise
+
+    async def _unless_overtaken(self, exchange: Coroutine[Any, Any, Result]) -> Result:
+        """What `exchange` gives; it is ended, and _Overtaken raised, when an alarm comes and no answer soon after."""
+        task = asyncio.create_task(exchange, name="uplink exchange")
         alarm = asyncio.create_task(self._alarm.wait(), name="uplink looks for alarms")
         try:
-            if load.record_class != ALARM:
-                await asyncio.wait({ask, alarm}, return_when=asyncio.FIRST_COMPLETED)
-                # On a link that works the answer is on its way; on one that does not, the alarm must not wait for it.
-                await asyncio.wait({ask}, timeout=self.settings.timing.ack_timeout_s)
-                if not ask.done():
-                    self._forms.in_doubt()
-                    raise _Overtaken
-            return await ask
+            await asyncio.wait({task, alarm}, return_when=asyncio.FIRST_COMPLETED)
+            # On a link that works the answer is on its way; on one that does not, the alarm must not wait for it.
+            await asyncio.wait({task}, timeout=self.settings.timing.ack_timeout_s)
+            if not task.done():
+                raise _Overtaken
+            return await task
         finally:
             alarm.cancel()
-            ask.cancel()
-            await asyncio.gather(ask, alarm, return_exceptions=True)
+            task.cancel()
+            await asyncio.gather(task, alarm, return_exceptions=True)
 
     async def _take_answer(self, message: Message, answer: Answer) -> bool:
         batch = message.batch
