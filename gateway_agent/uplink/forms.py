@@ -1,5 +1,6 @@
 """The bytes of a message: a compact batch where the platform takes them and they are shorter, else SenML-CBOR."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,7 +10,10 @@ from gateway_agent.uplink import coap_message as kinds
 from gateway_agent.uplink.batches import Batch, Load, build_batch
 from gateway_agent.uplink.chain import Chain
 from gateway_agent.uplink.coap_message import COMPACT, SENML_CBOR, Request
+from gateway_agent.uplink.errors import FormatError
 from gateway_agent.uplink.objects import ObjectName
+
+log = logging.getLogger("gatepost.uplink")
 
 SENML_PATH = ("senml",)
 AUTO, SENML_ONLY, SELF_CONTAINED = "auto", "senml", "compact-self"
@@ -93,16 +97,21 @@ class Forms:
         epoch = load.records[0].epoch
         records = [record for record in load.records if record.epoch == epoch]
         reference = self._chain(load.is_late).reference(epoch, is_lossy=is_lossy)
-        encoded = encode_batch(
-            records,
-            self.table,
-            state=reference if self._form == AUTO else None,
-            epoch=epoch,
-            first_waiting=None if asks is None else asks[0],
-            sent_ms=None if asks is None else asks[1],
-            is_late=load.is_late,
-            limit_bytes=self._payload_bytes,
-        )
+        try:
+            encoded = encode_batch(
+                records,
+                self.table,
+                state=reference if self._form == AUTO else None,
+                epoch=epoch,
+                first_waiting=None if asks is None else asks[0],
+                sent_ms=None if asks is None else asks[1],
+                is_late=load.is_late,
+                limit_bytes=self._payload_bytes,
+            )
+        except FormatError as error:
+            # A text or number beyond the bounds of a batch; SenML has wider ones.
+            log.warning("journal record %d goes as SenML: %s", records[0].sequence, error)
+            return self._senml(load)
         taken = records[: encoded.count]
         readings = sum(record.readings for record in taken)
         if len(encoded.payload) > _SENML_LEAST * readings:
