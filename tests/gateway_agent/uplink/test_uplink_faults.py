@@ -34,8 +34,8 @@ CONTROLS = {
 
 
 @pytest.fixture(autouse=True)
-def _loud_afterwards() -> Iterator[None]:
-    """The cases silence the log, and other tests read it."""
+def log_level() -> Iterator[None]:
+    """The faults silence the agent's log; other tests read it."""
     logger = logging.getLogger("gatepost")
     level = logger.level
     yield
