@@ -61,9 +61,7 @@ def test_a_plain_server_gets_a_file_whole(tmp_path: Path, size: int) -> None:
         site = Site()
         site.add_resource(("u", LEDGER), taking)
         port = free_port()
-        server = await Context.create_server_context(
-            site, bind=("127.0.0.1", port), transports=["simplesocketserver"]
-        )
+        server = await Context.create_server_context(site, bind=("127.0.0.1", port), transports=["simplesocketserver"])
         client = CoapClient(f"coap://127.0.0.1:{port}", Timing(1, 1), security=CLEAR)
         transfers = Transfers(client, (), tmp_path)
         transfers.send(LEDGER, DATA[:size])
@@ -84,9 +82,7 @@ def test_a_file_comes_whole_from_a_plain_server(tmp_path: Path) -> None:
         site = Site()
         site.add_resource(("d", CONFIGURATION), giving)
         port = free_port()
-        server = await Context.create_server_context(
-            site, bind=("127.0.0.1", port), transports=["simplesocketserver"]
-        )
+        server = await Context.create_server_context(site, bind=("127.0.0.1", port), transports=["simplesocketserver"])
         client = CoapClient(f"coap://127.0.0.1:{port}", Timing(1, 1), security=CLEAR)
 
         async def take(data: bytes) -> str:
