@@ -62,6 +62,7 @@ class Forms:
         """
         self.takes_compact = False
         self.has_table = False
+        self._is_compact_refused = False
         self.table = table
         self._gateway = gateway
         self._units = units
@@ -83,8 +84,13 @@ class Forms:
         return self.wants_compact and self.has_table
 
     def offered(self, formats: tuple[int, ...]) -> None:
-        """What the platform says that it takes."""
-        self.takes_compact = COMPACT in formats
+        """What the platform says that it takes; what it has refused all the same is not believed again."""
+        self.takes_compact = COMPACT in formats and not self._is_compact_refused
+
+    def compact_refused(self) -> None:
+        """The platform does not take compact batches (4.15): it gets SenML until the next start."""
+        self.takes_compact = False
+        self._is_compact_refused = True
 
     def make(self, load: Load, asks: tuple[int, int] | None, *, is_lossy: bool) -> Message:
         """As many of the first records as fit one message; the same call gives the same bytes while nothing was heard.

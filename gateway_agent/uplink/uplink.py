@@ -160,6 +160,7 @@ class Uplink:
         self.mailbox = ObservedMailbox(self._client, self._forms.who, clock, self._take_mailbox, self._random)
         self._unconfirmed = Unconfirmed()
         self._must_ask = False
+        self._must_confirm = False
         self.transfers = Transfers(self._client, self._forms.who, files, takers)
         self._next_transfer_ms = 0
         self._transfer_pause_s = settings.retry_first_s
@@ -415,6 +416,7 @@ class Uplink:
             and not self._batcher.one_by_one
             and self._forms.is_compact
             and self.counters.problem is None
+            and not self._must_confirm
             and not self._confirmation.must_confirm(len(self._unconfirmed), self._batch_s)
         )
 
@@ -446,7 +448,8 @@ class Uplink:
         """The platform could not use a message for whose answer nobody waits: find out at once what it has."""
         log.info("%s: %s", self.settings.url, refused)
         self.counters.refusals += 1
-        self._learn_from(message, refused)
+        # What another form would not mend goes confirmed next: that waits between tries, and finds the record.
+        self._must_confirm = not self._learn_from(message, refused)
         self._unconfirmed.refused(message)
         self._must_ask = True
         self._wake.set()
@@ -456,7 +459,7 @@ class Uplink:
         if not message.is_compact or refused.code not in (_CONFLICT, _UNSUPPORTED):
             return False
         if refused.code == _UNSUPPORTED:
-            self._forms.takes_compact = False
+            self._forms.compact_refused()
             return True
         if self._forms.table.digest in _wanted_tables(refused):
             self._has_table(False)
@@ -532,6 +535,7 @@ class Uplink:
             return False
         was_away = self.counters.problem is not None
         self._note_success()
+        self._must_confirm = False
         self._forms.acknowledged(message)
         if message.is_compact:
             lost = await self._count_confirmed(there, batch.epoch)
