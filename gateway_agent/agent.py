@@ -48,11 +48,14 @@ class AgentFailedError(GatepostError):
 class Agent:
     """One agent. Its parts are open for whoever looks: the status, the rig, tests.
 
-    Its own `clock` is built on the machine's, which it is given. Opens the journal. Raises JournalError,
+    Its own `clock` is built on the machine's, which it is given. `pole_file` is where `pole` was read from, when it was
+    read from a file: a new configuration is checked as if it lay there. Opens the journal. Raises JournalError,
     ProvisionError or UplinkError with what to do.
     """
 
-    def __init__(self, pole: PoleConfig, clock: Clock, make_line: MakeLine = serial_line) -> None:
+    def __init__(
+        self, pole: PoleConfig, clock: Clock, make_line: MakeLine = serial_line, *, pole_file: Path | None = None
+    ) -> None:
         self.pole = pole
         self.clock = GatewayClock(clock, pole.clock.trust)
         self.started_monotonic_ms = clock.monotonic_ms()
@@ -75,7 +78,9 @@ class Agent:
         self.collector = Collector(pole, self.clock, self.pipeline, make_line)
         self.control = Control(self.journal, self, self.clock)
         self.keys = self._key_ring()
-        self.files = PoleFiles(Path(pole.journal.path + ".files"), self.clock, self.journal.add_event)
+        files = Path(pole.journal.path + ".files")
+        in_use = pole_file or files / "pole.toml"
+        self.files = PoleFiles(files, in_use, pole.pole.gateway, self.clock, self.journal.add_event)
         self.log = RecentLog()
         table = channel_table(pole)
         zone = ZoneInfo(pole.pole.timezone) if pole.pole.timezone else UTC

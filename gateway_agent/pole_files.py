@@ -2,7 +2,8 @@
 
 How they travel is uplink/transfers.py and protocols/spec/transfer.md. What comes down is checked by the same code that
 a technician's commands use, and kept beside the journal. Nothing is put into use by itself: an event says that it is
-there, and `gatepost update-node` or a restart with the new file does the rest.
+there, and `gatepost update-node` or a restart with the new file in the place of the old does the rest. So a
+configuration is checked as if it lay where the one in use does, for its paths begin there.
 """
 
 import logging
@@ -14,9 +15,13 @@ import cbor2
 
 from gateway_agent.clock import Clock
 from gateway_agent.config import PoleConfig, check_source, devices_of
+from gateway_agent.errors import GatepostError
+from gateway_agent.journal.schema import sync_folder
+from gateway_agent.provision import node_table
 from gateway_agent.records import Event
 from gateway_agent.toml_source import ConfigError, parse_toml
 from gateway_agent.update_node import BundleError, read_bundle
+from gateway_agent.uplink.on_disk import on_disk
 from gateway_agent.uplink.transfer_format import CONFIGURATION, LOG, UPDATE, UPLOAD_LIMITS
 from gateway_agent.uplink.transfers import Take
 from gateway_agent.whole_file import write_whole
@@ -66,11 +71,36 @@ class RecentLog(logging.Handler):
         return data or b"nothing was logged\n"
 
 
-class PoleFiles:
-    """Takes what comes down. `happened` stores the events that tell of it."""
+def check_configuration(data: bytes, path: Path, gateway: str) -> str:
+    """Why a pole.toml cannot take the place of the one at `path` of this gateway, in words; "" when it can.
 
-    def __init__(self, folder: Path, clock: Clock, happened: Happened) -> None:
+    The checks are those of `gatepost check`. Takes about a second on a Raspberry Pi.
+    """
+    try:
+        pole = check_source(parse_toml(data.decode("utf-8").removeprefix("\ufeff"), path))
+        for node in pole.nodes:
+            node_table(pole, node.name)
+    except UnicodeDecodeError as error:
+        return f"it is not UTF-8 text (byte {error.start})"
+    except ConfigError as error:
+        return str(error.problems[0])
+    except GatepostError as error:
+        return str(error)
+    if pole.pole.gateway != gateway:
+        return f"it is the configuration of {pole.pole.gateway}, this gateway is {gateway}"
+    return ""
+
+
+class PoleFiles:
+    """Takes what comes down. `happened` stores the events that tell of it.
+
+    `in_use` is the path of the pole.toml that the agent runs with, `gateway` the name in it.
+    """
+
+    def __init__(self, folder: Path, in_use: Path, gateway: str, clock: Clock, happened: Happened) -> None:
         self.folder = folder
+        self._in_use = in_use
+        self._gateway = gateway
         self._clock = clock
         self._happened = happened
 
@@ -81,26 +111,19 @@ class PoleFiles:
 
     async def _take_configuration(self, data: bytes) -> str:
         path = self.folder / "pole.toml"
-        try:
-            check_source(parse_toml(data.decode("utf-8"), path))
-        except UnicodeDecodeError:
-            return await self._refused(CONFIGURATION, "it is not UTF-8 text")
-        except ConfigError as error:
-            return await self._refused(CONFIGURATION, str(error.problems[0]))
-        write_whole(path, data)
+        why = await on_disk(check_configuration, data, self._in_use, self._gateway)
+        if why:
+            return await self._refused(CONFIGURATION, why)
+        await on_disk(write_whole, path, data)
         await self._tell("configuration-received", str(path))
         return ""
 
     async def _take_update(self, data: bytes) -> str:
         path = self.folder / "update.bundle"
-        new = self.folder / "update.bundle.unchecked"
-        write_whole(new, data)
         try:
-            read_bundle(new)
+            await on_disk(_keep_bundle, path, data)
         except BundleError as error:
-            new.unlink(missing_ok=True)
             return await self._refused(UPDATE, str(error))
-        new.replace(path)
         await self._tell("update-received", str(path))
         return ""
 
@@ -111,3 +134,16 @@ class PoleFiles:
     async def _tell(self, code: str, detail: str) -> None:
         event = Event("gateway", "event", code, self._clock.unix_ms(), detail=detail)
         await self._happened(event)
+
+
+def _keep_bundle(path: Path, data: bytes) -> None:
+    """Put a bundle in the place of the last one. Raises BundleError when every node would refuse it, and OSError."""
+    new = path.with_name(path.name + ".unchecked")
+    write_whole(new, data)
+    try:
+        read_bundle(new)
+    except BundleError:
+        new.unlink()
+        raise
+    new.replace(path)
+    sync_folder(path)

@@ -63,7 +63,7 @@ def gateway(
         as_json,
         {"gateway": name, "identity": str(paths[0]), "record": str(paths[1]), "revokes": revokes},
         f"{paths[0]}: secret; copy it to the gateway, write identity_file in [uplink] of its pole.toml, delete it here",
-        f"{paths[1]}: secret; give it to the platform (gatepost platform --enrol), then delete it",
+        f"{paths[1]}: secret; give it to the platform (gatepost platform --enrol), and keep it nowhere else",
     )
 
 

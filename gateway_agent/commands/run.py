@@ -39,15 +39,15 @@ def command(
     checked = check_source(source)
     for problem in advice(checked, source):
         _LOG.warning("%s", problem)
-    asyncio.run(_run(checked, status))
+    asyncio.run(_run(checked, pole, status))
 
 
-async def _run(pole: PoleConfig, status: Path | None) -> None:
+async def _run(pole: PoleConfig, pole_file: Path, status: Path | None) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    agent = Agent(pole, SystemClock())
+    agent = Agent(pole, SystemClock(), pole_file=pole_file)
     async with AsyncExitStack() as open_things:
         if status is not None:
             await open_things.enter_async_context(StatusServer(status, lambda: status_of(agent)))

@@ -43,8 +43,9 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What a batch says. `first_waiting` is the first sequence that is asked for, `sent_ms` the sender's clock to a
-    quarter of a second, None where it does not say. `qualities` are those that are not good, by (sequence, place)."""
+    """What a batch says. `first_waiting` is the first sequence that is asked for, `sent_ms` the sender's clock, less
+    than a quarter of a second above it, None where it does not say. `qualities` are those that are not good, by
+    (sequence, place)."""
 
     epoch: int
     records: list[Record]
@@ -108,7 +109,7 @@ def _encode(
     if done < len(records):
         return Encoded(b"", after, done)
     if sent_ms is not None:
-        walk.sent((sent_ms - after.time_ms) // _SENT_STEP_MS)
+        walk.sent(-((after.time_ms - sent_ms) // _SENT_STEP_MS))
     payload = prefix + coder.finish()
     after.id = after.after(payload)
     return Encoded(payload, after, len(records))

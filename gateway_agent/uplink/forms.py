@@ -1,5 +1,6 @@
 """The bytes of a message: a compact batch where the platform takes them and they are shorter, else SenML-CBOR."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,7 +10,10 @@ from gateway_agent.uplink import coap_message as kinds
 from gateway_agent.uplink.batches import Batch, Load, build_batch
 from gateway_agent.uplink.chain import Chain
 from gateway_agent.uplink.coap_message import COMPACT, SENML_CBOR, Request
+from gateway_agent.uplink.errors import FormatError
 from gateway_agent.uplink.objects import ObjectName
+
+log = logging.getLogger("gatepost.uplink")
 
 SENML_PATH = ("senml",)
 AUTO, SENML_ONLY, SELF_CONTAINED = "auto", "senml", "compact-self"
@@ -58,6 +62,7 @@ class Forms:
         """
         self.takes_compact = False
         self.has_table = False
+        self._is_compact_refused = False
         self.table = table
         self._gateway = gateway
         self._units = units
@@ -79,8 +84,13 @@ class Forms:
         return self.wants_compact and self.has_table
 
     def offered(self, formats: tuple[int, ...]) -> None:
-        """What the platform says that it takes."""
-        self.takes_compact = COMPACT in formats
+        """What the platform says that it takes; what it has refused all the same is not believed again."""
+        self.takes_compact = COMPACT in formats and not self._is_compact_refused
+
+    def compact_refused(self) -> None:
+        """The platform does not take compact batches (4.15): it gets SenML until the next start."""
+        self.takes_compact = False
+        self._is_compact_refused = True
 
     def make(self, load: Load, asks: tuple[int, int] | None, *, is_lossy: bool) -> Message:
         """As many of the first records as fit one message; the same call gives the same bytes while nothing was heard.
@@ -93,16 +103,21 @@ class Forms:
         epoch = load.records[0].epoch
         records = [record for record in load.records if record.epoch == epoch]
         reference = self._chain(load.is_late).reference(epoch, is_lossy=is_lossy)
-        encoded = encode_batch(
-            records,
-            self.table,
-            state=reference if self._form == AUTO else None,
-            epoch=epoch,
-            first_waiting=None if asks is None else asks[0],
-            sent_ms=None if asks is None else asks[1],
-            is_late=load.is_late,
-            limit_bytes=self._payload_bytes,
-        )
+        try:
+            encoded = encode_batch(
+                records,
+                self.table,
+                state=reference if self._form == AUTO else None,
+                epoch=epoch,
+                first_waiting=None if asks is None else asks[0],
+                sent_ms=None if asks is None else asks[1],
+                is_late=load.is_late,
+                limit_bytes=self._payload_bytes,
+            )
+        except FormatError as error:
+            # A text or number beyond the bounds of a batch; SenML has wider ones.
+            log.warning("journal record %d goes as SenML: %s", records[0].sequence, error)
+            return self._senml(load)
         taken = records[: encoded.count]
         readings = sum(record.readings for record in taken)
         if len(encoded.payload) > _SENML_LEAST * readings:

@@ -78,7 +78,10 @@ class TransferFolder:
     def read_upload(self, kind: str, digest: bytes) -> bytes | None:
         """The bytes of a file that waits to be sent; None, and it is gone, when the disk has not kept it whole."""
         path = self._upload_path(kind, digest)
-        data = path.read_bytes()
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return None
         if digest_of(data) == digest:
             return data
         self._remove(path)
@@ -148,6 +151,12 @@ class TransferFolder:
         write_whole(self._outcome_path(kind), f"{outcome.digest.hex()} {outcome.result} {told}\n".encode())
         self._remove(self._whole_path(kind))
 
+    def try_disk(self) -> None:
+        """Return when the disk takes and keeps something; raises OSError while it does not."""
+        trial = self.path / "trial"
+        write_whole(trial, b"trial\n")
+        self._remove(trial)
+
     def _upload_path(self, kind: str, digest: bytes) -> Path:
         return self.path / f"{digest.hex()}.{kind}.out"
 
@@ -192,6 +201,12 @@ class PartFile:
         try:
             self._make_safe(file)
         finally:
+            os.close(file)
+
+    def let_go(self) -> None:
+        """Let go of the file without a word on what of it is safe: the disk has failed."""
+        if self._file is not None:
+            file, self._file = self._file, None
             os.close(file)
 
     def _make_safe(self, file: int) -> None:

@@ -11,7 +11,6 @@ from gateway_agent.uplink.errors import FormatError
 from gateway_agent.uplink.transfer_format import (
     CBOR_FORMAT,
     DIGEST_KEY,
-    OCTETS_FORMAT,
     SMALLEST_EXPONENT,
     UP,
     Stored,
@@ -22,6 +21,8 @@ from gateway_agent.uplink.transfer_format import (
 _FOR_GOOD = ("4.00", "4.02", "4.03", "4.04", "4.05", "4.06", "4.15", "4.22")
 """Codes by which a platform says that it will never take this file."""
 _INCOMPLETE, _FAILED_CONDITION, _TOO_LARGE = "4.08", "4.12", "4.13"
+_DOES_NOT_TELL = ("4.04", "4.05")
+"""A platform that knows plain RFC 7959 only is not able to say what it has, and is sent all of it."""
 _ODD_ANSWERS = 3
 
 
@@ -79,7 +80,6 @@ class Upload:
             path,
             self._query,
             payload=block,
-            content_format=OCTETS_FORMAT if number == 0 else None,
             block1=Block(number, more, exponent) if number or more else None,
             kind="transfer",
         )
@@ -104,6 +104,9 @@ class Upload:
     def refused(self, code: str, payload: bytes, diagnostic: str) -> Progress:
         """What a 4.xx or 5.xx answer to the last request means."""
         self.problem = f"{code} {diagnostic}".strip()
+        if self._sent is None and code in _DOES_NOT_TELL:
+            self.offset = 0
+            return Progress.GOES_ON
         if code == _INCOMPLETE:
             return self._behind(payload)
         if code == _FAILED_CONDITION:

@@ -14,10 +14,11 @@ ended, which forms of messages are taken, and whether our channel table is known
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Any, TypeVar
 
 from gateway_agent.clock import Clock
 from gateway_agent.compact import ChannelTable
@@ -43,6 +44,8 @@ from gateway_agent.uplink.transfers import Take, Transfers
 from gateway_agent.uplink.unconfirmed import Unconfirmed, is_within
 
 log = logging.getLogger("gatepost.uplink")
+
+Result = TypeVar("Result")
 
 _RECENT_S = 60.0
 _NOT_FOR_US = "4."
@@ -159,6 +162,7 @@ class Uplink:
         self._unconfirmed = Unconfirmed()
         self._must_ask = False
         self._past_before_ms = 0
+        self._must_confirm = False
         self.transfers = Transfers(self._client, self._forms.who, files, takers)
         self._next_transfer_ms = 0
         self._transfer_pause_s = settings.retry_first_s
@@ -212,6 +216,7 @@ class Uplink:
             if listening is not None:
                 listening.cancel()
                 await asyncio.gather(listening, return_exceptions=True)
+            self.transfers.close()
             await self._client.close()
 
     def _may_transfer(self) -> bool:
@@ -222,7 +227,9 @@ class Uplink:
         is_table = self.transfers.table_is_wanted
         self.counters.exchanges += 1
         try:
-            is_on = await self.transfers.step()
+            is_on = await self._unless_overtaken(self.transfers.step())
+        except _Overtaken:
+            return
         except ExchangeFailed as error:
             self.counters.failures += 1
             self._note_problem(str(error))
@@ -457,6 +464,7 @@ class Uplink:
             and not self._batcher.one_by_one
             and self._forms.is_compact
             and self.counters.problem is None
+            and not self._must_confirm
             and not self._confirmation.must_confirm(len(self._unconfirmed), self._batch_s)
         )
 
@@ -488,7 +496,8 @@ class Uplink:
         """The platform could not use a message for whose answer nobody waits: find out at once what it has."""
         log.info("%s: %s", self.settings.url, refused)
         self.counters.refusals += 1
-        self._learn_from(message, refused)
+        # What another form would not mend goes confirmed next: that waits between tries, and finds the record.
+        self._must_confirm = not self._learn_from(message, refused)
         self._unconfirmed.refused(message)
         self._must_ask = True
         self._wake.set()
@@ -498,7 +507,7 @@ class Uplink:
         if not message.is_compact or refused.code not in (_CONFLICT, _UNSUPPORTED):
             return False
         if refused.code == _UNSUPPORTED:
-            self._forms.takes_compact = False
+            self._forms.compact_refused()
             return True
         if self._forms.table.digest in _wanted_tables(refused):
             self._has_table(False)
@@ -538,21 +547,29 @@ class Uplink:
         return await self._take_answer(message, answer)
 
     async def _exchange(self, message: Message, load: Load) -> Reply:
-        ask = asyncio.create_task(self._client.ask(message.request), name="uplink exchange")
+        if load.record_class == ALARM:
+            return await self._client.ask(message.request)
+        try:
+            return await self._unless_overtaken(self._client.ask(message.request))
+        except _Overtaken:
+            self._forms.in_doubt()
+            raise
+
+    async def _unless_overtaken(self, exchange: Coroutine[Any, Any, Result]) -> Result:
+        """What `exchange` gives; it is ended, and _Overtaken raised, when an alarm comes and no answer soon after."""
+        task = asyncio.create_task(exchange, name="uplink exchange")
         alarm = asyncio.create_task(self._alarm.wait(), name="uplink looks for alarms")
         try:
-            if load.record_class != ALARM:
-                await asyncio.wait({ask, alarm}, return_when=asyncio.FIRST_COMPLETED)
-                # On a link that works the answer is on its way; on one that does not, the alarm must not wait for it.
-                await asyncio.wait({ask}, timeout=self.settings.timing.ack_timeout_s)
-                if not ask.done():
-                    self._forms.in_doubt()
-                    raise _Overtaken
-            return await ask
+            await asyncio.wait({task, alarm}, return_when=asyncio.FIRST_COMPLETED)
+            # On a link that works the answer is on its way; on one that does not, the alarm must not wait for it.
+            await asyncio.wait({task}, timeout=self.settings.timing.ack_timeout_s)
+            if not task.done():
+                raise _Overtaken
+            return await task
         finally:
             alarm.cancel()
-            ask.cancel()
-            await asyncio.gather(ask, alarm, return_exceptions=True)
+            task.cancel()
+            await asyncio.gather(task, alarm, return_exceptions=True)
 
     async def _take_answer(self, message: Message, answer: Answer) -> bool:
         batch = message.batch
@@ -566,6 +583,7 @@ class Uplink:
             return False
         was_away = self.counters.problem is not None
         self._note_success()
+        self._must_confirm = False
         self._forms.acknowledged(message)
         if message.is_compact:
             lost = await self._count_confirmed(there, batch.epoch)

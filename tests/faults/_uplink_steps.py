@@ -1,6 +1,5 @@
 """Runs of a pole that is broken on the way, and what they come to as a row of a fault case."""
 
-import logging
 import random
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from hardware.rig.relay import RadioFaults
 from tests.bench._wire_pole import START_MS, synthetic_day
 from tests.faults._cases import Row
 from tests.faults._inline import run_inline
+from tests.faults._journal_hour import quiet
 from tests.faults._uplink_breaks import Break, Storm
 from tests.faults._uplink_world import UplinkWorld, Verdict
 
@@ -52,7 +52,6 @@ def run_broken(
     seed: int = 1,
 ) -> Outcome:
     """So many minutes of a pole that is broken as said, or not at all, until everything is sent."""
-    logging.getLogger("gatepost").setLevel(logging.CRITICAL)  # what is broken here complains at every step
     random.seed(seed)  # aiocoap's own, which spreads its repetitions
     workload = synthetic_day(SEED)
     polls = [poll for poll in workload.polls if poll.time_ms < START_MS + minutes * 60_000]
@@ -77,7 +76,8 @@ def run_broken(
                     world.air_bytes,
                 )
 
-    return run_inline(main, start_unix_ms=START_MS)
+    with quiet():
+        return run_inline(main, start_unix_ms=START_MS)
 
 
 def row_of(case: str, outcomes: Sequence[Outcome]) -> Row:

@@ -14,12 +14,13 @@ KINDS = ("sample", "mean", "min", "max")
 ENDED = ("confirmed", "failed", "expired", "refused")
 SPANS_S = {4: 60, 5: 300, 6: 900, 7: 3600}
 NUMBERS = (
-    "count gap class group seconds length name value first exponent windows empty least spread total members ranges "
-    "range asked sent quality level ended"
-).split()
+    *("count", "gap", "class", "group", "seconds", "length", "name", "value", "first", "exponent", "windows", "empty"),
+    *("least", "spread", "total", "members", "ranges", "range", "asked", "sent", "quality", "level", "ended"),
+)
 BITS = (
-    "TELEMETRY FOLLOWS TRUSTED QUALITY SCHEDULED SAME DUE WHOLE LATER KNOWN ALARM VALUE STATE RAISED LEVEL LITERAL"
-).split()
+    *("TELEMETRY", "FOLLOWS", "TRUSTED", "QUALITY", "SCHEDULED", "SAME", "DUE", "WHOLE", "LATER", "KNOWN"),
+    *("ALARM", "VALUE", "STATE", "RAISED", "LEVEL", "LITERAL"),
+)
 
 
 class Refused(Exception):  # noqa: N818 - what the page calls it
@@ -193,7 +194,8 @@ class Reader:
             number = self.number("name")
             if number >= len(self.state.table.names):
                 raise Refused("a name")
-            return self.state.table.names[number]
+            known: str = self.state.table.names[number]
+            return known
         length = self.number("length")
         if length > 1024:
             raise Refused("a text")
@@ -316,10 +318,7 @@ class Reader:
             self.state.expected[channel] = [256 * value] * 3 + [0] * 3
             return value
         e0, e1, e2, d0, d1, d2 = known
-        if d0 <= d1 and d0 <= d2:
-            expected = e0
-        else:
-            expected = e1 if d1 < d0 and d1 <= d2 else e2
+        expected = e0 if d0 <= d1 and d0 <= d2 else e1 if d1 < d0 and d1 <= d2 else e2
         whole = (expected + 128) >> 8
         hint = (expected - 256 * whole + 128) * 3 >> 8
         value = self.checked_value(whole + self.bits.distance(self.state.distance[channel], hint))

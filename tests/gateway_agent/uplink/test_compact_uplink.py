@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway_agent.records import Command
+from gateway_agent.uplink.coap_message import Arrived, Reply
 from gateway_agent.uplink.forms import AUTO, SELF_CONTAINED
 from hardware.rig.clock import RigClock, run_virtual
 from hardware.rig.platform import Platform
@@ -151,5 +152,29 @@ def test_an_alarm_does_not_wait_for_what_went_without_an_answer(tmp_path: Path) 
             await this.alarm()
             await asyncio.sleep(0.05)
             assert this.platform.count("alarms") == 1
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize("code", ["4.15", "5.03", "4.09", "4.01"])
+def test_a_platform_that_offers_compact_batches_and_refuses_them_is_not_flooded(tmp_path: Path, code: str) -> None:
+    refused: list[str] = []
+
+    def refuse(arrived: Arrived) -> Reply:
+        refused.append(arrived.request.method)
+        return Reply(code)
+
+    async def main(clock: RigClock) -> None:
+        async with pole(clock, tmp_path, form=AUTO) as this:
+            await this.measure_for(20)
+            assert this.uplink.counters.unconfirmed_batches > 0
+            desk = this.platform.desk
+            take, desk._take_compact = desk._take_compact, refuse  # type: ignore[method-assign]
+            await this.measure_for(60)
+            desk._take_compact = take  # type: ignore[method-assign]
+            await this.settle()
+            assert this.check() == (0, 0, 0)
+            # One that was told, and then tries with pauses of up to a minute; 4.15 is said once.
+            assert 1 <= len(refused) <= (1 if code == "4.15" else 12)
 
     run_virtual(main)

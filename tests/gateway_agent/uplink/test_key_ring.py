@@ -192,3 +192,19 @@ def test_keys_are_never_written_over_and_files_are_for_their_owner(tmp_path: Pat
         write_secret(tmp_path / "identity.toml", "x")
     assert files.identity.key.key == files.record.key.key
     assert files.identity.secret not in (tmp_path / "record.toml").read_text()
+
+
+def test_a_gateway_that_may_not_write_beside_its_identity_begins_with_new_keys_and_keeps_them(tmp_path: Path) -> None:
+    async def main(clock: RigClock) -> None:
+        async with city(tmp_path, clock) as this:
+            for agreements in (1, 0):
+                this.ring._used_mark = tmp_path / "not-there" / "identity.used"
+                await this.ask()
+                assert this.ring.agreements == agreements
+                assert this.ring.trouble is None
+                await this.ask()
+                await this.stop_gateway(gently=True)
+                await this.start_gateway()
+            assert len(this.arrived) == 4
+
+    run_virtual(main)

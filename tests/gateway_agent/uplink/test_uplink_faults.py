@@ -1,5 +1,7 @@
 """Smaller doses of what `make faults ARGS=uplink` does wholly: losses, and restarts of gateway and platform."""
 
+import logging
+from collections.abc import Iterator
 from functools import partial
 
 import pytest
@@ -29,6 +31,15 @@ CONTROLS = {
     "storm": partial(forgetful_storm, runs=3, minutes=20),
     "fuzz": partial(fuzz_control, payloads=400),
 }
+
+
+@pytest.fixture(autouse=True)
+def log_level() -> Iterator[None]:
+    """The faults silence the agent's log; other tests read it."""
+    logger = logging.getLogger("gatepost")
+    level = logger.level
+    yield
+    logger.setLevel(level)
 
 
 @pytest.mark.parametrize("dose", DOSES.values(), ids=DOSES)
