@@ -10,9 +10,9 @@ UNCONFIRMED_BATCH, CONFIRMED_BATCH = 56, 53
 EMPTY_ANSWER = 44
 EMPTY_ACK = 32
 """The acknowledgement of a notification: OSCORE does not protect it (RFC 8613, 4.2)."""
-OBSERVE, OBSERVED = 53, 53
+OBSERVE, OBSERVED = 53, 47
 """Asking for the mailbox, and an answer that says that it is empty."""
-NOTIFICATION = 55
+NOTIFICATION = 49
 """A word of the mailbox that says that it is empty."""
 SENML_EXCHANGE = 128
 """SenML: path and query beside it, and an answer that tells the time."""

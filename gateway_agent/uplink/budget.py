@@ -36,6 +36,8 @@ ASKING = 0.25
 ASKED_AT_LEAST_S = 3600.0
 _ONCE = (kinds.TRANSFER, kinds.SECURITY, kinds.GREETING, kinds.BACKFILL)
 """Kinds that say nothing of the days to come."""
+_OUTAGE_MS = 3_600_000
+"""A platform that did not answer for so long makes what went in that time worthless as a measure."""
 _VERSION = 1
 
 Overrun = Literal["windows", "hold"]
@@ -88,6 +90,7 @@ class ByteBudget:
         self._seen: dict[str, int] = {}
         self._spent = Spent()
         self._datagrams_seen = 0
+        self._away_ms: int | None = None
         self._written_ms: int | None = None
         self._is_written = True
         self.month = self._read()
@@ -110,6 +113,16 @@ class ByteBudget:
         if self.plan.overrun == "hold":
             return Pace(may_send_telemetry=False)
         return Pace(1, 3600, self._used_up_s)
+
+    @property
+    def telling(self) -> str:
+        """The pace in words, for log and platform."""
+        pace = self.pace
+        if not pace.may_send_telemetry:
+            return "the plan is used up, telemetry waits for the month to begin anew"
+        window = "" if pace.window_s is None else f" as windows of {pace.window_s} s"
+        why = "the plan is used up, " if self.is_used_up else ""
+        return f"{why}telemetry goes each {self.batch_s:g} s{window}"
 
     @property
     def batch_s(self) -> float:
@@ -137,8 +150,11 @@ class ByteBudget:
         bytes_a_s = ASKING * 1000 * max(0.0, self._left_bytes()) / self._left_ms()
         return min(ASKED_AT_LEAST_S, tried_bytes / bytes_a_s) if bytes_a_s else ASKED_AT_LEAST_S
 
-    def count(self, air: AirCount) -> None:
-        """Take what was sent and received since the last call, and look whether the pace is right."""
+    def count(self, air: AirCount, *, is_away: bool = False) -> None:
+        """Take what was sent and received since the last call, and look whether the pace is right.
+
+        While the platform `is_away` nothing can be learnt of what a pace costs.
+        """
         self._turn_month()
         telemetry = rest = 0
         for kind, traffic in air.by_kind.items():
@@ -156,7 +172,7 @@ class ByteBudget:
         spent = self._spent
         datagrams, self._datagrams_seen = sent - self._datagrams_seen, sent
         self._spent = Spent(spent.telemetry_bytes + telemetry, spent.datagrams + datagrams, spent.rest_bytes + rest)
-        self._look()
+        self._look(is_away)
 
     async def keep(self, *, now: bool = False) -> None:
         """Write the count down when it is time, or `now`: the first of a run at once, for a run may be short."""
@@ -204,25 +220,24 @@ class ByteBudget:
         end_ms = end_of(self.month.begins_ms, self.plan.begins_day, self.plan.zone)
         return max(1, end_ms - self._clock.unix_ms())
 
-    def _look(self) -> None:
+    def _look(self, is_away: bool) -> None:
         if self.plan.bytes is None:
             return
-        if self.is_used_up:
-            # What goes now tells nothing of what a step costs.
+        now_ms = self._clock.monotonic_ms()
+        if is_away:
+            self._away_ms = now_ms if self._away_ms is None else self._away_ms
+            return
+        was_away = self._away_ms is not None and now_ms - self._away_ms >= _OUTAGE_MS
+        self._away_ms = None
+        if was_away or self.is_used_up:
+            # What went meanwhile tells nothing of what a step costs.
             self._pacer.begin()
             return
         left_ms = self._left_ms()
-        if not self._pacer.look(self._clock.monotonic_ms(), self._spent, self._left_bytes(), left_ms):
+        if not self._pacer.look(now_ms, self._spent, self._left_bytes(), left_ms):
             return
-        pace = self._pacer.pace
-        log.warning(
-            "%d of %d bytes of the month are used, %.1f days are left: telemetry goes each %g s%s",
-            self.month.total,
-            self.plan.bytes,
-            left_ms / DAY_MS,
-            pace.apart_s(self._batch_s, self._longest_s),
-            "" if pace.window_s is None else f", as windows of {pace.window_s} s",
-        )
+        used, days = self.month.total, left_ms / DAY_MS
+        log.warning("%d of %d bytes are used, %.1f days are left: %s", used, self.plan.bytes, days, self.telling)
 
     def _turn_month(self) -> None:
         """Begin a new count when the month is over, by a clock that can be trusted."""

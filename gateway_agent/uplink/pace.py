@@ -10,15 +10,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 DAY_MS = 86_400_000
-LOOK_EVERY_MS = 3 * 3_600_000
-"""How long a step is looked at, at least; it must have shown three of its batches too."""
+LOOK_MS = DAY_MS
+"""How long a step is looked at: a lamp's night costs other bytes than its day."""
+EARLY_MS = 3 * 3_600_000
+"""So long where it costs far more than there is; it must have shown three of its batches too."""
+FAR = 2.0
+"""How many times what there is that is."""
+SETTLING = 2.5
+"""After so many batches a step shows what it costs: the first ones carry what was left of the step before."""
 LONGEST_S = 3600.0
 """Batches are not further apart than this, unless `batch_s` is longer by itself or the plan is used up."""
 ROOM = 0.8
 """A finer step is taken when it would need no more than this share of what is left; so the steps do not swing."""
 _KNOWN_MS = 7 * DAY_MS
 """What a step costs beside others is believed so long; then it is tried again where it may fit."""
-_MEMORY_MS = DAY_MS
 _FACTORS = (1, 2, 4, 8, 16)
 _WINDOWS_S = (900, 3600)
 _SHARE = {None: 1.0, 900: 0.92, 3600: 0.45}
@@ -75,6 +80,8 @@ class Pacer:
         self._telemetry: float | None = None
         self._datagrams = 0.0
         self._rest: float | None = None
+        self._so_far: float | None = None
+        self._settled_ms = -1
         self._left: tuple[int, float] | None = None
         self._worth: dict[int, tuple[float, int]] = {}
 
@@ -86,7 +93,7 @@ class Pacer:
     @property
     def bytes_a_day(self) -> float | None:
         """What goes on at this step, None while nobody knows yet."""
-        return None if self._telemetry is None else self._telemetry + (self._rest or 0.0)
+        return self._so_far if self._telemetry is None else self._telemetry + (self._rest or 0.0)
 
     def begin(self) -> None:
         """Take no notice of what went until now."""
@@ -97,37 +104,41 @@ class Pacer:
 
         Does nothing before this step has shown what it costs.
         """
+        if now_ms < self._settled_ms:
+            return False
         if self._since is None:
             self._since = now_ms, spent
             return False
         begun_ms, before = self._since
         gone_ms = now_ms - begun_ms
-        if gone_ms < max(LOOK_EVERY_MS, 3000 * self._apart_s(self.step)):
-            return False
-        self._since = now_ms, spent
+        a_day = left_bytes * DAY_MS / max(1, left_ms)
+        if gone_ms < LOOK_MS:
+            if gone_ms < max(EARLY_MS, 3000 * self._apart_s(self.step)):
+                return False
+            rate = (spent.telemetry_bytes - before.telemetry_bytes) * DAY_MS / gone_ms
+            self._so_far = rate + (spent.rest_bytes - before.rest_bytes) * DAY_MS / gone_ms
+            if rate <= FAR * (a_day - (self._rest or 0.0)):
+                return False
         self._learn(now_ms, gone_ms, before, spent)
-        chosen = self._choose(now_ms, left_bytes * DAY_MS / max(1, left_ms))
+        chosen = self._choose(now_ms, a_day)
         if chosen == self.step:
+            self._since = now_ms, spent
             return False
         # The next look must not take the former step's figures for this one's.
         self._left = self.step, self._telemetry or 0.0
         self._telemetry = self._expected(chosen, now_ms)
         self.step = chosen
+        self._since = None
+        self._settled_ms = now_ms + round(1000 * SETTLING * self._apart_s(chosen))
         return True
 
     def _learn(self, now_ms: int, gone_ms: int, before: Spent, after: Spent) -> None:
         a_day = DAY_MS / gone_ms
-        weight = gone_ms / (gone_ms + _MEMORY_MS)
-        telemetry = (after.telemetry_bytes - before.telemetry_bytes) * a_day
-        datagrams = (after.datagrams - before.datagrams) * a_day
-        rest = (after.rest_bytes - before.rest_bytes) * a_day
-        if self._left is not None or self._telemetry is None:
-            self._compare(telemetry, now_ms)
-            self._telemetry, self._datagrams, self._left = telemetry, datagrams, None
-        else:
-            self._telemetry += weight * (telemetry - self._telemetry)
-            self._datagrams += weight * (datagrams - self._datagrams)
-        self._rest = rest if self._rest is None else self._rest + weight * (rest - self._rest)
+        self._telemetry = (after.telemetry_bytes - before.telemetry_bytes) * a_day
+        self._datagrams = (after.datagrams - before.datagrams) * a_day
+        self._rest = (after.rest_bytes - before.rest_bytes) * a_day
+        self._compare(self._telemetry, now_ms)
+        self._left = None
 
     def _compare(self, telemetry: float, now_ms: int) -> None:
         """Note what this step costs beside the one that was left for it, whatever both cost by now: loads change."""

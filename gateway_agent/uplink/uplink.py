@@ -24,7 +24,7 @@ from gateway_agent.clock import Clock
 from gateway_agent.compact import ChannelTable
 from gateway_agent.journal import ALARM, TELEMETRY, Journal
 from gateway_agent.journal.codec import SPANS_S
-from gateway_agent.records import Command
+from gateway_agent.records import Command, Event
 from gateway_agent.uplink import forms
 from gateway_agent.uplink.air_count import AirCount
 from gateway_agent.uplink.answer import Answer, decode_answer, ranges
@@ -362,9 +362,17 @@ class Uplink:
         return self._random.uniform(1.0, 1.25) * self._budget.pause_s(self.air.on_air_bytes - before_bytes)
 
     async def _count_bytes(self) -> None:
-        if self._budget is not None:
-            self._budget.count(self.air)
-            await self._budget.keep()
+        if self._budget is None:
+            return
+        before = self._budget.pace
+        self._budget.count(self.air, is_away=self.counters.problem is not None)
+        await self._budget.keep()
+        if self._budget.pace != before:
+            await self._tell_pace(self._budget.telling)
+
+    async def _tell_pace(self, detail: str) -> None:
+        """Let the platform know why fewer readings come, or more again."""
+        await self._journal.add_event(Event("uplink", "event", "pace", self._clock.unix_ms(), detail=detail))
 
     async def _make_windows(self, window_s: int, before_ms: int) -> None:
         """Let what waits from before a time become windows that have ended by then; nothing is left out of them."""
@@ -382,6 +390,7 @@ class Uplink:
             return
         await self._batcher.settle()
         await self._make_windows(_PAST_WINDOW_S, self._past_before_ms)
+        await self._tell_pace(f"the plan has no room for the past, which goes as windows of {_PAST_WINDOW_S} s")
         self._batcher.past_up_to = self._past_readings = 0
 
     def _commands_wait(self) -> bool:
