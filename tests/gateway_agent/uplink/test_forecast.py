@@ -68,7 +68,7 @@ def test_headers_are_those_of_the_vectors() -> None:
     assert on_air["Its answer: all taken"] == costs.EMPTY_ANSWER
     assert on_air["The mailbox, observed"] == costs.OBSERVE
     assert on_air["Its first answer: an empty mailbox"] == costs.OBSERVED
-    # A command has a Content-Format option of two bytes and the marker before its payload; an empty mailbox has neither.
+    # A command has a Content-Format option (two bytes) and the payload marker; an empty mailbox has neither.
     assert on_air["A notification: a command"] - 3 == costs.NOTIFICATION
 
 
