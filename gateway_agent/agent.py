@@ -26,7 +26,7 @@ from gateway_agent.pipeline import Pipeline
 from gateway_agent.pole_files import PoleFiles, RecentLog, ledger
 from gateway_agent.records import LampOutcome
 from gateway_agent.reporting import channel_table, limits, report_rules, units
-from gateway_agent.uplink.budget import ByteBudget
+from gateway_agent.uplink.budget import ByteBudget, Plan
 from gateway_agent.uplink.client import Timing
 from gateway_agent.uplink.identity import load_identity
 from gateway_agent.uplink.key_ring import KeyRing
@@ -85,7 +85,8 @@ class Agent:
         table = channel_table(pole)
         zone = ZoneInfo(pole.pole.timezone) if pole.pole.timezone else UTC
         counts = Path(pole.journal.path + ".bytes")
-        self.budget = ByteBudget(counts, self.clock, pole.uplink.plan_bytes, pole.uplink.plan_begins_day, zone)
+        plan = Plan(pole.uplink.plan_bytes, pole.uplink.plan_begins_day, zone, pole.uplink.plan_overrun)
+        self.budget = ByteBudget(counts, self.clock, plan, pole.uplink.batch_s, pole.uplink.answers_within_s)
         self.uplink = Uplink(
             UplinkSettings(
                 gateway=pole.pole.gateway,
@@ -201,9 +202,10 @@ class Agent:
                 self.pipeline.clear(name, code)
 
     async def _drain(self) -> None:
-        """Store everything and give the platform a moment to take it; what it does not take waits on the disk."""
+        """Store everything and give the platform a moment to take it; what it does not take waits on the disk, and so
+        does what the plan would have gathered into windows."""
         try:
-            if self.uplink.counters.problem is None:
+            if self.uplink.counters.problem is None and not self.budget.is_stretched:
                 async with asyncio.timeout(_DRAIN_S):
                     await self.uplink.drain()
             else:

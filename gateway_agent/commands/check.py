@@ -7,13 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway_agent.commands.check_bytes import tell_forecast
+from gateway_agent.commands.check_bytes import bytes_a_day, tell_forecast
 from gateway_agent.config import PoleConfig, advice, check_source, devices_of
 from gateway_agent.config.forecast import BusForecast, forecast
 from gateway_agent.errors import GatepostError
 from gateway_agent.provision import digest, node_table
 from gateway_agent.toml_source import ConfigError, Problem, load_toml
-from gateway_agent.uplink.forecast import UplinkForecast, uplink_forecast
 
 
 def command(
@@ -42,7 +41,7 @@ def command(
         return
     for line in _sentences(summary):
         print(line)
-    tell_forecast(uplink_forecast(checked), checked.uplink)
+    tell_forecast(checked)
     for one in unwise:
         print(f"advice: {one}")
 
@@ -67,13 +66,9 @@ def summary_of(pole: PoleConfig) -> dict[str, Any]:
         "alarm_rules": len(pole.alarms),
         "uplink": pole.uplink.url,
         "security": pole.uplink.security,
-        "bytes_a_day": _bytes_a_day(uplink_forecast(pole)),
+        "bytes_a_day": bytes_a_day(pole),
         "plan_bytes": pole.uplink.plan_bytes,
     }
-
-
-def _bytes_a_day(one: UplinkForecast) -> dict[str, Any]:
-    return {**asdict(one), "total": one.total}
 
 
 def _bus(one: BusForecast) -> dict[str, Any]:

@@ -1,51 +1,122 @@
-"""The part of `gatepost check` that tells what a pole costs on the air."""
+"""The part of `gatepost check` that tells what a pole costs on the air, and what would make it cost less."""
+
+from collections.abc import Iterator
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from gateway_agent.config.schema import UplinkConfig
+from gateway_agent.config import PoleConfig
 from gateway_agent.uplink.budget import KEPT_BACK
-from gateway_agent.uplink.forecast import ALARMS_A_DAY, EVENTS_A_DAY, IDLE_S, KEYS_EVERY_DAYS, UplinkForecast
+from gateway_agent.uplink.forecast import (
+    ALARMS_A_DAY,
+    EVENTS_A_DAY,
+    IDLE_S,
+    KEYS_EVERY_DAYS,
+    UplinkForecast,
+    uplink_forecast,
+)
 
 _MONTH_DAYS = 30.4
+_WORTH_SAYING = 0.02
+"""A change that saves less of a month than this is not told."""
 
 
-def tell_forecast(one: UplinkForecast, uplink: UplinkConfig, console: Console | None = None) -> None:
+def tell_forecast(pole: PoleConfig, console: Console | None = None) -> None:
     """Print the table, and what to change where the plan does not last."""
     console = console or Console()
+    one, uplink = uplink_forecast(pole), pole.uplink
     table = Table(title="On the air, with headers, security and answers", title_justify="left")
     table.add_column("kind")
     table.add_column("bytes a day", justify="right")
     table.add_column("MiB a month", justify="right")
+    if uplink.plan_bytes is not None:
+        table.add_column("of plan", justify="right")
     table.add_column("from")
-    least, most = one.readings
-    table.add_row("telemetry", *_cells(*one.telemetry), f"{_span(least, most)} readings a day, format {uplink.format}")
-    table.add_row("answers", *_cells(one.answers), f"a command may take {uplink.delay_s:g} s")
-    table.add_row("alarms", *_cells(one.alarms), f"{ALARMS_A_DAY} a day, assumed")
-    table.add_row("events, results", *_cells(one.events), f"{EVENTS_A_DAY} a day, assumed")
+
+    def row(name: str, span: tuple[int, int], source: str) -> None:
+        share = [] if uplink.plan_bytes is None else [f"{span[1] * _MONTH_DAYS / uplink.plan_bytes:.0%}"]
+        table.add_row(name, *_cells(*span), *share, source)
+
+    row("telemetry", one.telemetry, f"{_span(*one.readings)} readings a day, format {uplink.format}")
+    row("answers", one.answers, f"a command may take {uplink.delay_s:g} s")
+    row("alarms", (one.alarms, one.alarms), f"{ALARMS_A_DAY} a day, assumed")
+    row("events, results", (one.events, one.events), f"{EVENTS_A_DAY} a day, assumed")
     mailbox = f"kept open each {IDLE_S:g} s until it is measured" if one.mailbox else "in the answers alone"
-    table.add_row("mailbox", *_cells(one.mailbox), mailbox)
-    table.add_row("new keys", *_cells(one.security), f"each {KEYS_EVERY_DAYS} days")
-    table.add_row("first question", *_cells(one.greeting), "one start a day")
+    row("mailbox", (one.mailbox, one.mailbox), mailbox)
+    row("new keys", (one.security, one.security), f"each {KEYS_EVERY_DAYS} days")
+    row("first question", (one.greeting, one.greeting), "one start a day")
     table.add_section()
-    table.add_row("all", *_cells(*one.total), f"and once {one.setup_bytes:,} bytes to set up")
+    row("all", one.total, f"and once {one.setup_bytes:,} bytes to set up")
     console.print(table)
+    for line in plan_sentences(pole, one):
+        console.print(line, soft_wrap=True, highlight=False)
+
+
+def bytes_a_day(pole: PoleConfig) -> dict[str, Any]:
+    """The forecast as JSON has it: [least, most] bytes a day by kind, and what a month is of the plan."""
+    one = uplink_forecast(pole)
+    found: dict[str, Any] = {
+        "readings": one.readings,
+        "telemetry": one.telemetry,
+        "answers": one.answers,
+        "alarms": one.alarms,
+        "events": one.events,
+        "mailbox": one.mailbox,
+        "security": one.security,
+        "greeting": one.greeting,
+        "setup_bytes": one.setup_bytes,
+        "total": one.total,
+    }
+    plan = pole.uplink.plan_bytes
+    shares = None if plan is None else [round(total * _MONTH_DAYS / plan, 4) for total in one.total]
+    return found | {"plan_share": shares, "savings": dict(_savings(pole, one))}
+
+
+def plan_sentences(pole: PoleConfig, one: UplinkForecast) -> Iterator[str]:
+    """What a month is of the plan, and what to change where that is too much."""
+    uplink = pole.uplink
     if uplink.plan_bytes is None:
         return
-    most_of_month = one.total[1] * _MONTH_DAYS
-    share = most_of_month / uplink.plan_bytes
-    console.print(f"plan {uplink.plan_mib_per_month:g} MiB a month: {share:.0%} of it at most")
-    if share > 1 - KEPT_BACK:
-        console.print(
-            "advice: the plan will not last at this pace; telemetry will be sent less often and then as windows. "
-            "Lengthen batch_s, report fewer points or in windows, or let a command take longer (command_delay_s)"
-        )
+    least, most = (total * _MONTH_DAYS / uplink.plan_bytes for total in one.total)
+    share = f"{most:.0%}" if f"{least:.0%}" == f"{most:.0%}" else f"{least:.0%} to {most:.0%}"
+    yield f"plan {uplink.plan_mib_per_month:g} MiB a month, from day {uplink.plan_begins_day} on: {share} of it"
+    if most <= 1 - KEPT_BACK:
+        return
+    rest = (one.total[0] - one.telemetry[0] - one.answers[0]) * _MONTH_DAYS / uplink.plan_bytes
+    if rest > 1 - KEPT_BACK:
+        yield f"advice: the plan will be overrun: without any telemetry it takes {rest:.0%} of it"
+    else:
+        certain = "will not last" if least > 1 - KEPT_BACK else "may not last"
+        yield f"advice: the plan {certain}: telemetry would go less often, and then as windows (docs/budget.md)"
+    savings = list(_savings(pole, one))
+    for what, saved in savings:
+        yield f"advice: {what} saves {saved * _MONTH_DAYS / (1 << 20):.2f} MiB a month"
+    if not savings:
+        yield "advice: report points less often, on change, or take a larger plan"
 
 
-def _cells(least: int, most: int | None = None) -> tuple[str, str]:
-    most = least if most is None else most
-    months = (f"{value * _MONTH_DAYS / (1 << 20):.2f}" for value in (least, most))
-    low, high = months
+def _savings(pole: PoleConfig, now: UplinkForecast) -> Iterator[tuple[str, int]]:
+    """What may be changed in `[uplink]`, with the bytes a day that it would save, most first."""
+    uplink = pole.uplink
+    changes: dict[str, dict[str, Any]] = {}
+    if uplink.is_observed:
+        changes["command_delay_s = 3600 (commands come with the answers)"] = {"command_delay_s": 3600}
+    if uplink.batch_s < 3600:
+        changes["batch_s = 3600"] = {"batch_s": 3600}
+    if uplink.format != "auto":
+        changes['format = "auto", where the platform takes compact batches,'] = {"format": "auto"}
+    if uplink.format == "senml" and uplink.names == "plain":
+        changes['names = "oma"'] = {"names": "oma"}
+    saved = []
+    for what, update in changes.items():
+        changed = pole.model_copy(update={"uplink": uplink.model_copy(update=update)})
+        saved.append((what, now.total[1] - uplink_forecast(changed).total[1]))
+    yield from sorted((one for one in saved if one[1] > _WORTH_SAYING * now.total[1]), key=lambda one: -one[1])
+
+
+def _cells(least: int, most: int) -> tuple[str, str]:
+    low, high = (f"{value * _MONTH_DAYS / (1 << 20):.2f}" for value in (least, most))
     return _span(least, most), low if low == high else f"{low} to {high}"
 
 

@@ -6,6 +6,7 @@ that need more than one table stand in `crosscheck` and `pointcheck`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -245,11 +246,22 @@ class UplinkConfig(TomlModel):
     backfill_kib_per_hour: Annotated[int, Field(ge=0, le=1_000_000)] = 1024
     plan_mib_per_month: Annotated[Number, Field(gt=0, le=1_000_000)] | None = None
     plan_begins_day: Annotated[int, Field(ge=1, le=28)] = 1
+    plan_overrun: Literal["windows", "hold"] = "windows"
 
     @property
     def delay_s(self) -> float:
         """How long a command may take to arrive, by the bearer where it is not said."""
         return BEARERS[self.bearer].command_delay_s if self.command_delay_s is None else self.command_delay_s
+
+    @property
+    def is_observed(self) -> bool:
+        """Whether the mailbox is observed, because a command may not wait for the answer to a batch."""
+        return self.delay_s < self.batch_s
+
+    @property
+    def answers_within_s(self) -> float:
+        """How far apart answers may be: commands come with them, unless the mailbox is observed (then infinite)."""
+        return inf if self.is_observed else self.delay_s
 
     @property
     def plan_bytes(self) -> int | None:

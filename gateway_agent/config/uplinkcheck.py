@@ -42,6 +42,7 @@ def check_uplink(pole: PoleConfig) -> Iterable[Finding]:
 
 def advise_uplink(pole: PoleConfig) -> Iterable[Finding]:
     """What is unwise."""
+    yield from _advise_bearer(pole)
     identity_file = pole.uplink.identity_file
     if identity_file is not None and not Path(identity_file).exists():
         what = f"{identity_file} is not on this computer"
@@ -49,6 +50,23 @@ def advise_uplink(pole: PoleConfig) -> Iterable[Finding]:
     if identity_file is not None and is_open_to_others(identity_file):
         what = f"other users of this computer may read the keys in {identity_file}"
         yield Finding(("uplink", "identity_file"), what, "chmod 600 it")
+
+
+def _advise_bearer(pole: PoleConfig) -> Iterable[Finding]:
+    """What the bearer and the plan make of the rest."""
+    uplink = pole.uplink
+    if uplink.bearer == "nb-iot" and uplink.is_observed:
+        what = (
+            f"a command may take {uplink.delay_s:g} s and batches go every {uplink.batch_s:g} s: the mailbox is "
+            "observed, and the way back through the radio network kept open all day"
+        )
+        mend = f"let a command take {max(3600, uplink.batch_s):g} s, or send batches as often as commands must arrive"
+        yield Finding(("uplink", "command_delay_s"), what, mend)
+    if uplink.plan_bytes is None:
+        for key in ("plan_begins_day", "plan_overrun"):
+            if key in uplink.model_fields_set:
+                what = f"there is no plan whose {key} this could be"
+                yield Finding(("uplink", key), what, "add plan_mib_per_month, or leave this out")
 
 
 def _is_this_machine(url: str) -> bool:

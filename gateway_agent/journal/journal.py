@@ -242,8 +242,11 @@ class Journal:
         return entry.count
 
     async def thin(self, record_class: int, before_ms: int) -> bool:
-        """Thin one block of waiting telemetry of a class that is older than `before_ms`; whether there was one."""
-        entry = ThinEntry(record_class, before_ms, self._clock.unix_ms())
+        """Thin one block of waiting telemetry of a class that is older than `before_ms`; whether there was one.
+
+        The caller tells the platform why; no event is made of it.
+        """
+        entry = ThinEntry(record_class, before_ms, self._clock.unix_ms(), told=False)
         await self._committer.commit(entry)
         return entry.step is not None
 

@@ -32,11 +32,13 @@ class Budget:
 
 @dataclass
 class ThinEntry:
-    """Thins one block of `record_class`; `step` tells what was done, None when there was nothing."""
+    """Thins one block of `record_class`; `step` tells what was done, None when there was nothing. Where it is not
+    `told`, whoever asked for it says so; it is counted all the same."""
 
     record_class: int
     before_ms: int | None
     now_ms: int
+    told: bool = True
     readings = 0
     needs_disk = False
     step: Step | None = field(default=None, init=False)
@@ -48,7 +50,7 @@ class ThinEntry:
             event = Event("journal", "event", "record-damaged", self.now_ms, value=sequence)
             transaction.append(EVENT, self.now_ms, encode_event(event))
         if self.step is not None:
-            _count(transaction, self.step, self.now_ms)
+            _count(transaction, self.step, self.now_ms, self.told)
 
 
 def next_step(contents: Contents, used_bytes: int, budget: Budget, now_ms: int) -> ThinEntry | None:
@@ -66,7 +68,7 @@ def old_steps(budget: Budget, now_ms: int) -> list[ThinEntry]:
     return [ThinEntry(each, now_ms - budget.fine_ms, now_ms) for each in range(TELEMETRY, CLASSES[-1])]
 
 
-def _count(transaction: Transaction, step: Step, now_ms: int) -> None:
+def _count(transaction: Transaction, step: Step, now_ms: int, is_told: bool) -> None:
     """Add a step to what is known of its level: [from, to, records thinned in all, told when, told records]."""
     key = f"{_MARK}{step.span_s}"
     from_ms, to_ms, records, told_ms, told = transaction.items.get(kinds.MARK, key) or (
@@ -77,7 +79,7 @@ def _count(transaction: Transaction, step: Step, now_ms: int) -> None:
         0,
     )
     from_ms, to_ms, records = min(from_ms, step.from_ms), max(to_ms, step.to_ms), records + step.records_before
-    if told_ms is None or not 0 <= now_ms - told_ms < REPORT_EVERY_MS:
+    if is_told and (told_ms is None or not 0 <= now_ms - told_ms < REPORT_EVERY_MS):
         event = _report(from_ms, to_ms, step.span_s, records - told, now_ms)
         transaction.append(EVENT, now_ms, encode_event(event))
         from_ms, to_ms, told_ms, told = step.to_ms, step.to_ms, now_ms, records

@@ -10,8 +10,9 @@ TEXT, CBOR, SENML_CBOR, COMPACT = 0, 60, 112, 65100
 
 TELEMETRY, ALARM, EVENT, RESULT = "telemetry", "alarm", "event", "result"
 GREETING, MAILBOX, TRANSFER, SECURITY = "greeting", "mailbox", "transfer", "security"
-OTHER = "other"
-"""Kinds of messages in the byte count; OTHER is what belongs to no exchange of ours."""
+BACKFILL, OTHER = "backfill", "other"
+"""Kinds of messages in the byte count; BACKFILL are readings from before the platform was reached again, OTHER is what
+belongs to no exchange of ours."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ is lost, and never so large that answers are further apart than `command_delay_s
 
 from gateway_agent.clock import Clock
 
+ANSWERS_WITHIN_S = 3600.0
+"""While the mailbox is observed an answer to a batch need only tell what has arrived."""
 LONGEST = 16
 """The most batches that one answer acknowledges."""
 _STEPS = ((0.02, LONGEST), (0.05, 8), (0.10, 4), (0.20, 2))
@@ -45,6 +47,11 @@ class Confirmation:
     def every(self) -> int:
         """N: one batch in how many is confirmed, by the loss alone."""
         return next((every for up_to, every in _STEPS if self.loss <= up_to), 1)
+
+    @property
+    def silence_s(self) -> float:
+        """How long ago the platform has answered; 0 when it never has."""
+        return 0.0 if self._answered_ms is None else (self._clock.monotonic_ms() - self._answered_ms) / 1000
 
     def must_confirm(self, unconfirmed: int, next_in_s: float) -> bool:
         """Whether a batch that goes now must be confirmed: `unconfirmed` went without since the last answer, and the

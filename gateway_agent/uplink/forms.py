@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway_agent.compact import ChannelTable, State, encode_batch
-from gateway_agent.journal import ALARM, EVENT, RESULT
+from gateway_agent.journal import ALARM, EVENT, RESULT, TELEMETRY
 from gateway_agent.uplink import coap_message as kinds
 from gateway_agent.uplink.batches import Batch, Load, build_batch
 from gateway_agent.uplink.chain import Chain
@@ -174,4 +174,6 @@ class Forms:
 
 def _kind(load: Load) -> str:
     """Under which kind of message it is counted."""
+    if load.is_late and load.record_class == TELEMETRY:
+        return kinds.BACKFILL
     return _KINDS.get(load.record_class, kinds.TELEMETRY)

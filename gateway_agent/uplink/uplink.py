@@ -24,20 +24,21 @@ from gateway_agent.clock import Clock
 from gateway_agent.compact import ChannelTable
 from gateway_agent.journal import ALARM, TELEMETRY, Journal
 from gateway_agent.journal.codec import SPANS_S
-from gateway_agent.records import Command
+from gateway_agent.records import Command, Event
 from gateway_agent.uplink import forms
 from gateway_agent.uplink.air_count import AirCount
 from gateway_agent.uplink.answer import Answer, decode_answer, ranges
 from gateway_agent.uplink.backfill import Allowance
 from gateway_agent.uplink.batches import PAYLOAD_BYTES, Batcher, Load
-from gateway_agent.uplink.budget import ByteBudget, Pace
+from gateway_agent.uplink.budget import WRITE_EVERY_MS, ByteBudget
 from gateway_agent.uplink.client import CoapClient, ExchangeFailed, Refused, Timing
 from gateway_agent.uplink.coap_message import Reply
-from gateway_agent.uplink.confirmation import Confirmation
+from gateway_agent.uplink.confirmation import ANSWERS_WITHIN_S, Confirmation
 from gateway_agent.uplink.errors import FormatError
 from gateway_agent.uplink.forms import Forms, Message
 from gateway_agent.uplink.mailbox import ObservedMailbox
 from gateway_agent.uplink.objects import ObjectName
+from gateway_agent.uplink.pace import Pace
 from gateway_agent.uplink.security import CLEAR, Clear, Security
 from gateway_agent.uplink.transfers import Take, Transfers
 from gateway_agent.uplink.unconfirmed import Unconfirmed, is_within
@@ -51,10 +52,10 @@ _NOT_FOR_US = "4."
 """Codes of RFC 7252, 5.9.2, by which a platform says that it will never answer this; 5.xx may pass."""
 _CONTENT_REFUSED = ("4.00", "4.13", "4.22")
 _CONFLICT, _UNSUPPORTED = "4.09", "4.15"
-_BATCH_LONGEST_S = 3600.0
-"""However short the plan, telemetry is sent at least so often, unless the plan is used up."""
-_ANSWERS_WITHIN_S = 3600.0
-"""While the mailbox is observed an answer to a batch need only tell what has arrived."""
+_LATE_ANSWER = 1.5
+"""A batch that was due brings no answer where no window has ended; a command may be late by so much then."""
+_PAST_WINDOW_S = 3600
+"""What is past becomes windows of an hour where the plan has no room for it."""
 _REFUSALS_BEFORE_HELD = 3
 _MAX_HELD = 8
 _TRANSFER_PAUSE_LONGEST_S = 600.0
@@ -160,6 +161,7 @@ class Uplink:
         self.mailbox = ObservedMailbox(self._client, self._forms.who, clock, self._take_mailbox, self._random)
         self._unconfirmed = Unconfirmed()
         self._must_ask = False
+        self._past_before_ms = 0
         self._must_confirm = False
         self.transfers = Transfers(self._client, self._forms.who, files, takers)
         self._next_transfer_ms = 0
@@ -193,12 +195,15 @@ class Uplink:
                 self._wake.clear()
                 await self._count_bytes()
                 await self._see_what_is_due()
-                with_past = self._is_draining or self._allowance.wait_s() <= 0
+                await self._see_what_is_past()
+                with_past = self._is_draining or (self._pace.may_send_telemetry and self._allowance.wait_s() <= 0)
                 load = await self._batcher.next_load(self._due_up_to, with_past)
                 is_urgent = load is not None and load.record_class < TELEMETRY
                 if self._must_ask and not is_urgent:
+                    before_bytes = self.air.on_air_bytes
                     if not await self._ask():
-                        await self._pause(self._random.uniform(0.5, 1.0) * self.settings.retry_longest_s, TELEMETRY)
+                        pause_s = self._random.uniform(0.5, 1.0) * self.settings.retry_longest_s
+                        await self._pause(max(pause_s, self._earned_s(before_bytes)), TELEMETRY)
                 elif self._may_transfer() and not is_urgent and (load is None or self.transfers.table_is_wanted):
                     await self._transfer()
                 elif load is not None:
@@ -261,9 +266,13 @@ class Uplink:
     async def _greet(self) -> None:
         """Ask the platform what it has of us, until it answers; nothing is sent before."""
         pause_s = self.settings.retry_first_s
+        before_bytes = self.air.on_air_bytes
         while not await self._ask():
-            await asyncio.sleep(pause_s * self._random.uniform(0.5, 1.0))
+            await self._count_bytes()
+            least_s = self._earned_s(before_bytes)
+            await self._pause(max(pause_s * self._random.uniform(0.5, 1.0), least_s), TELEMETRY)
             pause_s = min(2 * pause_s, self.settings.retry_longest_s)
+            before_bytes = self.air.on_air_bytes
 
     async def _ask(self) -> bool:
         """Ask the platform once what it has of what waits; whether it has answered."""
@@ -325,8 +334,9 @@ class Uplink:
 
     async def _look_back(self) -> None:
         """The platform is reached (again): what is older than a moment is the past from now on."""
-        recent_ms = round(1000 * max(2 * self.settings.batch_s, _RECENT_S))
-        last, readings = await self._journal.last_before(self._clock.unix_ms() - recent_ms)
+        recent_ms = round(1000 * max(2 * self._batch_s, _RECENT_S))
+        self._past_before_ms = self._clock.unix_ms() - recent_ms
+        last, readings = await self._journal.last_before(self._past_before_ms)
         self._batcher.past_up_to, self._past_readings = last, readings
 
     def _look_at_journal(self) -> None:
@@ -343,21 +353,52 @@ class Uplink:
     @property
     def _batch_s(self) -> float:
         """How far telemetry batches are apart now."""
-        usual_s, pace = self.settings.batch_s, self._pace
-        return max(usual_s, min(usual_s * pace.batch_factor, _BATCH_LONGEST_S), pace.least_s)
+        return self.settings.batch_s if self._budget is None else self._budget.batch_s
+
+    def _earned_s(self, before_bytes: int) -> float:
+        """How long the plan makes us wait for another try, after one that began at so many bytes on the air."""
+        if self._budget is None:
+            return 0.0
+        return self._random.uniform(1.0, 1.25) * self._budget.pause_s(self.air.on_air_bytes - before_bytes)
 
     async def _count_bytes(self) -> None:
-        if self._budget is not None:
-            self._budget.count(self.air)
-            await self._budget.keep()
+        if self._budget is None:
+            return
+        before = self._budget.pace
+        self._budget.count(self.air, is_away=self.counters.problem is not None)
+        await self._budget.keep()
+        if self._budget.pace != before:
+            await self._tell_pace(self._budget.telling)
 
-    async def _make_windows(self, window_s: int) -> None:
-        """Let what waits become windows, so that fewer bytes tell of it; nothing is left out of them."""
+    async def _tell_pace(self, detail: str) -> None:
+        """Let the platform know why fewer readings come, or more again."""
+        await self._journal.add_event(Event("uplink", "event", "pace", self._clock.unix_ms(), detail=detail))
+
+    async def _make_windows(self, window_s: int, before_ms: int) -> None:
+        """Let what waits from before a time become windows that have ended by then; nothing is left out of them."""
         levels = [TELEMETRY + level for level, span_s in enumerate(SPANS_S) if span_s <= window_s]
-        before_ms = self._clock.unix_ms() // (1000 * window_s) * 1000 * window_s
+        before_ms = before_ms // (1000 * window_s) * 1000 * window_s
         for record_class in levels:
             while await self._journal.thin(record_class, before_ms):
                 continue
+
+    async def _see_what_is_past(self) -> None:
+        """Let the past become windows where the plan has no room for its readings."""
+        if self._budget is None or not self._batcher.past_up_to or self._is_draining:
+            return
+        if self._budget.has_room_for_past or not self._pace.may_send_telemetry:
+            return
+        await self._batcher.settle()
+        await self._make_windows(_PAST_WINDOW_S, self._past_before_ms)
+        await self._tell_pace(f"the plan has no room for the past, which goes as windows of {_PAST_WINDOW_S} s")
+        self._batcher.past_up_to = self._past_readings = 0
+
+    def _commands_wait(self) -> bool:
+        """Whether a plan that runs short has kept us from the answers that bring commands."""
+        pace, within_s = self._pace, self.settings.command_delay_s
+        if within_s < self.settings.batch_s or (pace.may_send_telemetry and pace.window_s is None):
+            return False
+        return self._confirmation.silence_s >= within_s * (_LATE_ANSWER if pace.may_send_telemetry else 1)
 
     async def _see_what_is_due(self) -> None:
         """Let all telemetry of the present be due when it is time, or when enough of it waits."""
@@ -369,12 +410,19 @@ class Uplink:
         past = self._past_readings if self._batcher.past_up_to else 0
         gone = self._unconfirmed.readings + self._batcher.taken_readings
         present = self._journal.waiting_readings - past - gone
-        if self._pace.window_s is not None and not self._is_draining:
+        pace = self._pace
+        if not self._is_draining and self._commands_wait():
+            self._must_ask = True
+        if not (pace.may_send_telemetry or self._is_draining):
+            self._due_up_to = 0
+            self._last_telemetry_ms = now_ms if is_time else self._last_telemetry_ms
+            return
+        if pace.window_s is not None and not self._is_draining:
             if is_time:
                 # What is of a window that has not ended waits for its end; windows go as what is past does.
-                await self._make_windows(self._pace.window_s)
+                await self._make_windows(pace.window_s, self._clock.unix_ms())
                 self._last_telemetry_ms = now_ms
-        elif is_time or present >= self.settings.batch_readings:
+        elif is_time or present >= self.settings.batch_readings * pace.batch_factor:
             self._due_up_to = self._journal.last_sequence
             self._last_telemetry_ms = now_ms
 
@@ -382,8 +430,11 @@ class Uplink:
         left_s = (self._last_telemetry_ms - self._clock.monotonic_ms()) / 1000 + self._batch_s
         if self.transfers.has_work:
             left_s = min(left_s, (self._next_transfer_ms - self._clock.monotonic_ms()) / 1000)
-        if not with_past and self._batcher.has_past():
+        if not with_past and self._pace.may_send_telemetry and self._batcher.has_past():
             left_s = min(left_s, self._allowance.wait_s())
+        if self._budget is not None:
+            # What goes meanwhile, as the mailbox's words do, is counted and written down in time.
+            left_s = min(left_s, WRITE_EVERY_MS / 1000)
         try:
             async with asyncio.timeout(max(0.001, left_s)):
                 await self._wake.wait()
@@ -396,12 +447,18 @@ class Uplink:
             return
         pause_s = self.settings.retry_first_s
         while True:
+            before_bytes = self.air.on_air_bytes
             try:
                 if await self._try_once(load):
                     return
             except _Overtaken:
                 return
+            await self._count_bytes()
             if load.record_class != ALARM and self._alarm.is_set():
+                return
+            if load.record_class >= TELEMETRY and self._earned_s(before_bytes) > self.settings.retry_longest_s:
+                # A question takes fewer bytes than a batch to find out that the platform is back.
+                self._must_ask = True
                 return
             await self._pause(pause_s * self._random.uniform(0.5, 1.0), load.record_class)
             pause_s = min(2 * pause_s, self.settings.retry_longest_s)
@@ -655,7 +712,7 @@ class Uplink:
 def _answers_within_s(settings: UplinkSettings) -> float:
     """How far apart answers to batches may be: as long as a command may take, unless the mailbox is observed."""
     is_observed = settings.command_delay_s < settings.batch_s
-    return max(settings.command_delay_s, _ANSWERS_WITHIN_S) if is_observed else settings.command_delay_s
+    return max(settings.command_delay_s, ANSWERS_WITHIN_S) if is_observed else settings.command_delay_s
 
 
 def _wanted_tables(refused: Refused) -> Sequence[bytes]:

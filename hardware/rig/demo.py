@@ -231,6 +231,7 @@ def _snapshot(run: DemoRun, running_s: float) -> Snapshot:
             ("at the platform", str(run.box.platform.count("readings"))),
             ("exchanges", str(uplink.get("batches", 0))),
             ("bytes on air", str(run.box.relay.bytes_on_air)),
+            ("this month", _month(uplink.get("budget", {}))),
             ("last error", str(uplink.get("last_error") or "none")),
         ],
         notes=tuple(run.happened.notes),
@@ -241,6 +242,15 @@ def _point_line(point: dict[str, Any]) -> PointLine:
     value = point["value"]
     text = "" if value is None else _decimal(value, point["exponent"])
     return PointLine(point["point"], text, point["unit"], point["age_ms"], point["quality"])
+
+
+def _month(budget: dict[str, Any]) -> str:
+    """What the month has cost, and what it is stretched to where a plan runs short."""
+    used, plan = budget.get("used_bytes", 0), budget.get("plan_bytes")
+    if plan is None:
+        return f"{used} B"
+    window = "" if budget["window_s"] is None else f", windows of {budget['window_s']} s"
+    return f"{used} of {plan} B, each {budget['batch_s']:g} s{window}"
 
 
 def _decimal(value: int, exponent: int) -> str:
