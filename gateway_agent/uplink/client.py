@@ -1,16 +1,15 @@
 """CoAP to the platform: one exchange at a time, each protected by OSCORE, everything on the air counted.
 
 Set up: `url` is `coap://host:port`, an IPv4 or IPv6 literal or a name; `security` keeps the keys (security.py), or is
-CLEAR, for a platform on this machine only. The transport is aiocoap's `simple6` (client_socket.py): one connected UDP
-socket of the address family of the host, so it works where the kernel has no IPv6, and a refused port is told at once.
-`gatepost platform` is a peer to try it with, without hardware.
+CLEAR, for a platform on this machine only. `way` carries the datagrams (way.py): sockets of the IP network where
+nothing is said. `gatepost platform` is a peer to try it with, without hardware.
 
 `ask` is confirmable and waits for its answer. `tell` is not confirmable and asks for no answer but an error (RFC 7967);
 what it costs is remembered for 30 s at most. `observe` keeps a relation (RFC 7641). A platform that has lost its replay
 window answers with Echo (RFC 8613, B.1.2; RFC 9175), and the message is repeated with it.
 
-Where it hurts: when an exchange ends without an answer the socket is thrown away and the next one begins with a new
-one, and the name resolved anew; the relation of `observe` goes with it. The keys stay, and their numbers go on. Blocks
+Where it hurts: when an exchange ends without an answer the link is closed and the next one begins with a new one, and
+the name resolved anew; the relation of `observe` goes with it. The keys stay, and their numbers go on. Blocks
 (RFC 7959) are not assembled here: each is an exchange of its own, its options set by whoever asks.
 """
 
@@ -36,6 +35,7 @@ from gateway_agent.uplink.coap_message import SECURITY, Reply, Request
 from gateway_agent.uplink.coap_options import NO_SUCCESS, from_request, to_reply, tuning
 from gateway_agent.uplink.errors import UplinkError
 from gateway_agent.uplink.security import CLEAR, Clear, Security, SecurityContext
+from gateway_agent.uplink.way import IpWay, NoWay, Way
 
 log = logging.getLogger("gatepost.uplink")
 
@@ -118,7 +118,9 @@ class CoapClient:
     Cancelling a call ends its exchange: nothing is repeated afterwards.
     """
 
-    def __init__(self, url: str, timing: Timing | None = None, *, security: Security | Clear) -> None:
+    def __init__(
+        self, url: str, timing: Timing | None = None, *, security: Security | Clear, way: Way | None = None
+    ) -> None:
         """Raises UplinkError for a url that cannot be used, and for one that would be sent to in the clear."""
         self._host, self._port = _split(url)
         if security == CLEAR and not _is_this_machine(self._host):
@@ -130,6 +132,7 @@ class CoapClient:
         self.timing = timing or Timing()
         self.air = AirCount()
         self._security = None if security == CLEAR else security
+        self._way = way or IpWay()
         self._tuning = tuning(self.timing.ack_timeout_s, self.timing.max_retransmit)
         self._admission = Admission(
             for_gateway(is_clear=self._security is None, is_edhoc_token=self._is_edhoc_token),
@@ -339,7 +342,7 @@ class CoapClient:
     async def _opened(self) -> ClientSocket:
         if self._socket is None:
             self._socket = await ClientSocket.open(
-                self._host, self._port, self._admission, self.air, is_clear=self._security is None
+                self._way, self._host, self._port, self._admission, self.air, is_clear=self._security is None
             )
         return self._socket
 
@@ -359,6 +362,9 @@ class CoapClient:
         except ClearTextError:
             await self.close()
             raise
+        except NoWay as problem:
+            await self.close()
+            raise ExchangeFailed(f"{self.url}: {problem}") from problem
         except (UplinkError, asyncio.CancelledError):
             raise
         except (error.Error, OSError, TimeoutError) as problem:

@@ -1,25 +1,25 @@
-"""One connected UDP socket to the platform with aiocoap's message layer above it, and a watch on each datagram.
+"""One link to the platform with aiocoap's message layer above it, and a watch on each datagram.
 
 What aiocoap does here: message ids, retransmission, acknowledgements, tokens to requests. What is ours: tokens of one
 byte, the filter for what comes in (admission.py), a check that what goes out is protected, counting, and that an answer
 is unprotected before aiocoap sees it, so that a forged one ends no exchange.
 
 Where it hurts (aiocoap 0.4.17, pinned): where the list of transports lacks OSCORE it sends in the clear without a word.
-So its OSCORE transport is not used: the client protects by itself, and nothing leaves this socket in the clear but
-EDHOC's first message. It goes on repeating a request that nobody waits for any more; `Exchange.stop` ends that. The
+So its OSCORE transport is not used: the client protects by itself, and nothing goes out here in the clear but EDHOC's
+first message. It goes on repeating a request that nobody waits for any more; `Exchange.stop` ends that. The
 lines that reach into aiocoap are in this module.
 """
 
 import asyncio
 import secrets
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from aiocoap import Context, Message, error  # type: ignore[import-untyped]
 from aiocoap.messagemanager import MessageManager  # type: ignore[import-untyped]
+from aiocoap.numbers.types import CON  # type: ignore[import-untyped]
 from aiocoap.pipe import Pipe  # type: ignore[import-untyped]
 from aiocoap.tokenmanager import TokenManager  # type: ignore[import-untyped]
-from aiocoap.transports.simple6 import MessageInterfaceSimple6  # type: ignore[import-untyped]
 
 from gateway_agent.journal.errors import SecurityStateLost
 from gateway_agent.uplink import datagram as wire
@@ -27,7 +27,9 @@ from gateway_agent.uplink.admission import Admission
 from gateway_agent.uplink.air_count import AirCount
 from gateway_agent.uplink.coap_message import OTHER
 from gateway_agent.uplink.errors import UplinkError
+from gateway_agent.uplink.message_interface import MessageInterface, Peer
 from gateway_agent.uplink.security import SecurityContext
+from gateway_agent.uplink.way import Link, Way
 
 _TOKENS = 256
 _OWN_OPTIONS = 64
@@ -115,24 +117,23 @@ class ClientSocket:
         self.log = self._context.log
         self._tokens = _OneByteTokens(self._context)
         self._messages = MessageManager(self._tokens)
-        self._remote: Any = None
+        self._peer = Peer(_PLATFORM)
+        self._link: Link | None = None
         self._exchanges: dict[bytes, Exchange] = {}
         self._sent_ids: dict[int, str] = {}
         self._heard_ids: dict[int, str] = {}
 
     @classmethod
-    async def open(cls, host: str, port: int, admission: Admission, air: AirCount, *, is_clear: bool) -> "ClientSocket":
-        """Connect. Raises aiocoap's error.Error where the name is unknown or no address can be used, and OSError."""
+    async def open(
+        cls, way: Way, host: str, port: int, admission: Admission, air: AirCount, *, is_clear: bool
+    ) -> "ClientSocket":
+        """Open the way to the platform. Raises NoWay."""
         made = cls(admission, air, is_clear=is_clear)
-        interface = await _Watched.create_client_transport_endpoint(
-            made._messages, log=made.log, loop=made._context.loop
-        )
-        interface.watcher = made
-        made._messages.message_interface = interface
+        made._messages.message_interface = MessageInterface(made._peer, made._send, made._close_link)
         made._tokens.token_interface = made._messages
         made._context.request_interfaces.append(made._tokens)
         try:
-            made._remote = await interface._pool.connect((host, port))
+            made._link = await way.open(host, port, made.received, made._lost)
         except BaseException:
             await made.close()
             raise
@@ -144,12 +145,12 @@ class ClientSocket:
         return max(len(self._tokens.outgoing_requests), len(self._messages._active_exchanges))
 
     async def close(self) -> None:
-        """Close the socket; exchanges that are not over fail with LibraryShutdown."""
+        """Close the link; exchanges that are not over fail with LibraryShutdown."""
         await self._context.shutdown()
 
     def request(self, exchange: Exchange, pipe: Any) -> None:
         """Send the message of an exchange and take its answers."""
-        exchange.message.remote = self._remote
+        exchange.message.remote = self._peer
         self._exchanges[self._tokens.choose()] = exchange
         self._tokens.request(pipe)
 
@@ -174,7 +175,7 @@ class ClientSocket:
             _remember(self._sent_ids, head.message_id, kind)
         self._air.note_sent(kind, len(data), asyncio.get_running_loop().time())
 
-    def received(self, remote: Any, data: bytes) -> None:
+    def received(self, data: bytes) -> None:
         """Count a datagram, and hand it to aiocoap when it is admitted and genuine."""
         head = self._admission.admit(data, _PLATFORM)
         exchange = None if head is None else self._exchanges.get(head.token)
@@ -189,7 +190,7 @@ class ClientSocket:
         if head is None:
             return
         try:
-            message = Message.decode(data, remote=remote)
+            message = Message.decode(data, remote=self._peer)
             if exchange is not None and head.is_response:
                 message.plain = exchange.unprotected(message)
         except (error.Error, SecurityStateLost, ValueError) as problem:
@@ -203,27 +204,19 @@ class ClientSocket:
         # A confirmable answer to something forgotten gets a reset from aiocoap, so that the platform forgets it too.
         self._messages.dispatch_message(message)
 
+    def _send(self, message: Any, data: bytes) -> None:
+        if self._link is not None:
+            self.look_at_sent(data)
+            self._link.send(data, answer_expected=message.mtype is CON)
 
-class _Watcher(Protocol):
-    def look_at_sent(self, data: bytes) -> None: ...
+    def _lost(self, problem: Exception) -> None:
+        if self._link is not None:
+            self._messages.dispatch_error(problem, self._peer)
 
-    def received(self, remote: Any, data: bytes) -> None: ...
-
-
-class _Watched(MessageInterfaceSimple6):  # type: ignore[misc]
-    """aiocoap's `simple6`, with a look at every datagram."""
-
-    watcher: _Watcher
-
-    def send(self, message: Any) -> None:
-        if self._mman is None:
-            return
-        data = message.encode()
-        self.watcher.look_at_sent(data)
-        message.remote.send(data)
-
-    def _received_datagram(self, address: Any, datagram: bytes) -> None:
-        self.watcher.received(address, datagram)
+    def _close_link(self) -> None:
+        if self._link is not None:
+            self._link.close()
+            self._link = None
 
 
 class _OneByteTokens(TokenManager):  # type: ignore[misc]
