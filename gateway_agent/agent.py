@@ -27,13 +27,14 @@ from gateway_agent.pole_files import PoleFiles, RecentLog, ledger
 from gateway_agent.records import LampOutcome
 from gateway_agent.reporting import channel_table, limits, report_rules, units
 from gateway_agent.uplink.budget import ByteBudget, Plan
-from gateway_agent.uplink.client import Timing
 from gateway_agent.uplink.identity import load_identity
 from gateway_agent.uplink.key_ring import KeyRing
 from gateway_agent.uplink.objects import object_names
 from gateway_agent.uplink.security import CLEAR
+from gateway_agent.uplink.timing import Timing
 from gateway_agent.uplink.transfer_format import LEDGER, LOG, TransferError
-from gateway_agent.uplink.uplink import Uplink, UplinkSettings
+from gateway_agent.uplink.uplink import Uplink
+from gateway_agent.uplink.uplink_settings import UplinkSettings
 from gateway_agent.watch import Watch
 from protocols import event_codes, event_names
 

@@ -1,14 +1,13 @@
 """Checks of `[uplink]`: that nothing travels in the clear by mistake, and that the keys are this gateway's."""
 
 from collections.abc import Iterable
-from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from gateway_agent.config.schema import PoleConfig
 from gateway_agent.node_keys import is_open_to_others
 from gateway_agent.toml_source import ConfigError, Finding
 from gateway_agent.uplink.identity import load_identity
+from gateway_agent.uplink.platform_url import is_this_machine, split_url
 
 _ENROL = "make the keys (gatepost enrol gateway --help) and name the identity file"
 
@@ -17,7 +16,7 @@ def check_uplink(pole: PoleConfig) -> Iterable[Finding]:
     """What makes the uplink unusable."""
     uplink = pole.uplink
     if uplink.security == "clear":
-        if not _is_this_machine(uplink.url):
+        if not is_this_machine(split_url(uplink.url)[0]):
             what = f"{uplink.url} would get readings and give commands in the clear"
             yield Finding(("uplink", "security"), what, f'write security = "oscore"; {_ENROL}')
         if uplink.identity_file is not None:
@@ -67,13 +66,3 @@ def _advise_bearer(pole: PoleConfig) -> Iterable[Finding]:
             if key in uplink.model_fields_set:
                 what = f"there is no plan whose {key} this could be"
                 yield Finding(("uplink", key), what, "add plan_mib_per_month, or leave this out")
-
-
-def _is_this_machine(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

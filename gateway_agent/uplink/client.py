@@ -14,14 +14,11 @@ the name resolved anew; the relation of `observe` goes with it. The keys stay, a
 """
 
 import asyncio
-import ipaddress
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 from aiocoap import error  # type: ignore[import-untyped]
 from aiocoap.numbers.codes import UNAUTHORIZED  # type: ignore[import-untyped]
@@ -33,83 +30,17 @@ from gateway_agent.uplink.air_count import AirCount
 from gateway_agent.uplink.client_socket import ClearTextError, ClientSocket, Exchange
 from gateway_agent.uplink.coap_message import SECURITY, Reply, Request
 from gateway_agent.uplink.coap_options import NO_SUCCESS, from_request, to_reply, tuning
-from gateway_agent.uplink.errors import UplinkError
+from gateway_agent.uplink.errors import ExchangeFailed, Refused, UplinkError
+from gateway_agent.uplink.observation import Observation
+from gateway_agent.uplink.platform_url import is_this_machine, split_url
 from gateway_agent.uplink.security import CLEAR, Clear, Security, SecurityContext
+from gateway_agent.uplink.timing import Timing
+from gateway_agent.uplink.told import Told
 from gateway_agent.uplink.way import IpWay, NoWay, Way
 
 log = logging.getLogger("gatepost.uplink")
 
-DEFAULT_PORT = 5683
-TOLD_S, TOLD_MOST = 30.0, 64
-"""How long the error answer to a `tell` is waited for, and how many of them at once."""
 _EDHOC_PATH = (".well-known", "edhoc")
-
-
-class ExchangeFailed(UplinkError):  # noqa: N818 - an ordinary state of a radio link
-    """No answer: the platform is away, the link is down, or the name is unknown. Try the same bytes again."""
-
-
-class Refused(UplinkError):  # noqa: N818 - named for what the platform did
-    """The platform answered and did not take the message. `code` is the CoAP code as text, such as "4.00"."""
-
-    def __init__(self, code: str, diagnostic: str, payload: bytes = b"") -> None:
-        super().__init__(f"the platform refused with {code}{': ' if diagnostic else ''}{diagnostic}")
-        self.code = code
-        self.diagnostic = diagnostic
-        self.payload = payload
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """Retransmission of RFC 7252, 4.2: the first after `ack_timeout_s` (times 1 to 1.5), each wait double the last."""
-
-    ack_timeout_s: float = 2.0
-    max_retransmit: int = 3
-
-    @property
-    def longest_s(self) -> float:
-        """After this an exchange without an answer has failed (MAX_TRANSMIT_WAIT of RFC 7252, 4.8.2)."""
-        return self.ack_timeout_s * 1.5 * ((1 << self.max_retransmit + 1) - 1)
-
-
-class Observation:
-    """A relation, made by `CoapClient.observe`. `is_alive` until `cancel`, an end by the platform, or a new socket."""
-
-    def __init__(self, on_notification: Callable[[Reply], None]) -> None:
-        self._on_notification = on_notification
-        self._exchange: Exchange | None = None
-        self._has_begun = False
-        self._last_number = -1
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether notifications may still come."""
-        return self._exchange is not None and not self._exchange.is_over
-
-    def cancel(self) -> None:
-        """Take no more notifications; the next one is answered with a reset, and the platform forgets the relation."""
-        if self._exchange is not None:
-            self._exchange.stop()
-
-    def is_under(self, context: SecurityContext) -> bool:
-        """Whether the relation was made with these keys."""
-        return self._exchange is not None and self._exchange.is_under(context)
-
-    def hold(self, exchange: Exchange) -> None:
-        """The exchange that the notifications belong to."""
-        self._exchange = exchange
-
-    def take(self, message: Any) -> None:
-        """Pass on the first answer and each notification that is newer than the one before it (RFC 7641, 3.4).
-
-        The first answer has no number of its own under OSCORE (RFC 8613, 4.1.3.5.2); later ones without are old.
-        """
-        number = -1 if message.opt.observe is None else int(message.opt.observe)
-        if self._has_begun and number <= self._last_number:
-            return
-        self._has_begun = True
-        self._last_number = number
-        self._on_notification(to_reply(message))
 
 
 class CoapClient:
@@ -122,8 +53,8 @@ class CoapClient:
         self, url: str, timing: Timing | None = None, *, security: Security | Clear, way: Way | None = None
     ) -> None:
         """Raises UplinkError for a url that cannot be used, and for one that would be sent to in the clear."""
-        self._host, self._port = _split(url)
-        if security == CLEAR and not _is_this_machine(self._host):
+        self._host, self._port = split_url(url)
+        if security == CLEAR and not is_this_machine(self._host):
             raise UplinkError(
                 f'uplink url {url}: security = "clear" sends readings and takes commands unprotected, so it is only '
                 'for a platform on this machine; run gatepost enrol and write security = "oscore"'
@@ -141,7 +72,7 @@ class CoapClient:
         self._socket: ClientSocket | None = None
         self._given: SecurityContext | None = None
         self._edhoc: Exchange | None = None
-        self._told: dict[Exchange, asyncio.TimerHandle] = {}
+        self._told = Told()
         self._repeats: set[asyncio.Task[None]] = set()
         self._observation: Observation | None = None
         self._turn = asyncio.Lock()
@@ -166,7 +97,7 @@ class CoapClient:
         """Send a confirmable request and return its answer, which is a 2.xx. Raises ExchangeFailed or Refused."""
         async with self._turn:
             reply = _accepted(await self._ask(request))
-            self._forget_told()
+            self._told.forget_all()
             return reply
 
     async def tell(self, request: Request, on_error: Callable[[Refused], None]) -> None:
@@ -194,7 +125,7 @@ class CoapClient:
 
     async def close(self) -> None:
         """Close the socket and forget every exchange; the next one opens a new socket."""
-        self._forget_told()
+        self._told.forget_all()
         for task in self._repeats - {asyncio.current_task()}:
             task.cancel()
         socket, self._socket = self._socket, None
@@ -230,7 +161,7 @@ class CoapClient:
         failures: list[Exception] = []
 
         def take(answer: Any, has_more: bool) -> None:
-            self._forget(exchange)
+            self._told.forget(exchange)
             self._note_spoke(keys)
             if _is_challenge(answer) and echo is None:
                 self._repeat(request, on_error, answer.opt.echo)
@@ -238,7 +169,7 @@ class CoapClient:
                 on_error(_refusal(to_reply(answer)))
 
         def fail(problem: Exception) -> None:
-            self._forget(exchange)
+            self._told.forget(exchange)
             failures.append(problem)
 
         async with self._failing():
@@ -247,9 +178,7 @@ class CoapClient:
             exchange.begin(socket)
             if failures:
                 raise failures[0]
-        while len(self._told) >= TOLD_MOST:
-            self._forget(next(iter(self._told)))
-        self._told[exchange] = asyncio.get_running_loop().call_later(TOLD_S, self._forget, exchange)
+        self._told.add(exchange)
 
     def _repeat(self, request: Request, on_error: Callable[[Refused], None], echo: bytes) -> None:
         """Tell it again as the platform asks to, when it is its turn."""
@@ -376,38 +305,8 @@ class CoapClient:
             await self.close()
             raise ExchangeFailed(f"{self.url}: aiocoap failed with {type(problem).__name__}") from problem
 
-    def _forget(self, exchange: Exchange) -> None:
-        timer = self._told.pop(exchange, None)
-        if timer is not None:
-            timer.cancel()
-        exchange.stop()
-
-    def _forget_told(self) -> None:
-        for exchange in tuple(self._told):
-            self._forget(exchange)
-
     def _is_edhoc_token(self, token: bytes) -> bool:
         return self._edhoc is not None and bytes(self._edhoc.message.token) == token
-
-
-def _split(url: str) -> tuple[str, int]:
-    """(host, port) of the platform's url. Raises UplinkError."""
-    parts = urlsplit(url)
-    try:
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port = None, None
-    has_more = parts.path.strip("/") or parts.query or parts.fragment
-    if parts.scheme != "coap" or not host or port == 0 or has_more:
-        raise UplinkError(f"uplink url {url}: write it like coap://platform.example:5683, with nothing behind it")
-    return host, port or DEFAULT_PORT
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _is_challenge(answer: Any) -> bool:

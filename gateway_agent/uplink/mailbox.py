@@ -13,10 +13,11 @@ from random import Random
 
 from gateway_agent.clock import Clock
 from gateway_agent.uplink.answer import Answer, decode_answer
-from gateway_agent.uplink.client import CoapClient, ExchangeFailed, Observation, Refused
+from gateway_agent.uplink.client import CoapClient
 from gateway_agent.uplink.coap_message import MAILBOX, Reply, Request
-from gateway_agent.uplink.errors import FormatError
+from gateway_agent.uplink.errors import ExchangeFailed, FormatError, Refused
 from gateway_agent.uplink.idle_time import IdleTime
+from gateway_agent.uplink.observation import Observation
 
 log = logging.getLogger("gatepost.uplink")
 

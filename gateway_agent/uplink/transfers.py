@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from gateway_agent.uplink.answer import MAX_FILES, FileOffer
-from gateway_agent.uplink.client import CoapClient, ExchangeFailed, Refused
+from gateway_agent.uplink.client import CoapClient
 from gateway_agent.uplink.coap_message import TRANSFER, Request
-from gateway_agent.uplink.errors import FormatError
+from gateway_agent.uplink.errors import ExchangeFailed, FormatError, Refused
 from gateway_agent.uplink.on_disk import on_disk
 from gateway_agent.uplink.transfer_block_size import BlockSize
 from gateway_agent.uplink.transfer_download import Download

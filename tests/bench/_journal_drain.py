@@ -8,7 +8,8 @@ from pathlib import Path
 
 from gateway_agent.clock import SystemClock
 from gateway_agent.journal import Journal
-from gateway_agent.uplink.uplink import Uplink, UplinkSettings
+from gateway_agent.uplink.uplink import Uplink
+from gateway_agent.uplink.uplink_settings import UplinkSettings
 
 
 async def main(path: Path, url: str) -> dict[str, float]:

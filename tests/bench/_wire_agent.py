@@ -18,7 +18,8 @@ from gateway_agent.records import Reading
 from gateway_agent.uplink import coap_message as kinds
 from gateway_agent.uplink.air_count import AirCount
 from gateway_agent.uplink.objects import by_path, object_names
-from gateway_agent.uplink.uplink import Uplink, UplinkSettings
+from gateway_agent.uplink.uplink import Uplink
+from gateway_agent.uplink.uplink_settings import UplinkSettings
 from hardware.rig.clock import RigClock
 from hardware.rig.platform import HOST, Platform
 from hardware.rig.relay import Relay

@@ -10,7 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 from gateway_agent.journal import Journal
-from gateway_agent.uplink.client import Timing
+from gateway_agent.uplink.timing import Timing
 from hardware.rig.clock import RigClock
 from hardware.rig.relay import RadioFaults
 from tests.bench._wire_pole import START_MS, synthetic_day

@@ -19,7 +19,8 @@ import apsw
 
 from gateway_agent.journal import TELEMETRY, Journal
 from gateway_agent.records import Event
-from gateway_agent.uplink.uplink import Uplink, UplinkSettings
+from gateway_agent.uplink.uplink import Uplink
+from gateway_agent.uplink.uplink_settings import UplinkSettings
 from hardware.rig.clock import RigClock
 from hardware.rig.platform import Platform
 from hardware.rig.platform_keys import PlatformKeys
@@ -235,7 +236,7 @@ class UplinkWorld:
     async def _remember_what_waits(self) -> None:
         """What the gateway still holds when the platform comes back must arrive, whatever that has forgotten."""
         # What the gateway knows to be there and has not told its journal yet is not held.
-        if self._life is not None and not self.uplink._batcher.taken_readings:
+        if self._life is not None and not self.uplink.taken_readings:
             for record in await self._journal.read(TELEMETRY, _ALL):
                 for reading in record.content if isinstance(record.content, tuple) else ():
                     self.truth.forgotten.discard((reading.point, reading.time_ms))

@@ -7,7 +7,7 @@ bytes on the air are told for each loss. The control takes what was sent for ack
 
 from typing import Any
 
-from gateway_agent.uplink.client import Timing
+from gateway_agent.uplink.timing import Timing
 from hardware.rig.relay import RadioFaults
 from tests.faults._cases import Row
 from tests.faults._cores import on_all_cores

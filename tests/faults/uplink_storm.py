@@ -9,7 +9,7 @@ when they are sent.
 from random import Random
 
 from gateway_agent.uplink import forms
-from gateway_agent.uplink.client import Timing
+from gateway_agent.uplink.timing import Timing
 from hardware.rig.relay import RadioFaults
 from tests.faults._cases import Row
 from tests.faults._cores import on_all_cores

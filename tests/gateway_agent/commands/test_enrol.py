@@ -12,10 +12,12 @@ import pytest
 from gateway_agent.cli import main
 from gateway_agent.journal import Journal
 from gateway_agent.toml_source import ConfigError
-from gateway_agent.uplink.client import CoapClient, ExchangeFailed, Timing
+from gateway_agent.uplink.client import CoapClient
 from gateway_agent.uplink.coap_message import Request
+from gateway_agent.uplink.errors import ExchangeFailed
 from gateway_agent.uplink.identity import load_identity, load_platform_identity, load_record
 from gateway_agent.uplink.key_ring import KeyRing
+from gateway_agent.uplink.timing import Timing
 from hardware.rig.clock import RigClock, run_real
 
 NAME = "gp-1"

@@ -8,10 +8,11 @@ from typing import Any
 from gateway_agent.journal.kept_context import Store
 from gateway_agent.journal.memory_store import MemoryStore
 from gateway_agent.uplink.admission import Limits
-from gateway_agent.uplink.client import CoapClient, Timing
+from gateway_agent.uplink.client import CoapClient
 from gateway_agent.uplink.coap_message import COMPACT, Arrived, Reply, Request
 from gateway_agent.uplink.oscore_context import JournalSecurityContext, OscoreKeys
 from gateway_agent.uplink.security import CLEAR, AskEdhoc
+from gateway_agent.uplink.timing import Timing
 from hardware.rig.platform_server import Known, PlatformServer
 from hardware.rig.relay import RadioFaults, Relay
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway_agent.journal import Journal
-from gateway_agent.uplink.client import CoapClient, ExchangeFailed, Timing
+from gateway_agent.uplink.client import CoapClient
 from gateway_agent.uplink.coap_message import Arrived, Reply, Request
+from gateway_agent.uplink.errors import ExchangeFailed
 from gateway_agent.uplink.identity import (
     EnrolRecord,
     Identity,
@@ -22,6 +23,7 @@ from gateway_agent.uplink.identity import (
     write_secret,
 )
 from gateway_agent.uplink.key_ring import KeyRing
+from gateway_agent.uplink.timing import Timing
 from hardware.rig.clock import RigClock
 from hardware.rig.platform_keys import PlatformKeys
 from hardware.rig.platform_server import PlatformServer

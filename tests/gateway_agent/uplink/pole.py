@@ -13,10 +13,11 @@ from gateway_agent.compact import Channel, ChannelTable
 from gateway_agent.journal import Journal
 from gateway_agent.journal.writer import Writer
 from gateway_agent.records import Command, Event, Reading
-from gateway_agent.uplink.client import Timing
 from gateway_agent.uplink.forms import SENML_ONLY
 from gateway_agent.uplink.security import CLEAR
-from gateway_agent.uplink.uplink import Uplink, UplinkSettings
+from gateway_agent.uplink.timing import Timing
+from gateway_agent.uplink.uplink import Uplink
+from gateway_agent.uplink.uplink_settings import UplinkSettings
 from hardware.rig.clock import RigClock
 from hardware.rig.platform import Platform
 from hardware.rig.relay import RadioFaults, Relay

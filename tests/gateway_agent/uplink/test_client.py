@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from gateway_agent.journal.errors import SecurityStateLost
-from gateway_agent.uplink.client import TOLD_S, CoapClient, ExchangeFailed, Refused
+from gateway_agent.uplink.client import CoapClient
 from gateway_agent.uplink.client_socket import ClearTextError
 from gateway_agent.uplink.coap_message import CBOR, COMPACT, Arrived, Block, Reply, Request
-from gateway_agent.uplink.errors import UplinkError
+from gateway_agent.uplink.errors import ExchangeFailed, Refused, UplinkError
 from gateway_agent.uplink.security import CLEAR
+from gateway_agent.uplink.told import TOLD_S
 from hardware.rig.clock import RigClock, run_virtual
 from hardware.rig.relay import RadioFaults
 from tests.gateway_agent.uplink.coap_world import GATEWAY, TIMING, FixedSecurity, batch, gateway_keys, world

@@ -10,8 +10,9 @@ from aiocoap import CHANGED, CONTENT, Context, Message
 from aiocoap.resource import Resource, Site
 
 from gateway_agent.uplink.answer import FileOffer
-from gateway_agent.uplink.client import CoapClient, Timing
+from gateway_agent.uplink.client import CoapClient
 from gateway_agent.uplink.security import CLEAR
+from gateway_agent.uplink.timing import Timing
 from gateway_agent.uplink.transfer_format import CONFIGURATION, LEDGER, digest_of
 from gateway_agent.uplink.transfers import Transfers
 from hardware.rig.clock import RigClock, run_virtual

@@ -9,10 +9,11 @@ import cbor2
 import pytest
 
 from gateway_agent.records import Event
-from gateway_agent.uplink.client import CoapClient, ExchangeFailed, Refused, Timing
+from gateway_agent.uplink.client import CoapClient
 from gateway_agent.uplink.coap_message import Block, Reply, Request
-from gateway_agent.uplink.errors import FormatError
+from gateway_agent.uplink.errors import ExchangeFailed, FormatError, Refused
 from gateway_agent.uplink.security import CLEAR
+from gateway_agent.uplink.timing import Timing
 from gateway_agent.uplink.transfer_format import (
     CHANNELS,
     CONFIGURATION,
@@ -247,7 +248,7 @@ def test_an_alarm_waits_for_one_block_at_most(tmp_path: Path) -> None:
     async def main(clock: RigClock) -> None:
         faults = RadioFaults(delay_s=0.5)
         async with pole(clock, tmp_path, faults=faults, batch_s=600) as this:
-            this.uplink.transfers._folder = Transfers(this.uplink._client, (), tmp_path / "files")._folder
+            this.uplink.transfers._folder = Transfers(this.uplink._parts.client, (), tmp_path / "files")._folder
             this.uplink.transfers.send(LEDGER, data_of(30_000))
             this.uplink.look()
             await asyncio.sleep(20)

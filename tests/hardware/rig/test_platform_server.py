@@ -13,10 +13,11 @@ from aiocoap.oscore_sitewrapper import OscoreSiteWrapper  # type: ignore[import-
 from aiocoap.resource import Resource, Site  # type: ignore[import-untyped]
 
 from gateway_agent.uplink.admission import Limits
-from gateway_agent.uplink.client import CoapClient, ExchangeFailed, Refused
+from gateway_agent.uplink.client import CoapClient
 from gateway_agent.uplink.coap_message import Reply, Request
 from gateway_agent.uplink.coap_options import from_request
 from gateway_agent.uplink.datagram import read_datagram
+from gateway_agent.uplink.errors import ExchangeFailed, Refused
 from hardware.rig.clock import RigClock, run_virtual
 from hardware.rig.platform_server import PlatformServer, ServerError
 from tests.gateway_agent.uplink.coap_world import (
