@@ -67,7 +67,7 @@ CASES = tomllib.loads((Path(__file__).parent / "wrong_poles.toml").read_text())[
 MODELS: list[type[BaseModel]] = [
     model
     for model in vars(schema).values()
-    if isinstance(model, type) and issubclass(model, BaseModel) and model.__module__ == schema.__name__
+    if isinstance(model, type) and issubclass(model, BaseModel) and model.__module__.startswith("gateway_agent.config.")
 ]
 
 
