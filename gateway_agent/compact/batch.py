@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from gateway_agent.compact.limits import MAX_RECORDS
 from gateway_agent.compact.range_coder import Decoder, Encoder
 from gateway_agent.compact.state import ID_BYTES, State
 from gateway_agent.compact.table import DIGEST_BYTES, ChannelTable
-from gateway_agent.compact.walk import MAX_RECORDS, Walk
+from gateway_agent.compact.walk import Walk
 from gateway_agent.journal import Record
 from gateway_agent.uplink.errors import FormatError
 

@@ -21,7 +21,19 @@ from random import Random
 from types import FrameType, ModuleType
 from unittest.mock import patch
 
-from gateway_agent.compact import Channel, ChannelTable, State, batch, decode_batch, encode_batch, range_coder, walk
+from gateway_agent.compact import (
+    Channel,
+    ChannelTable,
+    State,
+    batch,
+    decode_batch,
+    encode_batch,
+    limits,
+    polls,
+    range_coder,
+    symbols,
+    walk,
+)
 from gateway_agent.journal import ALARM, EVENT, RESULT, TELEMETRY, THINNED, Record
 from gateway_agent.records import CommandResult, Event, Reading, Thinned, Window
 from gateway_agent.uplink.batches import build_batch
@@ -32,9 +44,9 @@ from tests.faults._cores import on_all_cores
 from tests.faults._progress import OnProgress
 
 _JOB_PAYLOADS = 10_000
-_LONGEST_S = 1.0
+_LONGEST_S = 2.0
 _MOST_GROWTH_MB = 64
-_MOST_READINGS = walk.MAX_STEPS
+_MOST_READINGS = limits.MAX_STEPS
 _ONE_DATAGRAM = 1100
 _BUSY_EVERY = 1000
 """One of so many payloads comes of a batch that keeps its reader busy; these take a hundred times as long as others."""
@@ -46,8 +58,9 @@ _BOUNDS_OF_ENDS: _Bounds = ((range_coder, "LARGEST_BITS"), (range_coder, "_MOST_
 _BOUNDS: _Bounds = (
     (batch, "MAX_RECORDS"),
     (walk, "MAX_RECORDS"),
-    (walk, "MAX_PARTS"),
     (walk, "MAX_STEPS"),
+    (polls, "MAX_PARTS"),
+    (symbols, "MAX_STEPS"),
 )
 _DEVICES = ("meter", "air", "manhole")
 _TABLE = ChannelTable(

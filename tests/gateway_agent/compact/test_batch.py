@@ -16,7 +16,7 @@ from gateway_agent.compact import (
     decode_batch,
     encode_batch,
 )
-from gateway_agent.compact.walk import MAX_DETAIL, MAX_STEPS
+from gateway_agent.compact.limits import MAX_DETAIL, MAX_STEPS
 from gateway_agent.journal import EVENT, RESULT, TELEMETRY, Record
 from gateway_agent.records import CommandResult, Event, Reading, Thinned, Window
 from gateway_agent.uplink.errors import FormatError
