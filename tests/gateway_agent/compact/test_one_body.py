@@ -35,7 +35,7 @@ def change(data: st.DataObject, payload: bytes) -> bytes:
     )
 
 
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=80)
 @given(st.data())
 def test_a_changed_batch_is_refused_or_says_something_else(data: st.DataObject) -> None:
     table = data.draw(tables())
