@@ -114,7 +114,7 @@ class Forms:
             )
         except FormatError as error:
             # A text or number beyond the bounds of a batch; SenML has wider ones.
-            log.warning("journal record %d goes as SenML: %s", records[0].sequence, error)
+            log.warning("journal records from %d on go as SenML: %s", records[0].sequence, error)
             return self._senml(load, payload_bytes)
         taken = records[: encoded.count]
         readings = sum(record.readings for record in taken)
