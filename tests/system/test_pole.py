@@ -12,6 +12,7 @@ from hardware.rig.line_faults import Babbling, BitFlips, Late, LineFaults, LostB
 from hardware.rig.relay import RadioFaults
 from hardware.rig.wrong_answers import WrongAnswers
 from tests.system.pole_runs import run_pole
+from tests.system.second_count import count_again
 
 SECONDS = 60
 SHORT_S = 40
@@ -40,6 +41,9 @@ def test_every_reading_arrives_once_and_right_the_alarm_arrives_the_lamp_is_dimm
     assert (figures["commands"]["sent"], figures["commands"]["confirmed"]) == (1, 1)
     assert all("micropython" in machine["implementation"] for machine in figures["machines"])
     assert figures["bytes_on_air"] > 0
+    counted = count_again(tmp_path)
+    assert (counted.total, counted.wrong) == (figures["readings"]["delivered"], 0)
+    assert counted.figures > 60
 
 
 def test_a_seed_gives_the_same_world_and_the_same_figures_again(tmp_path):
