@@ -8,6 +8,7 @@ from gateway_agent.config.schema import PoleConfig
 from gateway_agent.modem.dialect import UnknownModemError, modem_names
 from gateway_agent.node_keys import is_open_to_others
 from gateway_agent.toml_source import ConfigError, Finding
+from gateway_agent.uplink.errors import UplinkError
 from gateway_agent.uplink.identity import load_identity
 from gateway_agent.uplink.platform_url import is_this_machine, split_url
 
@@ -36,8 +37,13 @@ def check_uplink(pole: PoleConfig) -> Iterable[Finding]:
     """What makes the uplink unusable."""
     yield from _check_bearers(pole)
     uplink = pole.uplink
+    try:
+        host, _ = split_url(uplink.url)
+    except UplinkError as error:
+        yield Finding(("uplink", "url"), str(error), "mend host or port")
+        return
     if uplink.security == "clear":
-        if not is_this_machine(split_url(uplink.url)[0]):
+        if not is_this_machine(host):
             what = f"{uplink.url} would get readings and give commands in the clear"
             yield Finding(("uplink", "security"), what, f'write security = "oscore"; {_ENROL}')
         if uplink.identity_file is not None:

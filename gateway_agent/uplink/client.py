@@ -358,7 +358,7 @@ def _refusal(reply: Reply) -> Refused:
 
 
 def _reason(problem: BaseException) -> str:
-    if isinstance(problem, TimeoutError):
+    if isinstance(problem, (TimeoutError, error.TimeoutError)):
         return "no answer in time"
     cause = problem.__cause__ or problem
     return str(cause) or type(cause).__name__
