@@ -37,7 +37,9 @@ from gateway_agent.watch import Watch
 from protocols import event_codes, event_names
 
 _LOG = logging.getLogger(__name__)
-_DRAIN_S = 5.0
+_DRAIN_S, _DRAIN_WAITS = 5.0, 4
+"""How long the end waits for the platform: seconds, or as many times what an answer may take."""
+_HEARD_LATELY_MS = 300_000
 
 
 class _Part(Protocol):
@@ -208,10 +210,12 @@ class Agent:
     async def _drain(self) -> None:
         """Store everything and give the platform a moment to take it; what it does not take waits on the disk, and so
         does what the plan would have gathered into windows."""
-        budget = self.bearers.current.budget
+        bearer, counters = self.bearers.current, self.uplink.counters
+        heard_ms = counters.last_answer_ms
+        is_near = heard_ms is not None and self.clock.unix_ms() - heard_ms < _HEARD_LATELY_MS
         try:
-            if self.uplink.counters.problem is None and not (budget and budget.is_stretched):
-                async with asyncio.timeout(_DRAIN_S):
+            if is_near and not (bearer.budget and bearer.budget.is_stretched):
+                async with asyncio.timeout(max(_DRAIN_S, _DRAIN_WAITS * bearer.round_trips.wait_s)):
                     await self.uplink.drain()
             else:
                 await self.journal.flush()
