@@ -195,7 +195,7 @@ class Standard(Firmware):
     @command("CGPADDR")
     async def addresses(self, _request: Request) -> None:
         """AT+CGPADDR."""
-        address = self.network.address
+        address = self.network.address if self.body.model.is_nb else self.network.bearer
         cid = 0 if self.body.model.dialect in ("neul",) else 1
         self.console.say(self.wording.line("CGPADDR", cid, *([address] if address else [])))
 

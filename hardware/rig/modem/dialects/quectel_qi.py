@@ -86,7 +86,7 @@ class QuectelQi(Standard):
 
     def _failed(self, code: int) -> Refused:
         self.last_error = code
-        return Refused(code, "ERROR" if self.error_level == 0 or not self.wording.quotes_hex else f"+CME ERROR: {code}")
+        return Refused(code, "ERROR" if self.error_level == 0 or self.wording.short_errors else f"+CME ERROR: {code}")
 
     @command("QICSGP")
     async def access_point(self, request: Request) -> None:
