@@ -53,7 +53,7 @@ _SHOWN_CHARACTERS = 40
 
 @dataclass
 class AtCounters:
-    """What has happened on the port since the start."""
+    """What has happened on the port since the start; the engine's own questions are not among the commands."""
 
     commands: int = 0
     timeouts: int = 0
@@ -197,7 +197,15 @@ class AtEngine:
             await self._leave_gap()
             shown = _shown(command, secret)
             made = self._ask_of(command, shown, answer, must, needs, fails, aborts)
-            return await self._exchange(made, timeout_s, data)
+            self.counters.commands += 1
+            try:
+                return await self._exchange(made, timeout_s, data)
+            except NoAnswerError:
+                self.counters.timeouts += 1
+                raise
+            except RefusedError:
+                self.counters.refused += 1
+                raise
 
     async def knock(self, tries: int) -> bool:
         """Send AT until an OK comes, at most `tries` times; whether one came. For the first contact at a baud rate."""
@@ -220,7 +228,6 @@ class AtEngine:
 
     async def _exchange(self, ask: _Ask, timeout_s: float, data: bytes | None = None) -> Reply:
         """Send and wait. Leaves the engine out of step when it ends otherwise than with an answer."""
-        self.counters.commands += 1
         self._in_step = False
         self._ask = ask
         if ask.command in self._owed:
@@ -235,11 +242,9 @@ class AtEngine:
             async with asyncio.timeout(timeout_s + len(line) * self._port.byte_s):
                 await ask.done
         except TimeoutError:
-            self.counters.timeouts += 1
             raise NoAnswerError(f"the modem has not answered {ask.shown} in {timeout_s:g} s") from None
         except RefusedError:
             self._in_step = True
-            self.counters.refused += 1
             raise
         finally:
             self._ask = None
@@ -259,7 +264,6 @@ class AtEngine:
             async with asyncio.timeout(_PROMPT_S + command_bytes * self._port.byte_s):
                 await ask.prompted.wait()
         except TimeoutError:
-            self.counters.timeouts += 1
             raise NoPromptError(f"the modem has not asked for the data of {ask.shown}") from None
         if ask.done.done():
             self._filler = 0

@@ -291,6 +291,7 @@ class Modem:
             await self._open_port()
             await self._contact()
             await self._unlock()
+            self._note_pin_if_tried()
             await self._register()
             while True:
                 await self._bring_data_up()
@@ -359,14 +360,18 @@ class Modem:
             raise NoAnswerError(f"the modem on {self.settings.port} does not answer AT at {tried} baud")
         self._session_problem = None
         await self.dialect.prepare()
-        self.identity = await self.dialect.identity()
 
     async def _unlock(self) -> None:
-        """Have a SIM that is ready."""
+        """Have a SIM that is ready, and know who it is."""
+        try:
+            await self._make_sim_ready()
+        finally:
+            self.identity = await self.dialect.identity()
+
+    async def _make_sim_ready(self) -> None:
         for _ in range(_SIM_TRIES):
             sim = await self.dialect.sim()
             if sim == SimState.READY:
-                self._note_pin_if_tried()
                 return
             if sim == SimState.PIN:
                 await self._enter_pin()
@@ -392,6 +397,7 @@ class Modem:
         if self.settings.pin is None:
             self._enter("pin", "the SIM wants a PIN and pole.toml has none")
             raise _TroubleError("pin", self.state.reason)
+        self.identity = await self.dialect.identity()
         key = pin_key(self.identity.iccid, self.settings.pin)
         outcome = self.kept.pins.get(key)
         if self.kept.is_damaged and outcome is None:

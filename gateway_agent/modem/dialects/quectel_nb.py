@@ -60,8 +60,7 @@ class QuectelNb(CommonCommands):
 
     async def data_up(self) -> str:
         """See Dialect: the context comes with the registration."""
-        await self.attach()
-        return await self.address()
+        return await self.attached_address()
 
     async def data_down(self) -> None:
         """See Dialect."""
