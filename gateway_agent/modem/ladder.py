@@ -34,7 +34,10 @@ _HELPS: dict[Trouble, tuple[Rung, ...]] = {
 
 _FIRST_WAIT_S = 5.0
 _LONGEST_WAIT_S = 3600.0
-_SLOW: dict[Trouble, float] = {"denied": 60.0, "no-sim": 30.0, "sim-dead": 60.0, "pin": 600.0}
+_LONGEST_LOOK_S = 300.0
+_SLOW: dict[Trouble, float] = {"denied": 60.0, "no-sim": 30.0, "sim-dead": 60.0, "pin": 60.0}
+_HARMLESS: frozenset[Trouble] = frozenset({"absent", "silent", "no-sim", "sim-dead", "pin"})
+"""Troubles in which another look disturbs nobody, so that a mended modem is found soon."""
 _DAY_MS = 86_400_000
 
 
@@ -75,16 +78,21 @@ class Ladder:
         if rung != "wait" and self.disturbances() >= self._daily_cap:
             rung, reason = "wait", f"{why}; {self._daily_cap} attempts to mend it were made today, so it is left alone"
         first_s = _SLOW.get(trouble, _FIRST_WAIT_S)
-        wait_s = min(first_s * 2 ** min(level, 16), _LONGEST_WAIT_S) * self._chance.uniform(0.75, 1.25)
+        longest_s = _LONGEST_LOOK_S if rung == "wait" and trouble in _HARMLESS else _LONGEST_WAIT_S
+        wait_s = min(first_s * 2 ** min(level, 16), longest_s) * self._chance.uniform(0.75, 1.25)
         self._kept.level += 1
+        self._kept.awaits_answer = trouble == "unanswered"
         self._kept.climbs.append(Climb(self._clock.unix_ms(), rung, reason))
         self._kept.save()
         self.climbed[rung] += 1
         return Step(rung, wait_s, reason)
 
     def settled(self) -> None:
-        """There is service again: the next trouble begins at the lowest rung. Raises OSError."""
-        if self._kept.level:
+        """There is a connection again: the next trouble begins at the lowest rung. Raises OSError.
+
+        After a trouble in which nothing was answered it takes an answer too.
+        """
+        if self._kept.level and not self._kept.awaits_answer:
             self._kept.level = 0
             self._kept.save()
 

@@ -10,7 +10,7 @@ import logging
 import random as randomness
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -53,6 +53,7 @@ _PORT_LONGEST_S = 10.0
 _KNOCKS = 3
 _REGISTRATION_S = 2.0
 _POLL_S = 60.0
+_DOUBT_S = 5.0
 _SLEEPER_POLL_S = 900.0
 _SETTLED_S = 60.0
 _SEND_TRIES = 3
@@ -174,6 +175,8 @@ class Modem:
         self._data_problem: str | None = None
         self._without_s = 0.0
         self._offline_since_ms: int | None = clock.monotonic_ms()
+        self._refused_sends = 0
+        self._patient_until_s = float("-inf")
         self._recent_boots: deque[int] = deque(maxlen=_REBOOTS)
 
     @property
@@ -241,7 +244,12 @@ class Modem:
                 if free is None:
                     raise ModemError(f"all {self.data.socket.count} sockets of the modem are in use; close one")
                 link.number = await self.dialect.open(free, peer, port)
-            except NoAnswerError:
+            except RefusedError as refused:
+                self._begin_data_anew(f"no socket can be opened: {refused}")
+                raise
+            except NoAnswerError as problem:
+                # The session ends by it: it comes to the ladder there.
+                self._session_problem = self._session_problem or problem
                 self._stir.set()
                 raise
             self._require_service()
@@ -252,6 +260,7 @@ class Modem:
         """The uplink's word: the platform has answered an exchange."""
         self.unanswered = 0
         self.kept.answered_ms = self._clock.unix_ms()
+        self.kept.awaits_answer = False
 
     def note_unanswered(self) -> None:
         """The uplink's word: an exchange was sent, as often as it is, and never answered."""
@@ -305,13 +314,21 @@ class Modem:
             self._enter("silent", str(problem))
             return self._ladder.next("silent", str(problem))
         except _TroubleError as problem:
-            return self._ladder.next(problem.trouble, str(problem))
+            step = self._ladder.next(problem.trouble, str(problem))
+            return self._at_once(step) if problem.trouble == "unanswered" else step
         except AtError as problem:
             trouble: Trouble = "no-data" if self.registration.state.is_registered else "searching"
             self._enter("no-data" if trouble == "no-data" else "searching", str(problem))
             return self._ladder.next(trouble, str(problem))
         finally:
             self._lose_all(ModemError(self.state.reason))
+
+    def _at_once(self, step: Step) -> Step:
+        """The step without its wait, which comes before the next one: where there is a connection it is used meanwhile,
+        for an answer may come all the same."""
+        self.unanswered = 0
+        self._patient_until_s = asyncio.get_running_loop().time() + step.wait_s
+        return replace(step, wait_s=0.0)
 
     def _rebooted(self, problem: RebootedError) -> Step | None:
         """A modem starts anew now and then; one that does so again and again has a trouble, often of its supply."""
@@ -469,24 +486,31 @@ class Modem:
         poll_s = _SLEEPER_POLL_S if may_sleep else _POLL_S
         next_poll_s = loop.time() + poll_s
         settled_s = loop.time() + _SETTLED_S
+        doubt_s = float("inf")
         while True:
             self._check()
             if self._data_problem is not None:
                 self._lose_data(self._data_problem)
+                await self.dialect.data_down()
                 return
-            if self.unanswered >= _UNANSWERED:
-                self.unanswered = 0
-                raise _TroubleError("unanswered", f"{_UNANSWERED} exchanges were sent and never answered")
+            if self.unanswered >= _UNANSWERED and loop.time() >= self._patient_until_s:
+                self._enter("no-data", f"{self.unanswered} exchanges were sent and never answered")
+                raise _TroubleError("unanswered", self.state.reason)
             if loop.time() >= settled_s:
                 self._ladder.settled()
                 settled_s = float("inf")
+            if self.registration.state.is_registered:
+                doubt_s = float("inf")
+            elif doubt_s == float("inf"):
+                # An URC has said so; cells are changed in a moment, so it may be over when it is asked for.
+                doubt_s = loop.time() + _DOUBT_S
             if await self._work():
                 continue
-            if loop.time() >= next_poll_s:
+            if loop.time() >= min(next_poll_s, doubt_s):
                 next_poll_s = loop.time() + poll_s
                 await self._poll()
                 continue
-            await self._pause(min(next_poll_s, settled_s) - loop.time())
+            await self._pause(min(next_poll_s, doubt_s, settled_s) - loop.time())
 
     async def _work(self) -> bool:
         """One piece of work, the most urgent first; False when there is none."""
@@ -494,7 +518,7 @@ class Modem:
             await self._read(self._to_read.pop())
         elif self._to_close:
             await self.dialect.close(self._to_close.pop())
-        elif self._queue:
+        elif self._queue and self.registration.state.is_registered:
             await self._send(*self._queue.popleft())
         else:
             return False
@@ -516,15 +540,24 @@ class Modem:
                 return
             except RefusedError as refused:
                 if attempt + 1 == _SEND_TRIES:
-                    self._lose(link.number, refused)
-                    self._to_close.append(link.number)
+                    self._send_refused(link, refused)
                     return
                 await self._pause(_BUSY_S[attempt])
                 self._check()
                 continue
             self.counters.sent += 1
+            self._refused_sends = 0
             return
         raise NoAnswerError("the modem never asks for the data of a send")
+
+    def _send_refused(self, link: ModemLink, refused: RefusedError) -> None:
+        """A socket that takes nothing is given up; when the next takes nothing either, the connection is at fault."""
+        self._lose(link.number, refused)
+        self._to_close.append(link.number)
+        self._refused_sends += 1
+        if self._refused_sends > 1:
+            self._refused_sends = 0
+            self._begin_data_anew(f"nothing can be sent: {refused}")
 
     async def _read(self, socket: int) -> None:
         """Read until nothing waits: it is announced once only."""
@@ -543,8 +576,7 @@ class Modem:
         """See whether the connection is as it should be."""
         self.registration = await self.dialect.registration()
         if not self.registration.state.is_registered:
-            self._data_problem = f"no longer registered ({self.registration.state.name.lower()})"
-            raise InterruptedCommandError(self._data_problem)
+            raise InterruptedCommandError(f"no longer registered ({self.registration.state.name.lower()})")
         self.signal = await self.dialect.signal()
         if await self.dialect.data_address() is None:
             self._data_problem = "the data connection is gone, and nothing has told so"
@@ -582,6 +614,10 @@ class Modem:
                 _LOG.debug("modem says %s", line.text)
         if event is not None:
             self._stir.set()
+
+    def _begin_data_anew(self, why: str) -> None:
+        self._data_problem = why
+        self._stir.set()
 
     def _received(self, socket: int, data: bytes) -> None:
         link = self._links.get(socket)

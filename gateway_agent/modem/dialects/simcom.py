@@ -148,9 +148,13 @@ class Simcom(CommonCommands):
         return read
 
     async def close(self, socket: int) -> None:
-        """See Dialect."""
+        """See Dialect. Until the result has come after the OK, it hears no other command."""
         self._peers.pop(socket, None)
-        await self.try_out(f"AT+CIPCLOSE={socket}", timeout_s=self.data.times.close_s)
+        closed = re.compile(rf"\+CIPCLOSE: ?{socket},\d+")
+        try:
+            await self.at.ask(f"AT+CIPCLOSE={socket}", needs=(OK, closed), timeout_s=self.data.times.close_s)
+        except RefusedError:
+            return  # it was not open
 
     async def resolve(self, host: str) -> str:
         """See Dialect."""
