@@ -5,46 +5,18 @@ outlives it is in `Body.kept`.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
-from random import Random
 from typing import Any
 
-from hardware.rig.clock import RigClock
-from hardware.rig.modem.console import Console
-from hardware.rig.modem.faults import ModemFaults
-from hardware.rig.modem.models import Model
+from hardware.rig.modem.body import Body
 from hardware.rig.modem.network import Network
-from hardware.rig.modem.radio import Radio
 from hardware.rig.modem.request import NO_NETWORK, NOT_ALLOWED, NOT_SUPPORTED, Refused, Request, handlers_of, parse
-from hardware.rig.modem.sim import Sim
 from hardware.rig.modem.sockets import Address, ModemSocket
-from hardware.rig.modem.wording import Wording
 
 _QUEUE = 8
 """Datagrams that a module takes before the first has arrived at the other end."""
 _THINKING_S = (0.005, 0.03)
 _PACE_S = 0.1
-
-
-@dataclass
-class Body:
-    """The module that a firmware runs on. `restart(cause)` and `power_off()` end this firmware's life."""
-
-    model: Model
-    console: Console
-    radio: Radio
-    sim: Sim
-    faults: ModemFaults
-    wording: Wording
-    counters: Counter[str]
-    random: Random
-    restart: Callable[[str], None]
-    power_off: Callable[[], None]
-    set_baud: Callable[[int], None]
-    clock: RigClock
-    kept: dict[str, Any] = field(default_factory=dict)
 
 
 class Firmware:
@@ -195,6 +167,12 @@ class Firmware:
         opened = ModemSocket(number, self.radio.open(received), remote, port, pushes)
         self.sockets[number] = opened
         return opened
+
+    def keep_failed(self, number: int) -> None:
+        """An open that has failed keeps its number until it is closed."""
+        way = self.radio.open(lambda _data, _sender: None)
+        way.close()
+        self.sockets[number] = ModemSocket(number, way, is_closed=True)
 
     def close_socket(self, number: int) -> bool:
         """Close a socket; False where there was none."""

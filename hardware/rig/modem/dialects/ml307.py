@@ -6,7 +6,7 @@ case of digits, whether MIPCALL tells its address before or after the OK, and wh
 
 import asyncio
 
-from hardware.rig.modem.firmware import Body
+from hardware.rig.modem.body import Body
 from hardware.rig.modem.request import READ, SET, Refused, Request, command
 from hardware.rig.modem.sockets import Address, ModemSocket
 from hardware.rig.modem.standard import Standard

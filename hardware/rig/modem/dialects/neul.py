@@ -5,7 +5,7 @@ refuses the local port 5683, and answers a restart with REBOOTING. Not confirmed
 of digits, what a refused send says.
 """
 
-from hardware.rig.modem.firmware import Body
+from hardware.rig.modem.body import Body
 from hardware.rig.modem.request import PARAMETER, READ, SET, Refused, Request, command
 from hardware.rig.modem.sockets import Address, ModemSocket
 from hardware.rig.modem.standard import Standard

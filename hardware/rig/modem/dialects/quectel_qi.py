@@ -7,7 +7,7 @@ read. Not confirmed there and chosen by seed: spacing, and whether QISENDEX says
 
 import asyncio
 
-from hardware.rig.modem.firmware import Body
+from hardware.rig.modem.body import Body
 from hardware.rig.modem.request import READ, SET, Refused, Request, command
 from hardware.rig.modem.sockets import Address, ModemSocket
 from hardware.rig.modem.standard import Standard
@@ -136,6 +136,8 @@ class QuectelQi(Standard):
                 self.open_socket(number, remote, pushes=mode == _PUSHED, port=request.number(5, 0))
         except Refused:
             result = self.last_error or _NOT_ALLOWED
+        if result:
+            self.keep_failed(number)
         told = self.wording.line("QIOPEN", number, result)
         self.after(self.radio.draw(_OPEN_S), lambda: self.console.urc(told))
 

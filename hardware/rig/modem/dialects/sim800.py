@@ -7,7 +7,7 @@ an error where it is not kept until CIPSHUT. CIFSR has no OK. The first characte
 
 import asyncio
 
-from hardware.rig.modem.firmware import Body
+from hardware.rig.modem.body import Body
 from hardware.rig.modem.request import NOT_ALLOWED, READ, SET, Refused, Request, command
 from hardware.rig.modem.sockets import Address, ModemSocket
 from hardware.rig.modem.standard import Standard

@@ -7,7 +7,7 @@ CIPCLOSE and NETCLOSE.
 
 import asyncio
 
-from hardware.rig.modem.firmware import Body
+from hardware.rig.modem.body import Body
 from hardware.rig.modem.request import READ, SET, Refused, Request, command
 from hardware.rig.modem.sockets import Address, ModemSocket
 from hardware.rig.modem.standard import Standard

@@ -126,6 +126,7 @@ class Desk:
         for line in ("AT", "AT", "ATE0", "AT+CMEE=1"):
             await asyncio.sleep(0.2)
             await self.ask(line, 1.0)
+        await asyncio.sleep(0.2)
 
     async def registered(self) -> bool:
         """Wait until the modem is registered."""
