@@ -183,9 +183,10 @@ class Modem:
             await self.dialect.connect()
             while True:
                 await self._register()
-                while self.registration.state.is_registered:
+                is_registered = True
+                while is_registered:
                     await self._bring_data_up()
-                    await self._serve()
+                    is_registered = await self._serve()
         except PortGoneError as problem:
             self._enter("absent", str(problem))
             return None
@@ -281,8 +282,9 @@ class Modem:
         self.signal = await self.dialect.signal()
         self._enter("online", f"registered ({self.registration.state.name.lower()}) with a data connection")
 
-    async def _serve(self) -> None:
-        """Send, receive and look after the connection; returns when the data connection has to be made anew."""
+    async def _serve(self) -> bool:
+        """Send, receive and look after the connection. Ends when the data connection has to be made anew; returns
+        whether the network still has us."""
         loop = asyncio.get_running_loop()
         every_s = _SLEEPER_POLL_S if self.at.may_sleep else _POLL_S
         poll_s = loop.time() + every_s
@@ -307,7 +309,7 @@ class Modem:
                 await self._poll()
             else:
                 await self._attention.pause(min(poll_s, doubt_s, settled_s) - loop.time())
-        await self._lose_data(self._attention.data_problem)
+        return await self._lose_data(self._attention.data_problem)
 
     async def _poll(self) -> None:
         """See whether the connection is as it should be."""
@@ -321,12 +323,15 @@ class Modem:
         elif self.data.socket.receives == "buffered":
             self._sockets.look_in()
 
-    async def _lose_data(self, why: str) -> None:
+    async def _lose_data(self, why: str) -> bool:
+        is_registered = self.registration.state.is_registered
         self.counters.data_lost += 1
-        self._enter("no-data" if self.registration.state.is_registered else "searching", why)
+        self._enter("no-data" if is_registered else "searching", why)
         self._sockets.lose_all(ModemError(why))
-        if self.registration.state.is_registered:
+        if is_registered:
+            # Which ends the registration too, in some families, until the data connection is brought up.
             await self.dialect.data_down()
+        return is_registered
 
     # What the modem tells.
 
