@@ -3,7 +3,8 @@
 AT answers carry no number, so an answer that comes after its command was given up could be taken for the next one's.
 Therefore whoever gives up a command leaves the engine out of step, and before the next command is sent it asks
 questions whose answers begin with their own word, in turn (`_SYNC_QUESTIONS`), until one is answered by its own word:
-a modem answers in order, so nothing older can come behind that.
+a modem answers in order, so nothing older can come behind that. Where the same question was asked before and not
+answered, nobody knows which of the two it was, and what is still owed is waited for.
 
 What nobody has asked for, an URC, is handed to `on_urc` wherever it stands, even inside an answer.
 """
@@ -35,13 +36,14 @@ ANY_LINE = "*"
 
 _NEVER = re.compile("(?!)")
 _REFUSED = re.compile(r"ERROR|\+CM[ES] ERROR: ?(?P<code>\d+)?.*")
-_SYNC_QUESTIONS = (("AT+CSQ", "+CSQ:"), ("AT+CGATT?", "+CGATT:"), ("AT+CESQ", "+CESQ:"))
-_SYNC_ROUNDS = 3
+_SYNC_QUESTIONS = {"AT+CSQ": "+CSQ:", "AT+CGATT?": "+CGATT:", "AT+CESQ": "+CESQ:", "AT+CFUN?": "+CFUN:"}
+_SYNC_ROUNDS = 2
+_OWED_S = 3.0
 _SYNC_S = 1.0
 _ESCAPE = b"\x1b"
 _WAKE_TRIES = 10
+_QUIET_TRIES = 10
 _WAKE_S = 0.3
-_QUIET_S = 0.3
 _OK_GRACE_S = 0.3
 _PAYLOAD_STALL_S = 1.0
 _PROMPT_S = 5.0
@@ -51,7 +53,7 @@ _SHOWN_CHARACTERS = 40
 
 @dataclass
 class AtCounters:
-    """What has happened on the port since the start."""
+    """What has happened on the port since the start; the engine's own questions are not among the commands."""
 
     commands: int = 0
     timeouts: int = 0
@@ -129,6 +131,7 @@ class AtEngine:
         self._lock = asyncio.Lock()
         self._ask: _Ask | None = None
         self._in_step = False
+        self._owed = dict.fromkeys(_SYNC_QUESTIONS, 0)
         self._filler = 0
         self._saw_prompt = False
         self._last_heard_s = float("-inf")
@@ -149,6 +152,7 @@ class AtEngine:
         """The port is new: forget what was heard, and be in step with nothing."""
         self._stream.clear()
         self._in_step = False
+        self._owed = dict.fromkeys(_SYNC_QUESTIONS, 0)
         self._filler = 0
         self._last_heard_s = float("-inf")
 
@@ -193,7 +197,15 @@ class AtEngine:
             await self._leave_gap()
             shown = _shown(command, secret)
             made = self._ask_of(command, shown, answer, must, needs, fails, aborts)
-            return await self._exchange(made, timeout_s, data)
+            self.counters.commands += 1
+            try:
+                return await self._exchange(made, timeout_s, data)
+            except NoAnswerError:
+                self.counters.timeouts += 1
+                raise
+            except RefusedError:
+                self.counters.refused += 1
+                raise
 
     async def knock(self, tries: int) -> bool:
         """Send AT until an OK comes, at most `tries` times; whether one came. For the first contact at a baud rate."""
@@ -216,9 +228,10 @@ class AtEngine:
 
     async def _exchange(self, ask: _Ask, timeout_s: float, data: bytes | None = None) -> Reply:
         """Send and wait. Leaves the engine out of step when it ends otherwise than with an answer."""
-        self.counters.commands += 1
         self._in_step = False
         self._ask = ask
+        if ask.command in self._owed:
+            self._owed[ask.command] += 1
         self._stream.wants_prompt = data is not None or self._filler > 0
         line = ask.command.encode("ascii") + b"\r"
         try:
@@ -229,11 +242,9 @@ class AtEngine:
             async with asyncio.timeout(timeout_s + len(line) * self._port.byte_s):
                 await ask.done
         except TimeoutError:
-            self.counters.timeouts += 1
             raise NoAnswerError(f"the modem has not answered {ask.shown} in {timeout_s:g} s") from None
         except RefusedError:
             self._in_step = True
-            self.counters.refused += 1
             raise
         finally:
             self._ask = None
@@ -242,6 +253,8 @@ class AtEngine:
             self._stream.wants_prompt = False
             self._stream.expect_echo(b"")
         self._in_step = not ask.without_ok
+        if self._in_step and ask.command in self._owed:
+            self._owed[ask.command] = max(0, self._owed[ask.command] - 1)
         return Reply(tuple(ask.lines), tuple(ask.found))
 
     async def _send_data(self, ask: _Ask, data: bytes, command_bytes: int) -> None:
@@ -251,7 +264,6 @@ class AtEngine:
             async with asyncio.timeout(_PROMPT_S + command_bytes * self._port.byte_s):
                 await ask.prompted.wait()
         except TimeoutError:
-            self.counters.timeouts += 1
             raise NoPromptError(f"the modem has not asked for the data of {ask.shown}") from None
         if ask.done.done():
             self._filler = 0
@@ -407,18 +419,19 @@ class AtEngine:
             self._port.write(_ESCAPE)
         if self.wake is not None and self._may_be_asleep():
             self.wake()
-        for sent, (command, answer) in enumerate(_SYNC_QUESTIONS * _SYNC_ROUNDS):
+        for sent in range(len(_SYNC_QUESTIONS) * _SYNC_ROUNDS):
             self._fill_prompt(unseen=sent >= len(_SYNC_QUESTIONS))
+            command = min(self._owed, key=lambda one: self._owed[one])
             with contextlib.suppress(RefusedError, NoAnswerError, RebootedError):
-                await self._exchange(self._ask_of(command, command, answer, must=True), _SYNC_S)
+                await self._exchange(self._ask_of(command, command, _SYNC_QUESTIONS[command], must=True), _SYNC_S)
                 self._filler = 0
-                if sent:
+                if self._owed[command]:
                     await self._become_quiet()
+                self._owed = dict.fromkeys(_SYNC_QUESTIONS, 0)
                 return
             self._in_step = False
         self._filler = 0
-        if not await self._knock(1):
-            raise NoAnswerError("the modem answers nothing")
+        raise NoAnswerError("the modem answers nothing")
 
     def _fill_prompt(self, *, unseen: bool) -> None:
         """A modem that still waits for the data of a send swallows commands: give it its bytes. As commands, empty
@@ -429,9 +442,10 @@ class AtEngine:
         self._saw_prompt = False
 
     async def _become_quiet(self) -> None:
+        """Wait until nothing was heard for a while, but not for ever: a modem may have much to tell."""
         loop = asyncio.get_running_loop()
-        for _ in range(_WAKE_TRIES):
-            rest_s = self._last_heard_s + _QUIET_S - loop.time()
+        for _ in range(_QUIET_TRIES):
+            rest_s = self._last_heard_s + _OWED_S - loop.time()
             if rest_s <= 0:
                 return
             await asyncio.sleep(rest_s)

@@ -27,13 +27,17 @@ class Climb:
 
 @dataclass
 class KeptState:
-    """See the module. `level` is the number of rungs that were taken since there was service last."""
+    """See the module. `level` is the number of rungs that were taken since there was service last.
+
+    `awaits_answer`: the trouble was that nothing is answered, so that a connection alone is not service.
+    """
 
     path: Path | None
     level: int = 0
     climbs: list[Climb] = field(default_factory=list)
     pins: dict[str, PinOutcome] = field(default_factory=dict)
     answered_ms: int | None = None
+    awaits_answer: bool = False
     is_damaged: bool = False
 
     def save(self) -> None:
@@ -46,6 +50,7 @@ class KeptState:
             "climbs": [asdict(climb) for climb in self.climbs],
             "pins": self.pins,
             "answered_ms": self.answered_ms,
+            "awaits_answer": self.awaits_answer,
             "is_damaged": self.is_damaged,
         }
         write_whole(self.path, json.dumps(content, indent=1).encode() + b"\n")
@@ -70,6 +75,7 @@ def _state_of(path: Path, content: dict[str, Any]) -> KeptState:
         [Climb(int(one["unix_ms"]), str(one["rung"]), str(one["reason"])) for one in content["climbs"]],
         {str(key): value for key, value in content["pins"].items()},
         None if answered_ms is None else int(answered_ms),
+        bool(content["awaits_answer"]),
         bool(content["is_damaged"]),
     )
 

@@ -5,138 +5,59 @@ ladder (`ladder`) names a rung, and a new session begins. The state tells at eac
 """
 
 import asyncio
-import contextlib
 import logging
 import random as randomness
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from gateway_agent.clock import Clock
 from gateway_agent.modem.at import AtEngine
-from gateway_agent.modem.dialect import Dialect, Identity, LinkSettings, ModemData, SimState, load_modem
+from gateway_agent.modem.dialect import Dialect, Identity, ModemData, load_modem
 from gateway_agent.modem.dialects.choice import dialect_of
 from gateway_agent.modem.errors import (
     AtError,
-    InterruptedCommandError,
     ModemError,
     NoAnswerError,
-    NoPromptError,
     PortGoneError,
     RebootedError,
     RefusedError,
 )
-from gateway_agent.modem.events import (
-    Damaged,
-    DataDown,
-    Received,
-    RegistrationChanged,
-    SocketClosed,
-    Started,
-    Waiting,
-)
-from gateway_agent.modem.hooks import SUPPLY_OFF_S, HookError, Hooks
-from gateway_agent.modem.kept_state import load_state, pin_key
+from gateway_agent.modem.events import Damaged, DataDown, Received, RegistrationChanged, SocketClosed, Started, Waiting
+from gateway_agent.modem.kept_state import load_state
 from gateway_agent.modem.ladder import Ladder, Rung, Step, Trouble
 from gateway_agent.modem.port import SerialPort
+from gateway_agent.modem.rungs import rungs_of, take
+from gateway_agent.modem.settings import ModemCounters, ModemSettings, ModemState, StateName
+from gateway_agent.modem.sockets import ModemLink, Sockets
 from gateway_agent.modem.stream import Line
 from gateway_agent.modem.tgpp import Registration, RegistrationState, Signal
+from gateway_agent.modem.trouble import Attention, TroubleError
+from gateway_agent.modem.unlock import have_sim
 
 _LOG = logging.getLogger("gatepost.modem")
 
-StateName = Literal["absent", "silent", "starting", "no-sim", "pin", "searching", "denied", "no-data", "online"]
-
+_NEVER_S = float("inf")
 _PORT_S = 1.0
 _PORT_LONGEST_S = 10.0
 _KNOCKS = 3
 _REGISTRATION_S = 2.0
+_DENIED_S = 30.0
 _POLL_S = 60.0
 _SLEEPER_POLL_S = 900.0
+_DOUBT_S = 5.0
 _SETTLED_S = 60.0
-_SEND_TRIES = 3
-_BUSY_S = (0.05, 0.5, 2.0)
-_QUEUE = 64
-_REBOOTS = 4
+_REBOOTS, _REBOOTS_MS = 4, 600_000
 _UNANSWERED = 4
-_SIM_TRIES = 6
-_SIM_S = 2.0
-_DENIED_S = 30.0
-
-
-@dataclass(frozen=True)
-class ModemSettings:
-    """One modem of a pole. `model` names a file of hardware/modems; `baud` None takes the model's, and tries others."""
-
-    model: str
-    port: str
-    baud: int | None = None
-    link: LinkSettings = field(default_factory=LinkSettings)
-    pin: str | None = field(default=None, repr=False)
-    hooks: Hooks = field(default_factory=Hooks)
-    daily_cap: int = 24
-
-
-@dataclass(frozen=True, slots=True)
-class ModemState:
-    """How far the modem is, since when (milliseconds of the monotonic clock), and why in words."""
-
-    name: StateName
-    since_ms: int
-    reason: str
-
-
-@dataclass
-class ModemCounters:
-    """What has happened since the start, besides what the AT engine counts."""
-
-    sent: int = 0
-    received: int = 0
-    dropped: int = 0
-    """Datagrams that were not sent: no service, or too many waiting."""
-    sessions: int = 0
-    data_lost: int = 0
-    sockets_lost: int = 0
-    reboots: int = 0
-
-
-class _TroubleError(Exception):
-    def __init__(self, trouble: Trouble, why: str) -> None:
-        self.trouble: Trouble = trouble
-        super().__init__(why)
-
-
-class ModemLink:
-    """Datagrams to one peer through a socket inside the modem."""
-
-    def __init__(
-        self,
-        modem: "Modem",
-        host: str,
-        port: int,
-        on_datagram: Callable[[bytes], None],
-        on_lost: Callable[[Exception], None],
-    ) -> None:
-        self.limit_bytes = modem.data.socket.limit_bytes
-        self.host = host
-        self.port = port
-        self.number = -1
-        self.on_datagram = on_datagram
-        self.on_lost = on_lost
-        self._modem = modem
-
-    def send(self, data: bytes, *, answer_expected: bool) -> None:
-        """Queue a datagram; they go out one at a time, in order. What fails is told to `on_lost`."""
-        self._modem.enqueue(self, data, answer_expected)
-
-    def close(self) -> None:
-        """Send and receive no more. A second call does nothing."""
-        self._modem.forget(self)
 
 
 class Modem:
-    """One modem on one port. `on_change` is told of each new state."""
+    """One modem on one port. `on_change` is told of each new state, `state_file` keeps what must not be forgotten.
+
+    Raises UnknownModemError, and OSError where the state file cannot be read.
+    """
 
     def __init__(
         self,
@@ -159,22 +80,17 @@ class Modem:
         self.state = ModemState("starting", clock.monotonic_ms(), "not started yet")
         self._clock = clock
         self._on_change = on_change
-        chance = random or randomness.Random()
-        self._ladder = Ladder(_rungs_of(settings.hooks), self.kept, clock, daily_cap=settings.daily_cap, chance=chance)
+        self._ladder = Ladder(rungs_of(settings.hooks), self.kept, clock, daily_cap=settings.daily_cap, chance=random)
+        self._attention = Attention()
         self._port = SerialPort(settings.port, self._heard, self._port_gone)
         self.at = AtEngine(self._port, self._urc)
         self.dialect: Dialect = dialect_of(self.at, self.data, settings.link)
-        self._links: dict[int, ModemLink] = {}
+        self._sockets = Sockets(self.data, self.dialect, self._attention, self.counters)
         self._opening = asyncio.Lock()
-        self._queue: deque[tuple[ModemLink, bytes, bool]] = deque()
-        self._to_close: list[int] = []
-        self._to_read: set[int] = set()
-        self._stir = asyncio.Event()
-        self._session_problem: Exception | None = None
-        self._data_problem: str | None = None
-        self._without_s = 0.0
-        self._offline_since_ms: int | None = clock.monotonic_ms()
-        self._recent_boots: deque[int] = deque(maxlen=_REBOOTS)
+        self._patient_until_s = float("-inf")
+        self._boots_ms: deque[int] = deque(maxlen=_REBOOTS)
+        self._without_ms = 0
+        self._without_since_ms: int | None = clock.monotonic_ms()
 
     @property
     def is_online(self) -> bool:
@@ -184,9 +100,9 @@ class Modem:
     @property
     def seconds_without_service(self) -> float:
         """Seconds since the start in which there was no data connection."""
-        now_ms = self._clock.monotonic_ms()
-        running_ms = 0 if self._offline_since_ms is None else now_ms - self._offline_since_ms
-        return self._without_s + running_ms / 1000
+        since_ms = self._without_since_ms
+        running_ms = 0 if since_ms is None else self._clock.monotonic_ms() - since_ms
+        return (self._without_ms + running_ms) / 1000
 
     @property
     def recoveries(self) -> dict[Rung, int]:
@@ -199,19 +115,23 @@ class Modem:
             "model": self.settings.model,
             "port": self.settings.port,
             "state": self.state.name,
-            "since_ms": self.state.since_ms,
+            "for_s": round((self._clock.monotonic_ms() - self.state.since_ms) / 1000, 1),
             "reason": self.state.reason,
             "identity": asdict(self.identity),
             "registration": self.registration.state.name.lower(),
+            "area": self.registration.area,
             "cell": self.registration.cell,
             "address": self.address,
             "signal": asdict(self.signal),
-            "counters": {**asdict(self.at.counters), **asdict(self.counters)},
+            "at": asdict(self.at.counters),
+            "counters": asdict(self.counters),
             "recoveries": self.recoveries,
-            "last_climbs": [asdict(climb) for climb in self.kept.climbs[-5:]],
+            "climbs": [asdict(climb) for climb in self.kept.climbs[-5:]],
             "disturbances_today": self._ladder.disturbances(),
+            "daily_cap": self.settings.daily_cap,
             "without_service_s": round(self.seconds_without_service, 1),
             "unanswered": self.unanswered,
+            "awaits_answer": self.kept.awaits_answer,
             "answered_ms": self.kept.answered_ms,
         }
 
@@ -223,7 +143,7 @@ class Modem:
                 if step is not None:
                     await self._climb(step)
         finally:
-            self._lose_all(ModemError("the modem's driver has ended"))
+            self._sockets.lose_all(ModemError("the modem's driver has ended"))
             self._port.close()
 
     async def open(
@@ -233,68 +153,40 @@ class Modem:
         self._require_service()
         async with self._opening:
             self._require_service()
-            link = ModemLink(self, host, port, on_datagram, on_lost)
-            try:
-                peer = host if self.data.socket.takes_names or _is_address(host) else await self.dialect.resolve(host)
-                link.host = peer
-                free = next((one for one in range(self.data.socket.count) if one not in self._links), None)
-                if free is None:
-                    raise ModemError(f"all {self.data.socket.count} sockets of the modem are in use; close one")
-                link.number = await self.dialect.open(free, peer, port)
-            except NoAnswerError:
-                self._stir.set()
-                raise
-            self._require_service()
-            self._links[link.number] = link
-            return link
+            return await self._sockets.open(host, port, on_datagram, on_lost)
 
     def note_answered(self) -> None:
         """The uplink's word: the platform has answered an exchange."""
         self.unanswered = 0
         self.kept.answered_ms = self._clock.unix_ms()
+        self.kept.awaits_answer = False
 
     def note_unanswered(self) -> None:
         """The uplink's word: an exchange was sent, as often as it is, and never answered."""
         self.unanswered += 1
-        self._stir.set()
-
-    def enqueue(self, link: ModemLink, data: bytes, answer_expected: bool) -> None:
-        """See ModemLink.send."""
-        if self._links.get(link.number) is not link:
-            self.counters.dropped += 1
-            link.on_lost(ModemError(f"the socket is closed: {self.state.reason}"))
-        elif len(data) > link.limit_bytes:
-            self.counters.dropped += 1
-            link.on_lost(ModemError(f"{len(data)} bytes are more than the {link.limit_bytes} that the modem takes"))
-        elif len(self._queue) >= _QUEUE:
-            self.counters.dropped += 1
-        else:
-            self._queue.append((link, data, answer_expected))
-            self._stir.set()
-
-    def forget(self, link: ModemLink) -> None:
-        """See ModemLink.close."""
-        if self._links.get(link.number) is link:
-            del self._links[link.number]
-            self._to_close.append(link.number)
-            self._queue = deque(item for item in self._queue if item[0] is not link)
-            self._stir.set()
+        self._attention.stir()
 
     # The stages of a session.
 
     async def _live(self) -> Step | None:
         """One session, until something ends it; the rung to take then, None where it only has to begin anew."""
         self.counters.sessions += 1
-        self._session_problem = None
-        self._data_problem = None
+        self._attention.begin()
         try:
             await self._open_port()
             await self._contact()
-            await self._unlock()
-            await self._register()
+            try:
+                await have_sim(self.dialect, self.settings.pin, self.kept, self._attention)
+            finally:
+                self.identity = await self.dialect.identity()
+            self._enter("searching", "looking for the network")
+            await self.dialect.connect()
             while True:
-                await self._bring_data_up()
-                await self._serve()
+                await self._register()
+                is_registered = True
+                while is_registered:
+                    await self._bring_data_up()
+                    is_registered = await self._serve()
         except PortGoneError as problem:
             self._enter("absent", str(problem))
             return None
@@ -303,25 +195,17 @@ class Modem:
         except NoAnswerError as problem:
             self._enter("silent", str(problem))
             return self._ladder.next("silent", str(problem))
-        except _TroubleError as problem:
-            return self._ladder.next(problem.trouble, str(problem))
+        except TroubleError as problem:
+            self._enter(problem.state, str(problem))
+            step = self._ladder.next(problem.trouble, str(problem))
+            return self._at_once(step) if problem.trouble == "unanswered" else step
         except AtError as problem:
-            trouble: Trouble = "no-data" if self.registration.state.is_registered else "searching"
-            self._enter("no-data" if trouble == "no-data" else "searching", str(problem))
+            is_registered = self.registration.state.is_registered
+            trouble: Trouble = "no-data" if is_registered else "searching"
+            self._enter("no-data" if is_registered else "searching", str(problem))
             return self._ladder.next(trouble, str(problem))
         finally:
-            self._lose_all(ModemError(self.state.reason))
-
-    def _rebooted(self, problem: RebootedError) -> Step | None:
-        """A modem starts anew now and then; one that does so again and again has a trouble, often of its supply."""
-        self.counters.reboots += 1
-        self._enter("starting", str(problem))
-        now_ms = self._clock.monotonic_ms()
-        self._recent_boots.append(now_ms)
-        if len(self._recent_boots) == _REBOOTS and now_ms - self._recent_boots[0] < 600_000:
-            self._recent_boots.clear()
-            return self._ladder.next("rebooting", f"the modem has started {_REBOOTS} times in ten minutes")
-        return None
+            self._sockets.lose_all(ModemError(self.state.reason))
 
     async def _open_port(self) -> None:
         """Have the port open: a modem that is not there is waited for."""
@@ -339,211 +223,115 @@ class Modem:
         self.at.restart()
 
     async def _contact(self) -> None:
-        """Hear the modem answer, at its own baud rate or another, and prepare it."""
+        """Hear the modem answer, at its own baud rate or another, and prepare it. Raises NoAnswerError."""
         self._enter("starting", "waiting for the modem to answer")
         loop = asyncio.get_running_loop()
         limit_s = loop.time() + self.data.times.boot_s
-        bauds = list(dict.fromkeys([self._port.baud, *self.data.serial.bauds]))
-        if self.settings.baud is not None:
-            bauds = [self.settings.baud]
+        first = self._port.baud
+        others = () if self.settings.baud is not None else (baud for baud in self.data.serial.bauds if baud != first)
         answers = await self.at.knock(_KNOCKS)
         while not answers and loop.time() < limit_s:
             answers = await self.at.knock(_KNOCKS)
-        for baud in [] if answers else bauds[1:]:
+        for baud in others if not answers else ():
             self._open_at(baud)
             if answers := await self.at.knock(_KNOCKS):
                 break
         if not answers:
-            self._open_at(bauds[0])
-            tried = ", ".join(map(str, bauds))
-            raise NoAnswerError(f"the modem on {self.settings.port} does not answer AT at {tried} baud")
-        self._session_problem = None
+            self._port.close()
+            raise NoAnswerError(f"the modem on {self.settings.port} does not answer AT, at no baud rate that it has")
+        # What it said while it started is no reason to begin anew.
+        self._attention.begin()
         await self.dialect.prepare()
-        self.identity = await self.dialect.identity()
-
-    async def _unlock(self) -> None:
-        """Have a SIM that is ready."""
-        for _ in range(_SIM_TRIES):
-            sim = await self.dialect.sim()
-            if sim == SimState.READY:
-                self._note_pin_if_tried()
-                return
-            if sim == SimState.PIN:
-                await self._enter_pin()
-            elif sim == SimState.PUK:
-                self._enter("pin", "the SIM is locked and wants its PUK")
-                raise _TroubleError("pin", self.state.reason)
-            elif sim == SimState.DEAD:
-                self._enter("no-sim", "the SIM does not work (the modem calls it a failure or a wrong SIM)")
-                raise _TroubleError("sim-dead", self.state.reason)
-            await self._pause(_SIM_S)
-        self._enter("no-sim", "the modem finds no SIM")
-        raise _TroubleError("no-sim", self.state.reason)
-
-    def _note_pin_if_tried(self) -> None:
-        if self.settings.pin is not None:
-            key = pin_key(self.identity.iccid, self.settings.pin)
-            if self.kept.pins.get(key) == "tried":
-                self.kept.pins[key] = "accepted"
-                self.kept.save()
-
-    async def _enter_pin(self) -> None:
-        """Try the PIN, if it was never tried on this SIM or has been right before. Recorded before it is tried."""
-        if self.settings.pin is None:
-            self._enter("pin", "the SIM wants a PIN and pole.toml has none")
-            raise _TroubleError("pin", self.state.reason)
-        key = pin_key(self.identity.iccid, self.settings.pin)
-        outcome = self.kept.pins.get(key)
-        if self.kept.is_damaged and outcome is None:
-            self._enter("pin", "the record of tried PINs was damaged, so the PIN is not tried")
-            raise _TroubleError("pin", self.state.reason)
-        if outcome in ("tried", "refused"):
-            self._enter("pin", f"the PIN of pole.toml was {outcome} on this SIM before and is not tried again")
-            raise _TroubleError("pin", self.state.reason)
-        if outcome is None:
-            self.kept.pins[key] = "tried"
-            self.kept.save()
-        try:
-            await self.dialect.enter_pin(self.settings.pin)
-        except RefusedError as refused:
-            self.kept.pins[key] = "refused"
-            self.kept.save()
-            self._enter("pin", f"the SIM has refused the PIN of pole.toml ({refused.line})")
-            raise _TroubleError("pin", self.state.reason) from refused
-        self.kept.pins[key] = "accepted"
-        self.kept.save()
 
     async def _register(self) -> None:
-        """Wait for the network to take us."""
-        self._enter("searching", "looking for the network")
-        await self.dialect.connect()
+        """Wait for the network to take us. Raises TroubleError."""
         loop = asyncio.get_running_loop()
         limit_s = loop.time() + self.data.times.register_s
-        denied_s: float | None = None
+        denied_s = _NEVER_S
         while True:
             self.registration = await self.dialect.registration()
             if self.registration.state.is_registered:
                 return
+            self._enter("searching", "looking for the network")
             now_s = loop.time()
-            if self.registration.state is not RegistrationState.DENIED:
-                denied_s = None
-            elif denied_s is None:
-                denied_s = now_s
-            elif now_s - denied_s >= _DENIED_S:
-                self._enter("denied", "the network refuses this SIM or modem")
-                raise _TroubleError("denied", self.state.reason)
+            denied_s = min(denied_s, now_s) if self.registration.state is RegistrationState.DENIED else _NEVER_S
+            if now_s - denied_s >= _DENIED_S:
+                raise TroubleError("denied", "denied", "the network refuses this SIM or this modem")
             if now_s >= limit_s:
-                await self._tell_no_network()
-            await self._pause(_REGISTRATION_S)
+                raise TroubleError("searching", "searching", await self._why_unregistered())
+            await self._attention.pause(_REGISTRATION_S)
+            self._attention.check()
 
-    async def _tell_no_network(self) -> None:
+    async def _why_unregistered(self) -> str:
         self.signal = await self.dialect.signal()
-        heard = "no cell is heard" if self.signal.rssi_dbm is None else f"a cell is heard at {self.signal.rssi_dbm} dBm"
-        waited_s = self.data.times.register_s
+        strength = self.signal.rsrp_dbm or self.signal.rssi_dbm
+        heard = "no cell is heard" if strength is None else f"a cell is heard at {strength:g} dBm"
         state = self.registration.state.name.lower()
-        self._enter("searching", f"not registered after {waited_s:g} s ({state}; {heard})")
-        raise _TroubleError("searching", self.state.reason)
+        return f"not registered after {self.data.times.register_s:g} s ({state}; {heard})"
 
     async def _bring_data_up(self) -> None:
-        self._data_problem = None
-        if not self.is_online:
-            self._enter("no-data", "registered, bringing the data connection up")
+        """Have a data connection. Raises TroubleError."""
+        self._attention.data_problem = None
+        self._enter("no-data", "registered, bringing the data connection up")
         try:
             self.address = await self.dialect.data_up()
         except RefusedError as refused:
-            self._enter("no-data", f"registered, but there is no data connection: {refused}")
-            raise _TroubleError("no-data", self.state.reason) from refused
+            raise TroubleError("no-data", "no-data", f"registered without a data connection: {refused}") from refused
+        # In some families the packet service is part of the registration, and comes back with the data connection.
+        self.registration = await self.dialect.registration()
         self.signal = await self.dialect.signal()
         self._enter("online", f"registered ({self.registration.state.name.lower()}) with a data connection")
 
-    async def _serve(self) -> None:
-        """Send, receive and look after the connection; returns when the data connection has to be made anew."""
+    async def _serve(self) -> bool:
+        """Send, receive and look after the connection. Ends when the data connection has to be made anew; returns
+        whether the network still has us."""
         loop = asyncio.get_running_loop()
-        may_sleep = self.at.may_sleep
-        poll_s = _SLEEPER_POLL_S if may_sleep else _POLL_S
-        next_poll_s = loop.time() + poll_s
+        every_s = _SLEEPER_POLL_S if self.at.may_sleep else _POLL_S
+        poll_s = loop.time() + every_s
         settled_s = loop.time() + _SETTLED_S
-        while True:
-            self._check()
-            if self._data_problem is not None:
-                self._lose_data(self._data_problem)
-                return
-            if self.unanswered >= _UNANSWERED:
-                self.unanswered = 0
-                raise _TroubleError("unanswered", f"{_UNANSWERED} exchanges were sent and never answered")
+        doubt_s = _NEVER_S
+        while self._attention.data_problem is None:
+            self._attention.check()
+            if self.unanswered >= _UNANSWERED and loop.time() >= self._patient_until_s:
+                raise TroubleError("unanswered", "no-data", f"{self.unanswered} exchanges were sent, none was answered")
             if loop.time() >= settled_s:
                 self._ladder.settled()
-                settled_s = float("inf")
-            if await self._work():
+                settled_s = _NEVER_S
+            if self.registration.state.is_registered:
+                doubt_s = _NEVER_S
+            elif doubt_s == _NEVER_S:
+                # An URC has said so; cells are changed in a moment, so it may be over when it is asked for.
+                doubt_s = loop.time() + _DOUBT_S
+            if await self._sockets.work(may_send=doubt_s == _NEVER_S):
                 continue
-            if loop.time() >= next_poll_s:
-                next_poll_s = loop.time() + poll_s
+            if loop.time() >= min(poll_s, doubt_s):
+                poll_s = loop.time() + every_s
                 await self._poll()
-                continue
-            await self._pause(min(next_poll_s, settled_s) - loop.time())
-
-    async def _work(self) -> bool:
-        """One piece of work, the most urgent first; False when there is none."""
-        if self._to_read:
-            await self._read(self._to_read.pop())
-        elif self._to_close:
-            await self.dialect.close(self._to_close.pop())
-        elif self._queue:
-            await self._send(*self._queue.popleft())
-        else:
-            return False
-        return True
-
-    async def _send(self, link: ModemLink, data: bytes, answer_expected: bool) -> None:
-        """Send one datagram. Whether it was sent when nothing was answered nobody knows: it counts as sent."""
-        for attempt in range(_SEND_TRIES):
-            if self._links.get(link.number) is not link:
-                return
-            try:
-                await self.dialect.send(link.number, data, link.host, link.port, answer_expected=answer_expected)
-            except NoPromptError:
-                continue  # surely not sent: the next command gets into step first
-            except NoAnswerError as problem:
-                _LOG.info("modem: %s", problem)
-            except InterruptedCommandError as problem:
-                self._lose(link.number, problem)
-                return
-            except RefusedError as refused:
-                if attempt + 1 == _SEND_TRIES:
-                    self._lose(link.number, refused)
-                    self._to_close.append(link.number)
-                    return
-                await self._pause(_BUSY_S[attempt])
-                self._check()
-                continue
-            self.counters.sent += 1
-            return
-        raise NoAnswerError("the modem never asks for the data of a send")
-
-    async def _read(self, socket: int) -> None:
-        """Read until nothing waits: it is announced once only."""
-        for _ in range(_QUEUE):
-            try:
-                read = await self.dialect.receive(socket)
-            except RefusedError as refused:
-                self._lose(socket, refused)
-                return
-            for data in read:
-                self._received(socket, data)
-            if not read:
-                return
+            else:
+                await self._attention.pause(min(poll_s, doubt_s, settled_s) - loop.time())
+        return await self._lose_data(self._attention.data_problem)
 
     async def _poll(self) -> None:
         """See whether the connection is as it should be."""
         self.registration = await self.dialect.registration()
         if not self.registration.state.is_registered:
-            self._data_problem = f"no longer registered ({self.registration.state.name.lower()})"
-            raise InterruptedCommandError(self._data_problem)
+            self._attention.end_data(f"no longer registered ({self.registration.state.name.lower()})")
+            return
         self.signal = await self.dialect.signal()
         if await self.dialect.data_address() is None:
-            self._data_problem = "the data connection is gone, and nothing has told so"
-        for socket in self._links if self.data.socket.receives == "buffered" else ():
-            self._to_read.add(socket)
+            self._attention.end_data("the data connection is gone, and the modem has not told so")
+        elif self.data.socket.receives == "buffered":
+            self._sockets.look_in()
+
+    async def _lose_data(self, why: str) -> bool:
+        is_registered = self.registration.state.is_registered
+        self.counters.data_lost += 1
+        self._enter("no-data" if is_registered else "searching", why)
+        self._sockets.lose_all(ModemError(why))
+        if is_registered:
+            # Which ends the registration too, in some families, until the data connection is brought up.
+            await self.dialect.data_down()
+        return is_registered
 
     # What the modem tells.
 
@@ -551,134 +339,72 @@ class Modem:
         self.at.heard(data)
 
     def _port_gone(self, problem: PortGoneError) -> None:
-        self._session_problem = problem
+        self._attention.end_session(problem)
         self.at.port_gone(problem)
-        self._stir.set()
 
     def _urc(self, line: Line) -> None:
         event = self.dialect.event_of(line)
         match event:
-            case Received(socket, data):
-                self._received(socket, data)
-            case Waiting(socket):
-                self._to_read.update(self._links if socket is None else [socket])
-            case SocketClosed(socket, why):
-                self._lose(socket, ModemError(f"the socket is gone: {why}"))
+            case Received(number, data):
+                self._sockets.received(number, data)
+            case Waiting(number):
+                self._sockets.look_in(number)
+            case SocketClosed(number, why):
+                self._sockets.lose(number, ModemError(f"the socket is gone: {why}"))
             case DataDown(why):
-                self._data_problem = why
+                self._attention.end_data(why)
             case RegistrationChanged(registration):
                 self.registration = registration
             case Started():
-                self._session_problem = RebootedError(f"the modem has started anew ({line.text})")
+                self._attention.end_session(RebootedError(f"the modem has started anew ({line.text})"))
             case Damaged():
                 self.at.counters.damaged += 1
             case None:
-                _LOG.debug("modem says %s", line.text)
+                _LOG.debug("modem %s says %s", self.settings.model, line.text)
         if event is not None:
-            self._stir.set()
+            self._attention.stir()
 
-    def _received(self, socket: int, data: bytes) -> None:
-        link = self._links.get(socket)
-        if link is not None:
-            self.counters.received += 1
-            link.on_datagram(data)
+    # What is done about a trouble.
 
-    def _lose(self, socket: int, problem: Exception) -> None:
-        link = self._links.pop(socket, None)
-        if link is not None:
-            self.counters.sockets_lost += 1
-            self._queue = deque(item for item in self._queue if item[0] is not link)
-            link.on_lost(problem)
+    def _rebooted(self, problem: RebootedError) -> Step | None:
+        """A modem starts anew now and then; one that does so again and again has a trouble, often of its supply."""
+        self.counters.reboots += 1
+        self._enter("starting", str(problem))
+        now_ms = self._clock.monotonic_ms()
+        self._boots_ms.append(now_ms)
+        if len(self._boots_ms) == _REBOOTS and now_ms - self._boots_ms[0] < _REBOOTS_MS:
+            self._boots_ms.clear()
+            return self._ladder.next("rebooting", f"the modem has started {_REBOOTS} times in ten minutes by itself")
+        return None
 
-    def _lose_data(self, why: str) -> None:
-        self.counters.data_lost += 1
-        self._enter("no-data", why)
-        self._lose_all(ModemError(why))
-
-    def _lose_all(self, problem: Exception) -> None:
-        self._to_read.clear()
-        self._to_close.clear()
-        for socket in list(self._links):
-            self._lose(socket, problem)
-
-    # Rungs.
+    def _at_once(self, step: Step) -> Step:
+        """The step without its wait, which comes before the next one: where there is a connection it is used meanwhile,
+        for an answer may come all the same."""
+        self.unanswered = 0
+        self._patient_until_s = asyncio.get_running_loop().time() + step.wait_s
+        return replace(step, wait_s=0.0)
 
     async def _climb(self, step: Step) -> None:
-        """Wait, then take the rung. What fails in it leads to the next one."""
         _LOG.warning("modem %s: %s; %s in %.0f s", self.settings.model, step.reason, step.rung, step.wait_s)
-        self._stir.clear()
-        await self._rest(step.wait_s)
-        with contextlib.suppress(AtError, PortGoneError):
-            try:
-                await self._take(step.rung)
-            except HookError as problem:
-                _LOG.error("modem %s: %s", self.settings.model, problem)
-
-    async def _take(self, rung: Rung) -> None:
-        hooks = self.settings.hooks
-        if rung == "radio":
-            await self.dialect.radio(False)
-            await asyncio.sleep(_REGISTRATION_S)
-        elif rung == "reset":
-            await self.dialect.reset()
-            await asyncio.sleep(_REGISTRATION_S)
-        elif rung == "power-key" and hooks.power_key is not None:
-            await hooks.power_key()
-        elif rung == "supply" and hooks.supply_off is not None and hooks.supply_on is not None:
-            self._port.close()
-            try:
-                await hooks.supply_off()
-                await asyncio.sleep(SUPPLY_OFF_S)
-            finally:
-                await hooks.supply_on()
-
-    async def _rest(self, wait_s: float) -> None:
-        """Wait, but no longer than until the modem says that it has started or the port is gone."""
-        loop = asyncio.get_running_loop()
-        limit_s = loop.time() + wait_s
-        while (rest_s := limit_s - loop.time()) > 0 and self._session_problem is None:
-            await self._pause(rest_s)
-
-    async def _pause(self, seconds: float) -> None:
-        """Wait until something happens, at most so long."""
-        self._stir.clear()
-        if self._session_problem is None and seconds > 0:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await self._stir.wait()
-
-    def _check(self) -> None:
-        if self._session_problem is not None:
-            problem, self._session_problem = self._session_problem, None
-            raise problem
+        self._attention.begin()
+        # A modem that says that it has started, or that is pulled out, is not waited for.
+        await self._attention.rest(step.wait_s)
+        await take(step.rung, self.dialect, self._port, self.settings.hooks)
 
     def _require_service(self) -> None:
         if not self.is_online:
-            raise ModemError(f"the modem {self.settings.model} is not in service: {self.state.reason}")
+            raise ModemError(f"the modem {self.settings.model} has no service: {self.state.reason}")
 
     def _enter(self, name: StateName, reason: str) -> None:
         if (name, reason) == (self.state.name, self.state.reason):
             return
         now_ms = self._clock.monotonic_ms()
         since_ms = self.state.since_ms if name == self.state.name else now_ms
-        if name == "online" and self._offline_since_ms is not None:
-            self._without_s += (now_ms - self._offline_since_ms) / 1000
-            self._offline_since_ms = None
-        elif name != "online" and self._offline_since_ms is None:
-            self._offline_since_ms = now_ms
+        if name == "online" and self._without_since_ms is not None:
+            self._without_ms += now_ms - self._without_since_ms
+            self._without_since_ms = None
+        elif name != "online" and self._without_since_ms is None:
+            self._without_since_ms = now_ms
         self.state = ModemState(name, since_ms, reason)
         _LOG.info("modem %s: %s, %s", self.settings.model, name, reason)
         self._on_change(self.state)
-
-
-def _rungs_of(hooks: Hooks) -> list[Rung]:
-    rungs: list[Rung] = ["wait", "radio", "reset"]
-    if hooks.power_key is not None:
-        rungs.append("power-key")
-    if hooks.supply_off is not None and hooks.supply_on is not None:
-        rungs.append("supply")
-    return rungs
-
-
-def _is_address(host: str) -> bool:
-    return bool(host) and all(part.isdigit() and int(part) < 256 for part in host.split(".")) and host.count(".") == 3

@@ -137,12 +137,14 @@ class AtStream:
 
     def _pass_echo(self) -> bool:
         """Pass over the echo of data; False while it may still be coming."""
-        start = len(self._bytes) - len(self._bytes.lstrip(b"\r\n"))
-        heard = bytes(self._bytes[start : start + len(self._echo)])
-        if heard == self._echo:
-            del self._bytes[: start + len(self._echo)]
-        elif self._echo.startswith(heard):
-            return False
+        ends = len(self._bytes) - len(self._bytes.lstrip(b"\r\n"))
+        for start in (0, ends):
+            heard = bytes(self._bytes[start : start + len(self._echo)])
+            if heard == self._echo:
+                del self._bytes[: start + len(self._echo)]
+                break
+            if self._echo.startswith(heard):
+                return False
         self._echo = b""
         return True
 

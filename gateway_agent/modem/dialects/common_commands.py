@@ -1,5 +1,6 @@
 """The commands that 3GPP has given to every modem; a dialect adds its sockets and what its maker does otherwise."""
 
+import asyncio
 import re
 from typing import ClassVar
 
@@ -25,6 +26,7 @@ from gateway_agent.modem.tgpp import (
 
 _RADIO_S = 60.0
 _SLOW_S = 10.0
+_ADDRESS_S = 1.0
 _NB_ACCESS = 5  # AcT of CEDRXS: E-UTRAN in its NB-S1 mode
 _LTE_ACCESS = 4
 
@@ -158,15 +160,31 @@ class CommonCommands:
             await self.ask("AT+CGATT=1", timeout_s=self.data.times.data_s)
 
     async def data_address(self) -> str | None:
-        """See Dialect: up while the packet service is attached."""
+        """See Dialect: up while the packet service is attached and there is an address."""
         reply = await self.ask("AT+CGATT?", "+CGATT:", must=True)
         return await self.address() if reply.text.rstrip().endswith("1") else None
 
-    async def address(self) -> str:
-        """Our address in the network, empty where it is not told."""
+    async def address(self) -> str | None:
+        """Our address in the network, empty where the firmware does not tell it, None while there is none."""
         reply = await self.try_out("AT+CGPADDR", "+CGPADDR:")
-        found = None if reply is None else re.search(r"\d+\.\d+\.\d+\.\d+", " ".join(x.text for x in reply.lines))
-        return "" if found is None or found[0] == "0.0.0.0" else found[0]
+        if reply is None:
+            return ""
+        found = re.search(r"\d+\.\d+\.\d+\.\d+", " ".join(line.text for line in reply.lines))
+        return None if found is None or found[0] == "0.0.0.0" else found[0]
+
+    async def attached_address(self) -> str:
+        """Our address, waited for: with NB-IoT the data connection comes by itself, a little after the registration.
+
+        Raises RefusedError where none comes in the family's time for it.
+        """
+        await self.attach()
+        loop = asyncio.get_running_loop()
+        limit_s = loop.time() + self.data.times.data_s
+        while (address := await self.data_address()) is None:
+            if loop.time() >= limit_s:
+                raise RefusedError("AT+CGPADDR", "no address")
+            await asyncio.sleep(_ADDRESS_S)
+        return address
 
     async def receive(self, socket: int) -> list[bytes]:
         """See Dialect: a family that pushes leaves nothing to be read."""

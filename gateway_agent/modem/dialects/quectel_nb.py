@@ -60,13 +60,11 @@ class QuectelNb(CommonCommands):
 
     async def data_up(self) -> str:
         """See Dialect: the context comes with the registration."""
-        await self.attach()
-        return await self.address()
+        return await self.attached_address()
 
     async def data_down(self) -> None:
         """See Dialect."""
-        for socket in range(self.data.socket.count):
-            await self.close(socket)
+        await self.try_out("AT+CGATT=0", timeout_s=self.data.times.data_s)
 
     async def open(self, socket: int, host: str, port: int) -> int:
         """See Dialect."""

@@ -36,7 +36,7 @@ _NO_DNS = re.compile(r"\+CDNSGIP: ?0,(?P<code>\d+)")
 class Simcom(CommonCommands):
     """See the module."""
 
-    boots: ClassVar[str] = r"RDY|\*ATREADY: 1|PB DONE|SMS DONE|START"
+    boots: ClassVar[str] = r"RDY|\*ATREADY: 1|START"
     urcs: ClassVar[tuple[str, ...]] = (
         "+IPD", "+CIPRXGET: 1,", "+IPCLOSE:", "+CIPEVENT:", "RECV FROM:", "+CEREG:", "+NETOPEN:", "+CIPOPEN:"
     )  # fmt: skip
@@ -91,13 +91,13 @@ class Simcom(CommonCommands):
         """See Dialect."""
         if await self.data_address() is None:
             await self.at.ask("AT+NETOPEN", needs=(_OPENED,), fails=_NOT_OPENED, timeout_s=self.data.times.data_s)
-        return await self.address()
+        return await self.address() or ""
 
     async def data_address(self) -> str | None:
         """See Dialect."""
         reply = await self.ask("AT+NETOPEN?", "+NETOPEN:")
         is_open = any(re.match(r"\+NETOPEN: ?1", line.text) for line in reply.lines)
-        return await self.address() if is_open else None
+        return (await self.address() or "") if is_open else None
 
     async def data_down(self) -> None:
         """See Dialect."""
@@ -148,9 +148,13 @@ class Simcom(CommonCommands):
         return read
 
     async def close(self, socket: int) -> None:
-        """See Dialect."""
+        """See Dialect. Until the result has come after the OK, it hears no other command."""
         self._peers.pop(socket, None)
-        await self.try_out(f"AT+CIPCLOSE={socket}", timeout_s=self.data.times.close_s)
+        closed = re.compile(rf"\+CIPCLOSE: ?{socket},\d+")
+        try:
+            await self.at.ask(f"AT+CIPCLOSE={socket}", needs=(OK, closed), timeout_s=self.data.times.close_s)
+        except RefusedError:
+            return  # it was not open
 
     async def resolve(self, host: str) -> str:
         """See Dialect."""

@@ -47,8 +47,7 @@ class SimcomNb(CommonCommands):
 
     async def data_up(self) -> str:
         """See Dialect."""
-        await self.attach()
-        return await self.address()
+        return await self.attached_address()
 
     async def data_down(self) -> None:
         """See Dialect."""

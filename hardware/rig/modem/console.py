@@ -16,6 +16,9 @@ from hardware.rig.modem.wording import Wording
 _END = b"\r\n"
 _GLUE_S = 0.1
 _LOST_INPUT, _LOST_OUTPUT = 3, 2
+_OVERRUN_FROM = 16
+_NOISE = b"\x00\xff\xfe\x80\x15\xc3"
+_PATIENCE_S = 60.0
 
 
 class Console:
@@ -41,6 +44,7 @@ class Console:
         self._line = bytearray()
         self._wanted = 0
         self._payload = bytearray()
+        self._lost_bytes = 0
         self._payload_done: asyncio.Future[bytes] | None = None
         self._waiting: list[tuple[str, bytes]] = []
         self._held_end: asyncio.TimerHandle | None = None
@@ -78,10 +82,10 @@ class Console:
     def raw(self, data: bytes) -> None:
         """Say bytes as they are."""
         self._end_line()
-        self._end.send(data)
+        self._send(data)
 
     async def prompt(self, count: int) -> bytes:
-        """Ask for `count` bytes and wait for them; Refused while nothing is said."""
+        """Ask for `count` bytes and wait for them, at most a minute; Refused without them, or while nothing is said."""
         if self.is_muted:
             raise Refused
         self._end_line()
@@ -89,8 +93,12 @@ class Console:
         self._payload.clear()
         self._wanted = count
         self._payload_done = asyncio.get_running_loop().create_future()
+        self._lost_bytes = 1 + self._faults.random.randrange(count) if self._faults.strikes("short-payload") else 0
         try:
-            return await self._payload_done
+            async with asyncio.timeout(_PATIENCE_S):
+                return await self._payload_done
+        except TimeoutError:
+            raise Refused from None
         finally:
             self._payload_done = None
             for text, raw in self._waiting:
@@ -107,8 +115,13 @@ class Console:
         self._end.silence()
         self._line.clear()
         self._waiting.clear()
+        self._lost_bytes = 0
 
     def _take_payload(self, data: bytes, position: int) -> int:
+        if self._lost_bytes:
+            lost = min(self._lost_bytes, len(data) - position)
+            self._lost_bytes -= lost
+            position += lost
         piece = data[position : position + self._wanted - len(self._payload)]
         self._payload += piece
         if self._wording.echoes_payload and self.echo:
@@ -155,21 +168,27 @@ class Console:
             data = data[_LOST_OUTPUT:]
         if len(data) > 1 and faults.strikes("truncated"):
             data = data[: faults.random.randrange(1, len(data))]
-        noise = b""
         if faults.strikes("garbage"):
-            noise = bytes(faults.random.choice(b"\x00\xff\xfe\x80\x15\xc3") for _ in range(faults.random.randint(1, 6)))
+            data = bytes(faults.random.choice(_NOISE) for _ in range(faults.random.randint(1, 6))) + data
         if self._held_end is not None:
             # Glued: this line follows the one before directly.
             self._held_end.cancel()
             self._held_end = None
-            self._end.send(noise + data + _END)
+            self._send(data + _END)
             return
         blank = _END if self._wording.blank_line and text.startswith("+") else b""
-        self._end.send(_END + blank + noise + data)
         if faults.strikes("glued"):
+            self._send(_END + blank + data)
             self._held_end = asyncio.get_running_loop().call_later(_GLUE_S, self._end_line)
         else:
-            self._end.send(_END)
+            self._send(_END + blank + data + _END)
+
+    def _send(self, data: bytes) -> None:
+        if len(data) > _OVERRUN_FROM and self._faults.strikes("overrun"):
+            lost = self._faults.random.randint(4, len(data) // 2)
+            start = self._faults.random.randrange(len(data) - lost)
+            data = data[:start] + data[start + lost :]
+        self._end.send(data)
 
     def _end_line(self) -> None:
         if self._held_end is not None:

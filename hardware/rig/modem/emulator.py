@@ -15,13 +15,15 @@ from random import Random
 from typing import Any
 
 from hardware.rig.clock import RigClock
+from hardware.rig.modem.body import Body
 from hardware.rig.modem.console import Console
 from hardware.rig.modem.dialects import DIALECTS
-from hardware.rig.modem.faults import ModemFaults
-from hardware.rig.modem.firmware import Body, Firmware
+from hardware.rig.modem.faults import AT_ONCE, ModemFaults
+from hardware.rig.modem.firmware import Firmware
+from hardware.rig.modem.lasting_faults import LastingFaults
 from hardware.rig.modem.models import MODELS
 from hardware.rig.modem.radio import Radio
-from hardware.rig.modem.sim import CME_FAILURE, Sim
+from hardware.rig.modem.sim import Sim
 from hardware.rig.modem.uart import Uart
 from hardware.rig.modem.wording import Wording
 
@@ -72,10 +74,15 @@ class Emulator:
         self._waking: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._console = self._new_console()
-        self.faults.on_change = self._fault_changed
-        self.faults.on_event = self._fault_happens
+        self.faults.on_change = LastingFaults(uart, radio, self.sim, self._look_again).change
+        self.faults.on_event = self._hear_of
         radio.on_connection = self._connection_changed
         radio.on_coverage = lambda _there_is: self._look_again()
+
+    @property
+    def end_name(self) -> str:
+        """The name of the module's end of the UART."""
+        return self._end.name
 
     def start(self) -> None:
         """Give it supply; it boots by itself, as boards wire it."""
@@ -179,6 +186,7 @@ class Emulator:
         self.firmware = DIALECTS[self.model.dialect](body)
         self._console.chatter = self.firmware.chatter
         if not self._is_deaf():
+            self._console.raw(self._wording.boot_noise)
             for line in self.firmware.boot_lines():
                 self._console.urc(line)
         self._sim_timer = self._loop.call_later(self.sim.ready_s, self.firmware.started)
@@ -188,6 +196,7 @@ class Emulator:
         console = Console(self._end, self.faults, self._wording, self.counters, self.model.line_limit)
         console.echo = self.model.echoes
         console.on_line = self._command
+        console.on_overflow = lambda: console.say("ERROR")
         return console
 
     def _end_life(self, *, is_silent: bool = True) -> None:
@@ -231,9 +240,9 @@ class Emulator:
         self._console.receive(data)
 
     def _command(self, line: str) -> None:
-        for name in ("reboot", "sleep", "pdp-drop", "socket-closed", "echo"):
+        for name in AT_ONCE:
             if self.faults.strikes(name):
-                self._fault_happens(name)
+                self._hear_of(name)
         if self.state != "on" or self.firmware is None:
             return
         if self._task is not None and not self._task.done():
@@ -294,27 +303,8 @@ class Emulator:
     def _set_baud(self, baud: int) -> None:
         self._loop.call_later(0.05, self._end.configure, baud)
 
-    def _fault_changed(self, name: str, is_on: bool) -> None:
-        if name == "silence":
-            self.radio.silent = is_on
-        elif name == "unplugged":
-            (self._uart.unplug if is_on else self._uart.replug)()
-        elif name in ("sim-absent", "sim-dead", "sim-pin"):
-            self._spoil_card(name, is_on)
-        self._look_again()
-
-    def _spoil_card(self, name: str, is_on: bool) -> None:
-        if name == "sim-absent":
-            self.sim.present = not is_on
-        elif name == "sim-dead":
-            self.sim.dead = CME_FAILURE if is_on else 0
-        elif is_on:
-            self.sim.pin = self.sim.pin or "1234"
-            self.sim.unlocked = False
-        else:
-            self.sim.unlocked = True
-
-    def _fault_happens(self, name: str) -> None:
+    def _hear_of(self, name: str) -> None:
+        """A fault that happens at once."""
         firmware = self.firmware
         if firmware is None:
             return

@@ -20,6 +20,8 @@ FAULTS = {
     "glued": "Two lines of the module stand on one, with no line end between them.",
     "truncated": "A line of the module ends early.",
     "garbage": "A few bytes of noise stand before a line of the module.",
+    "overrun": "A stretch of bytes in the middle of what the module says is lost, as when the host's FIFO overflows.",
+    "short-payload": "Bytes of a payload are lost on their way; the module waits a minute for as many more.",
     "no-answer": "A command is carried out, or not, and nothing at all is answered.",
     "buffer-full": "The module has no room for a payload and says so in its family's words.",
     "busy": "The module is busy with something else and refuses a send or an open with its family's error.",
@@ -32,7 +34,8 @@ FAULTS = {
     "radio-stuck": "Lasting: the module searches until it is reset by command, power key or supply.",
     "sim-absent": "Lasting: no SIM (CME error 10).",
     "sim-pin": "Lasting: the SIM asks for its PIN (CME error 11), which is set and tried as on a real one.",
-    "sim-dead": "Lasting: the SIM fails (CME error 13) or is wrong (CME error 15).",
+    "sim-dead": "Lasting: the SIM fails (CME error 13).",
+    "sim-wrong": "Lasting: the SIM is wrong (CME error 15).",
     "pdp-drop": "The network takes the data connection away.",
     "socket-closed": "The network closes a socket.",
     "reboot": "The module restarts by itself.",
@@ -45,7 +48,7 @@ FAULTS = {
 """The names of all faults, with a sentence each."""
 
 LASTING = frozenset(name for name, sentence in FAULTS.items() if sentence.startswith("Lasting"))
-AT_ONCE = frozenset({"pdp-drop", "socket-closed", "reboot", "sleep", "echo"})
+AT_ONCE = ("pdp-drop", "socket-closed", "echo", "sleep", "reboot")
 """Faults that happen when they are injected, or with a command where a rate is set."""
 
 

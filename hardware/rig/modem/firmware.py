@@ -5,52 +5,29 @@ outlives it is in `Body.kept`.
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from random import Random
+from collections.abc import Callable, Coroutine
 from typing import Any
 
-from hardware.rig.clock import RigClock
-from hardware.rig.modem.console import Console
-from hardware.rig.modem.faults import ModemFaults
-from hardware.rig.modem.models import Model
+from hardware.rig.modem.body import Body
 from hardware.rig.modem.network import Network
-from hardware.rig.modem.radio import Radio
 from hardware.rig.modem.request import NO_NETWORK, NOT_ALLOWED, NOT_SUPPORTED, Refused, Request, handlers_of, parse
-from hardware.rig.modem.sim import Sim
 from hardware.rig.modem.sockets import Address, ModemSocket
-from hardware.rig.modem.wording import Wording
 
 _QUEUE = 8
 """Datagrams that a module takes before the first has arrived at the other end."""
 _THINKING_S = (0.005, 0.03)
-
-
-@dataclass
-class Body:
-    """The module that a firmware runs on. `restart(cause)` and `power_off()` end this firmware's life."""
-
-    model: Model
-    console: Console
-    radio: Radio
-    sim: Sim
-    faults: ModemFaults
-    wording: Wording
-    counters: Counter[str]
-    random: Random
-    restart: Callable[[str], None]
-    power_off: Callable[[], None]
-    set_baud: Callable[[int], None]
-    clock: RigClock
-    kept: dict[str, Any] = field(default_factory=dict)
+_PACE_S = 0.1
 
 
 class Firmware:
-    """One life of a module. `boot_lines` is what it says at its start; `sleep_after_s` None: it never sleeps."""
+    """One life of a module. `boot_lines` is what it says at its start; `sleep_after_s` None: it never sleeps.
+
+    `needs_pauses`: a command within 100 ms of the last answer may be lost.
+    """
 
     commands: dict[str, str] = {}  # noqa: RUF012 - filled for each subclass
     sleep_after_s: float | None = None
+    needs_pauses = False
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -69,7 +46,9 @@ class Firmware:
         self.network.on_stat = self.registration_changed
         self.network.on_data = self._data_changed
         self._is_stale = False
+        self._answered_s = 0.0
         self._timers: set[asyncio.TimerHandle] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     # What dialects say in their own words.
 
@@ -124,6 +103,10 @@ class Firmware:
         """Carry out one command line and answer it."""
         request = parse(line)
         self.counters["commands"] += 1
+        too_soon = self.radio.loop.time() - self._answered_s < _PACE_S
+        if self.needs_pauses and too_soon and self.body.random.random() < 0.5:
+            self.counters["commands too soon"] += 1
+            return
         console = self.console
         if self.faults.strikes("no-answer"):
             if self.faults.random.random() < 0.5:
@@ -134,6 +117,7 @@ class Firmware:
             final = await self._carry_out(request)
             if final:
                 console.say(final)
+            self._answered_s = self.radio.loop.time()
         finally:
             console.is_muted = False
 
@@ -145,6 +129,8 @@ class Firmware:
             final: str | None = await getattr(self, method)(request)
         except Refused as refusal:
             self.counters["refused"] += 1
+            if refusal.before:
+                self.console.say(refusal.before)
             return refusal.line or self.error(refusal.code)
         return "OK" if final is None else final
 
@@ -152,7 +138,7 @@ class Firmware:
         """The final line of a refusal, as CMEE asks for it."""
         if self.error_level == 0:
             return "ERROR"
-        return self.wording.line("CME ERROR", code).replace(":", ": ").replace("  ", " ")
+        return self.wording.line("CME ERROR", code)
 
     def need_sim(self) -> None:
         """Refuse where the card is not ready."""
@@ -164,11 +150,14 @@ class Firmware:
         """An open socket by its number."""
         return self.sockets.get(number)
 
-    def open_socket(self, number: int, remote: Address | None, *, pushes: bool = True, port: int = 0) -> ModemSocket:
-        """Open a socket; Refused where there is no data connection or the module is busy."""
+    def open_socket(
+        self, number: int, remote: Address | None, *, pushes: bool = True, port: int = 0, needs_data: bool = True
+    ) -> ModemSocket:
+        """Open a socket; Refused where the module is busy, or has no data connection and needs one for that."""
         if self.faults.strikes("busy"):
             raise self.busy()
-        self._need_data()
+        if needs_data:
+            self._need_data()
         opened: ModemSocket
 
         def received(data: bytes, sender: Address) -> None:
@@ -178,6 +167,12 @@ class Firmware:
         opened = ModemSocket(number, self.radio.open(received), remote, port, pushes)
         self.sockets[number] = opened
         return opened
+
+    def keep_failed(self, number: int) -> None:
+        """An open that has failed keeps its number until it is closed."""
+        way = self.radio.open(lambda _data, _sender: None)
+        way.close()
+        self.sockets[number] = ModemSocket(number, way, is_closed=True)
 
     def close_socket(self, number: int) -> bool:
         """Close a socket; False where there was none."""
@@ -222,7 +217,9 @@ class Firmware:
         return address
 
     def drop_data(self) -> None:
-        """The network takes the data connection away."""
+        """The network takes the data connection away; on NB-IoT that is the attachment."""
+        if self.body.model.is_nb:
+            self.network.is_attached = False
         self.network.deactivate()
 
     def close_one(self) -> None:
@@ -244,10 +241,18 @@ class Firmware:
         timer = self.radio.loop.call_later(wait_s, due)
         self._timers.add(timer)
 
+    def background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something beside the commands, in this life."""
+        task = self.radio.loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     def stop(self) -> None:
         """This life is over."""
         for timer in self._timers:
             timer.cancel()
+        for task in self._tasks:
+            task.cancel()
         self.network.stop()
         for number in list(self.sockets):
             self.close_socket(number)

@@ -12,7 +12,9 @@ _RETRY_S = 30.0
 
 
 class Network:
-    """`stat` is the registration; `address` the module's IPv4 address while it has a data connection, else "".
+    """`stat` is the registration; `address` the IPv4 address while sockets can be opened, else "".
+
+    `bearer` is the address that the network gives with the registration (LTE's default bearer), for the host to see.
 
     `on_stat(stat)` and `on_data(is_up)` are called at each change. `attaches_alone`: the data connection comes with the
     registration, as on NB-IoT.
@@ -21,6 +23,7 @@ class Network:
     def __init__(self, radio: Radio, sim: Sim, faults: ModemFaults, *, attaches_alone: bool) -> None:
         self.stat = OFF
         self.address = ""
+        self.bearer = ""
         self.is_on = False
         self.is_attached = False
         self.on_stat: Callable[[int], None] | None = None
@@ -39,7 +42,7 @@ class Network:
         """Whether the module is registered."""
         return self.stat == HOME
 
-    def switch(self, on: bool) -> None:
+    def switch(self, on: bool, *, searches: bool = True) -> None:
         """The radio on or off (CFUN 1, CFUN 0)."""
         if on == self.is_on:
             return
@@ -48,14 +51,20 @@ class Network:
         if on:
             if self._faults.lasts("unknown"):
                 self._faults.clear("unknown")
-            self.search()
+            if searches:
+                self.search()
         else:
             self._lose(OFF)
             self._radio.disconnect()
 
     def search(self) -> None:
-        """Begin to look for a network, unless the module is registered."""
-        if not self.is_on or self.is_registered:
+        """Begin to look for a network; a module that is registered attaches again."""
+        if not self.is_on:
+            return
+        if self.is_registered:
+            self.is_attached = True
+            if self._attaches_alone and not self.address:
+                self._after(self._radio.draw(self._radio.profile.activate_s), self._bring_up)
             return
         self._set(SEARCHING if self._sim.trouble() is None else OFF)
         self._after(self._radio.draw(self._radio.profile.attach_s), self._found)
@@ -120,19 +129,21 @@ class Network:
             return
         self._timer = None
         self.is_attached = True
+        random = self._radio.random
+        self.bearer = f"10.{random.randrange(256)}.{random.randrange(256)}.{random.randrange(1, 255)}"
         self._set(HOME)
         if self._attaches_alone:
             self._after(self._radio.draw(self._radio.profile.activate_s), self._bring_up)
 
     def _bring_up(self) -> None:
         self._timer = None
-        random = self._radio.random
-        self.address = f"10.{random.randrange(256)}.{random.randrange(256)}.{random.randrange(1, 255)}"
+        self.address = self.bearer
         if self.on_data is not None:
             self.on_data(True)
 
     def _lose(self, stat: int) -> None:
         self.is_attached = False
+        self.bearer = ""
         self.deactivate()
         self._set(stat)
 

@@ -12,11 +12,11 @@ Time is the running loop's, so the same link works in real and in virtual time. 
 import asyncio
 import socket
 from collections.abc import Callable
-from math import exp
 from random import Random
 
-from hardware.rig.modem.radio_profiles import PROFILES, RadioProfile, Weather
-from hardware.rig.relay import HEADER_BYTES, AirCount
+from hardware.rig.modem.radio_profiles import PROFILES, RadioProfile
+from hardware.rig.modem.radio_way import Way
+from hardware.rig.relay import AirCount
 
 Observer = Callable[[bytes, bool], None]
 """Gets a datagram's payload and whether it was delivered."""
@@ -24,14 +24,14 @@ Received = Callable[[bytes, tuple[str, int]], None]
 
 NO_RELEASE, RELEASE_NOW, RELEASE_AFTER_ANSWER = 0, 1, 2
 _READ_BYTES = 65536
-_AFTER_S = 1e-6
 
 
 class Radio:
     """`profile` is a name of `PROFILES` or a profile of one's own; `names` gives addresses of host names.
 
     `up` and `down` count datagrams and bytes; `silent` swallows everything both ways while the module stays
-    registered; `has_coverage` false lets no module register. `connections` counts changes from idle to connected.
+    registered; `has_coverage` false lets no module register; `is_reachable` false is a module that the network cannot
+    page; `paging_s` is how long an idle one may take to listen. `connections` counts changes from idle to connected.
     """
 
     def __init__(self, profile: str | RadioProfile, seed: int = 0, names: dict[str, str] | None = None) -> None:
@@ -39,6 +39,7 @@ class Radio:
             raise ValueError(f'there is no radio "{profile}": take one of {", ".join(PROFILES)}')
         self.profile = PROFILES[profile] if isinstance(profile, str) else profile
         self.random = Random(seed)
+        self.paging_s = self.profile.paging_s
         self.names = {"localhost": "127.0.0.1"} | (names or {})
         self.up = AirCount()
         self.down = AirCount()
@@ -55,7 +56,7 @@ class Radio:
         self._release_after_answer = False
         self._idle_timer: asyncio.TimerHandle | None = None
         self._connected_at_s = 0.0
-        self._ways = (_Way(self), _Way(self))
+        self._ways = tuple(Way(self.loop, self.random, self.profile) for _ in range(2))
         self._observers: list[tuple[Observer | None, Observer | None]] = []
         self._sockets: list[RadioSocket] = []
 
@@ -135,7 +136,7 @@ class Radio:
         if not self._connected:
             self._connected = True
             self.connections += 1
-            waited_s = self.random.uniform(0, self.profile.paging_s) if paged else 0.0
+            waited_s = self.random.uniform(0, self.paging_s) if paged else 0.0
             self._connected_at_s = now + waited_s + self.draw(self.profile.connect_s)
             if self.on_connection is not None:
                 self.on_connection(True)
@@ -261,85 +262,3 @@ class RadioSocket:
             self._radio.loop.remove_reader(self._nat.fileno())
             self._nat.close()
             self._nat = None
-
-
-class _Way:
-    """One direction of the link: its queue at the bit rate, its weather, its order."""
-
-    def __init__(self, radio: Radio) -> None:
-        self._radio = radio
-        self._flights: set[_Flight] = set()
-        self._free_s = 0.0
-        self._last_arrival_s = 0.0
-        self._is_foul = False
-        self._looked_s = 0.0
-
-    @property
-    def waiting(self) -> int:
-        """Datagrams on their way, sent or not."""
-        return len(self._flights)
-
-    @property
-    def sending(self) -> int:
-        """Datagrams that have not left yet."""
-        return sum(not flight.has_left for flight in self._flights)
-
-    def carry(self, data: bytes, from_s: float, arrived: Callable[[bool], None], sent: Callable[[], None]) -> None:
-        """Send at the earliest `from_s`: `sent` when its last bit has left, `arrived(lost)` when it is there."""
-        radio = self._radio
-        profile = radio.profile
-        begin_s = max(from_s, self._free_s)
-        self._free_s = begin_s + (len(data) + HEADER_BYTES) * 8 / profile.bit_per_s
-        weather = self._weather(begin_s)
-        # Half of what a round trip takes by itself; the bit rate comes on top.
-        arrival_s = self._free_s + radio.draw(weather.one_way_s)
-        if profile.keeps_order:
-            arrival_s = max(arrival_s, self._last_arrival_s + _AFTER_S)
-            self._last_arrival_s = arrival_s
-        lost = radio.random.random() < weather.loss
-        flight = _Flight(arrived)
-        self._flights.add(flight)
-
-        def left() -> None:
-            flight.has_left = True
-            sent()
-
-        def came() -> None:
-            self._flights.discard(flight)
-            arrived(lost)
-
-        flight.timers = (radio.loop.call_at(self._free_s, left), radio.loop.call_at(arrival_s, came))
-
-    def clear(self, *, what_has_left: bool) -> None:
-        """Lose what has not left yet, and where it is asked for what has."""
-        for flight in list(self._flights):
-            if what_has_left or not flight.has_left:
-                for timer in flight.timers:
-                    timer.cancel()
-                self._flights.discard(flight)
-                flight.arrived(True)
-        self._free_s = self._radio.loop.time()
-
-    def _weather(self, now_s: float) -> Weather:
-        profile = self._radio.profile
-        share = profile.foul_share
-        if not share:
-            return profile.fair
-        # A two-state chain in continuous time, looked at when a datagram is sent: how much it has forgotten since.
-        rate = 1 / profile.foul_s / (1 - share)
-        forgotten = 1 - exp(-rate * max(0.0, now_s - self._looked_s))
-        self._looked_s = now_s
-        foul_now = share * forgotten + (1 - forgotten) * self._is_foul
-        self._is_foul = self._radio.random.random() < foul_now
-        return profile.foul if self._is_foul else profile.fair
-
-
-class _Flight:
-    """A datagram on its way."""
-
-    __slots__ = ("arrived", "has_left", "timers")
-
-    def __init__(self, arrived: Callable[[bool], None]) -> None:
-        self.arrived = arrived
-        self.has_left = False
-        self.timers: tuple[asyncio.TimerHandle, ...] = ()

@@ -31,12 +31,13 @@ class Request:
 
 
 class Refused(Exception):  # noqa: N818
-    """A command is refused: with a CME error (`code`), or with `line` in the family's own words."""
+    """A command is refused: with a CME error (`code`), or with `line` in the family's own words, and one before it."""
 
-    def __init__(self, code: int = 100, line: str = "") -> None:
+    def __init__(self, code: int = 100, line: str = "", before: str = "") -> None:
         super().__init__(line or f"CME {code}")
         self.code = code
         self.line = line
+        self.before = before
 
 
 NOT_ALLOWED, NOT_SUPPORTED, PARAMETER, NO_NETWORK = 3, 4, 50, 30

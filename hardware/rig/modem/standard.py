@@ -2,9 +2,10 @@
 
 from datetime import datetime, timedelta, timezone
 
-from hardware.rig.modem.firmware import Body, Firmware
+from hardware.rig.modem.body import Body
+from hardware.rig.modem.firmware import Firmware
 from hardware.rig.modem.network import SEARCHING
-from hardware.rig.modem.request import NOT_ALLOWED, PARAMETER, READ, RUN, SET, TEST, Refused, Request, command
+from hardware.rig.modem.request import NOT_ALLOWED, PARAMETER, READ, SET, Refused, Request, command
 from hardware.rig.modem.sim import CME_BUSY, CME_PASSWORD, CME_PIN, CME_PUK
 
 _ZONE = timezone(timedelta(hours=8))
@@ -195,7 +196,7 @@ class Standard(Firmware):
     @command("CGPADDR")
     async def addresses(self, _request: Request) -> None:
         """AT+CGPADDR."""
-        address = self.network.address
+        address = self.network.address if self.body.model.is_nb else self.network.bearer
         cid = 0 if self.body.model.dialect in ("neul",) else 1
         self.console.say(self.wording.line("CGPADDR", cid, *([address] if address else [])))
 
@@ -241,10 +242,16 @@ class Standard(Firmware):
     @command("CEDRXS")
     async def long_paging(self, request: Request) -> None:
         """AT+CEDRXS=0,5; AT+CEDRXS=1,5,"0101"."""
-        if request.kind == SET and request.number(0) not in (0, 1, 2, 3):
+        if request.kind != SET:
+            self.console.say(self.wording.line("CEDRXS", 5, f'"{self.body.kept.get("edrx", "0000")}"'))
+            return
+        if request.number(0) not in (0, 1, 2, 3):
             raise Refused(PARAMETER)
-        if request.kind in (READ, RUN, TEST):
-            self.console.say(self.wording.line("CEDRXS", 5, '"0000"'))
+        is_on = request.number(0) in (1, 2)
+        if is_on and request.text(2) not in _EDRX_S:
+            raise Refused(PARAMETER)
+        self.body.kept["edrx"] = request.text(2) if is_on else "0000"
+        self.radio.paging_s = _EDRX_S[request.text(2)] if is_on else self.radio.profile.paging_s
 
     @command("IPR")
     async def rate(self, request: Request) -> str | None:
@@ -257,6 +264,8 @@ class Standard(Firmware):
         return ""
 
 
+_EDRX_S = {"0000": 5.12, "0001": 10.24, "0010": 20.48, "0011": 40.96, "0101": 81.92, "1001": 163.84, "1010": 327.68}
+"""Cycles of extended paging in seconds, by TS 24.008, table 10.5.5.32."""
 _T3412_UNITS_S = (600, 3600, 36_000, 2, 30, 60, 1_152_000, 0)
 _T3324_UNITS_S = (2, 60, 360, 0, 0, 0, 0, 0)
 

@@ -56,11 +56,15 @@ class UartEnd:
 
 
 class Uart:
-    """A line with two ends. `baud` is what an end gets that says nothing else; the time is the running loop's."""
+    """A line with two ends. `baud` is what an end gets that says nothing else; the time is the running loop's.
+
+    `on_sent(end, data)`, where it is set, gets what each end sends, when it begins to.
+    """
 
     def __init__(self, baud: int = 115200) -> None:
         self.settings = LineSettings(baud)
         self.port: SerialPort | PtyDrop | None = None
+        self.on_sent: Callable[[UartEnd, bytes], None] | None = None
         self._loop = asyncio.get_running_loop()
         self._ends: list[UartEnd] = []
         self._timers: dict[UartEnd, set[asyncio.TimerHandle]] = {}
@@ -119,6 +123,8 @@ class Uart:
         if not data or end not in self._ends:
             return start_s
         end.bytes_sent += len(data)
+        if self.on_sent is not None:
+            self.on_sent(end, data)
         end.busy_until_s = start_s + len(data) * settings.byte_s
         other = self._other(end)
         if other is not None and not other.settings.understands(settings):

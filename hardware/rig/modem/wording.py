@@ -8,7 +8,7 @@ from random import Random
 
 
 class Wording:
-    """One firmware's habits, drawn from `seed`."""
+    """One firmware's habits, drawn from `seed`; `counts_bytes`: a payload's length is bytes, not hexadecimal digits."""
 
     def __init__(self, seed: str) -> None:
         random = Random(f"wording/{seed}")
@@ -19,7 +19,9 @@ class Wording:
         self.result_before_ok = random.random() < 0.5
         self.prompt = random.choice((b"\r\n> ", b"\r\n>", b"> "))
         self.echoes_payload = random.random() < 0.2
-        self.quotes_hex = random.random() < 0.5
+        self.short_errors = random.random() < 0.5
+        self.boot_noise = random.choice((b"", b"\x00", b"\xff\xfe\x00\r\n"))
+        self.counts_bytes = False
 
     def line(self, name: str, *values: object) -> str:
         """`+NAME: values`, in this firmware's spacing."""

@@ -8,7 +8,8 @@ import pytest
 
 from gateway_agent.modem import modem as modem_module
 from gateway_agent.modem.dialect import LinkSettings, load_modem
-from gateway_agent.modem.modem import Modem, ModemSettings
+from gateway_agent.modem.modem import Modem
+from gateway_agent.modem.settings import ModemSettings
 from hardware.rig.clock import RigClock, run_virtual
 from tests.gateway_agent.modem.recorded_modem import HOST, PORT, TRANSCRIPTS, RecordedModem
 

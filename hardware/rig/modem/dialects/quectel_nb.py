@@ -7,7 +7,7 @@ confirmed there and chosen by seed: spacing, case of digits, whether the result 
 
 import asyncio
 
-from hardware.rig.modem.firmware import Body
+from hardware.rig.modem.body import Body
 from hardware.rig.modem.request import READ, SET, Refused, Request, command
 from hardware.rig.modem.sockets import Address, ModemSocket
 from hardware.rig.modem.standard import Standard
@@ -136,6 +136,8 @@ class QuectelNb(Standard):
             except Refused:
                 # The line is right, so that it gets its OK; what fails is told in the result.
                 result = self.last_error or _NOT_ALLOWED
+        if result:
+            self.keep_failed(number)
         wait_s = self.radio.draw(_OPEN_S)
         told = self.wording.line("QIOPEN", number, result)
         if self.wording.result_before_ok and self.body.random.random() < 0.3:

@@ -7,7 +7,7 @@ read. Not confirmed there and chosen by seed: spacing, and whether QISENDEX says
 
 import asyncio
 
-from hardware.rig.modem.firmware import Body
+from hardware.rig.modem.body import Body
 from hardware.rig.modem.request import READ, SET, Refused, Request, command
 from hardware.rig.modem.sockets import Address, ModemSocket
 from hardware.rig.modem.standard import Standard
@@ -86,7 +86,7 @@ class QuectelQi(Standard):
 
     def _failed(self, code: int) -> Refused:
         self.last_error = code
-        return Refused(code, "ERROR" if self.error_level == 0 or not self.wording.quotes_hex else f"+CME ERROR: {code}")
+        return Refused(code, "ERROR" if self.error_level == 0 or self.wording.short_errors else f"+CME ERROR: {code}")
 
     @command("QICSGP")
     async def access_point(self, request: Request) -> None:
@@ -136,6 +136,8 @@ class QuectelQi(Standard):
                 self.open_socket(number, remote, pushes=mode == _PUSHED, port=request.number(5, 0))
         except Refused:
             result = self.last_error or _NOT_ALLOWED
+        if result:
+            self.keep_failed(number)
         told = self.wording.line("QIOPEN", number, result)
         self.after(self.radio.draw(_OPEN_S), lambda: self.console.urc(told))
 
