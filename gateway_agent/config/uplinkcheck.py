@@ -1,23 +1,24 @@
 """Checks of `[uplink]`: that nothing travels in the clear by mistake, and that the keys are this gateway's."""
 
 from collections.abc import Iterable
-from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from gateway_agent.config.bearers import BearerTerms
 from gateway_agent.config.schema import PoleConfig
 from gateway_agent.node_keys import is_open_to_others
 from gateway_agent.toml_source import ConfigError, Finding
 from gateway_agent.uplink.identity import load_identity
+from gateway_agent.uplink.platform_url import is_this_machine, split_url
 
 _ENROL = "make the keys (gatepost enrol gateway --help) and name the identity file"
 
 
 def check_uplink(pole: PoleConfig) -> Iterable[Finding]:
     """What makes the uplink unusable."""
+    yield from _check_bearers(pole)
     uplink = pole.uplink
     if uplink.security == "clear":
-        if not _is_this_machine(uplink.url):
+        if not is_this_machine(split_url(uplink.url)[0]):
             what = f"{uplink.url} would get readings and give commands in the clear"
             yield Finding(("uplink", "security"), what, f'write security = "oscore"; {_ENROL}')
         if uplink.identity_file is not None:
@@ -42,7 +43,7 @@ def check_uplink(pole: PoleConfig) -> Iterable[Finding]:
 
 def advise_uplink(pole: PoleConfig) -> Iterable[Finding]:
     """What is unwise."""
-    yield from _advise_bearer(pole)
+    yield from _advise_bearers(pole)
     identity_file = pole.uplink.identity_file
     if identity_file is not None and not Path(identity_file).exists():
         what = f"{identity_file} is not on this computer"
@@ -52,28 +53,36 @@ def advise_uplink(pole: PoleConfig) -> Iterable[Finding]:
         yield Finding(("uplink", "identity_file"), what, "chmod 600 it")
 
 
-def _advise_bearer(pole: PoleConfig) -> Iterable[Finding]:
-    """What the bearer and the plan make of the rest."""
+def _check_bearers(pole: PoleConfig) -> Iterable[Finding]:
     uplink = pole.uplink
-    if uplink.bearer == "nb-iot" and uplink.is_observed:
-        what = (
-            f"a command may take {uplink.delay_s:g} s and batches go every {uplink.batch_s:g} s: the mailbox is "
-            "observed, and the way back through the radio network kept open all day"
-        )
-        mend = f"let a command take {max(3600, uplink.batch_s):g} s, or send batches as often as commands must arrive"
-        yield Finding(("uplink", "command_delay_s"), what, mend)
-    if uplink.plan_bytes is None:
-        for key in ("plan_begins_day", "plan_overrun"):
+    names: set[str] = set()
+    for index, bearer in enumerate(uplink.bearers):
+        if bearer.name in names:
+            yield Finding(("uplink", "bearers", index, "name"), f"two bearers are called {bearer.name}", "rename one")
+        names.add(bearer.name)
+    if uplink.bearers:
+        for key in ("bearer", *BearerTerms.model_fields):
             if key in uplink.model_fields_set:
-                what = f"there is no plan whose {key} this could be"
-                yield Finding(("uplink", key), what, "add plan_mib_per_month, or leave this out")
+                what = f"there are bearers, and {key} is not said of any of them"
+                yield Finding(("uplink", key), what, f"write {'kind' if key == 'bearer' else key} below each bearer")
 
 
-def _is_this_machine(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _advise_bearers(pole: PoleConfig) -> Iterable[Finding]:
+    """What the bearers and their plans make of the rest."""
+    uplink = pole.uplink
+    for index, bearer in enumerate(uplink.ways):
+        place: tuple[str | int, ...] = ("uplink", "bearers", index) if uplink.bearers else ("uplink",)
+        if bearer.kind == "nb-iot" and bearer.is_observed(uplink.batch_s):
+            what = (
+                f"a command may take {bearer.delay_s:g} s and batches go every {uplink.batch_s:g} s: the mailbox is "
+                "observed, and the way back through the radio network kept open all day"
+            )
+            longer_s = max(3600, uplink.batch_s)
+            mend = f"let a command take {longer_s:g} s, or send batches as often as commands must arrive"
+            yield Finding((*place, "command_delay_s"), what, mend)
+        if bearer.plan_bytes is None:
+            said = (uplink.bearers[index] if uplink.bearers else uplink).model_fields_set
+            for key in ("plan_begins_day", "plan_overrun"):
+                if key in said:
+                    what = f"there is no plan whose {key} this could be"
+                    yield Finding((*place, key), what, "add plan_mib_per_month, or leave this out")

@@ -1,115 +1,49 @@
 """CoAP to the platform: one exchange at a time, each protected by OSCORE, everything on the air counted.
 
 Set up: `url` is `coap://host:port`, an IPv4 or IPv6 literal or a name; `security` keeps the keys (security.py), or is
-CLEAR, for a platform on this machine only. `way` carries the datagrams (way.py): sockets of the IP network where
-nothing is said. `gatepost platform` is a peer to try it with, without hardware.
+CLEAR, for a platform on this machine only. `bearers` are the ways there (gateway_agent/bearers); each exchange goes
+over the one that is chosen for it. `gatepost platform` is a peer to try it with, without hardware.
 
 `ask` is confirmable and waits for its answer. `tell` is not confirmable and asks for no answer but an error (RFC 7967);
 what it costs is remembered for 30 s at most. `observe` keeps a relation (RFC 7641). A platform that has lost its replay
 window answers with Echo (RFC 8613, B.1.2; RFC 9175), and the message is repeated with it.
 
-Where it hurts: when an exchange ends without an answer the link is closed and the next one begins with a new one, and
-the name resolved anew; the relation of `observe` goes with it. The keys stay, and their numbers go on. Blocks
-(RFC 7959) are not assembled here: each is an exchange of its own, its options set by whoever asks.
+Where it hurts: when an exchange ends without an answer, or another bearer is chosen, the link is closed and the next
+one begins with a new one, and the name resolved anew; the relation of `observe` goes with it. The keys stay, and their
+numbers go on. Blocks (RFC 7959) are not assembled here: each is an exchange of its own, its options set by whoever
+asks.
 """
 
 import asyncio
-import ipaddress
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 from aiocoap import error  # type: ignore[import-untyped]
 from aiocoap.numbers.codes import UNAUTHORIZED  # type: ignore[import-untyped]
 from aiocoap.numbers.types import CON, NON  # type: ignore[import-untyped]
 
+from gateway_agent.bearers.bearer import Bearer
+from gateway_agent.bearers.choice import Bearers
 from gateway_agent.journal.errors import SecurityStateLost
 from gateway_agent.uplink.admission import Admission, for_gateway
 from gateway_agent.uplink.air_count import AirCount
 from gateway_agent.uplink.client_socket import ClearTextError, ClientSocket, Exchange
 from gateway_agent.uplink.coap_message import SECURITY, Reply, Request
-from gateway_agent.uplink.coap_options import NO_SUCCESS, from_request, to_reply, tuning
-from gateway_agent.uplink.errors import UplinkError
+from gateway_agent.uplink.coap_options import NO_SUCCESS, Tuning, from_request, to_reply
+from gateway_agent.uplink.errors import ExchangeFailed, Refused, UplinkError
+from gateway_agent.uplink.observation import Observation
+from gateway_agent.uplink.platform_url import is_this_machine, split_url
 from gateway_agent.uplink.security import CLEAR, Clear, Security, SecurityContext
-from gateway_agent.uplink.way import IpWay, NoWay, Way
+from gateway_agent.uplink.timing import Timing
+from gateway_agent.uplink.told import Told
+from gateway_agent.uplink.way import NoWay
 
 log = logging.getLogger("gatepost.uplink")
 
-DEFAULT_PORT = 5683
-TOLD_S, TOLD_MOST = 30.0, 64
-"""How long the error answer to a `tell` is waited for, and how many of them at once."""
 _EDHOC_PATH = (".well-known", "edhoc")
-
-
-class ExchangeFailed(UplinkError):  # noqa: N818 - an ordinary state of a radio link
-    """No answer: the platform is away, the link is down, or the name is unknown. Try the same bytes again."""
-
-
-class Refused(UplinkError):  # noqa: N818 - named for what the platform did
-    """The platform answered and did not take the message. `code` is the CoAP code as text, such as "4.00"."""
-
-    def __init__(self, code: str, diagnostic: str, payload: bytes = b"") -> None:
-        super().__init__(f"the platform refused with {code}{': ' if diagnostic else ''}{diagnostic}")
-        self.code = code
-        self.diagnostic = diagnostic
-        self.payload = payload
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """Retransmission of RFC 7252, 4.2: the first after `ack_timeout_s` (times 1 to 1.5), each wait double the last."""
-
-    ack_timeout_s: float = 2.0
-    max_retransmit: int = 3
-
-    @property
-    def longest_s(self) -> float:
-        """After this an exchange without an answer has failed (MAX_TRANSMIT_WAIT of RFC 7252, 4.8.2)."""
-        return self.ack_timeout_s * 1.5 * ((1 << self.max_retransmit + 1) - 1)
-
-
-class Observation:
-    """A relation, made by `CoapClient.observe`. `is_alive` until `cancel`, an end by the platform, or a new socket."""
-
-    def __init__(self, on_notification: Callable[[Reply], None]) -> None:
-        self._on_notification = on_notification
-        self._exchange: Exchange | None = None
-        self._has_begun = False
-        self._last_number = -1
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether notifications may still come."""
-        return self._exchange is not None and not self._exchange.is_over
-
-    def cancel(self) -> None:
-        """Take no more notifications; the next one is answered with a reset, and the platform forgets the relation."""
-        if self._exchange is not None:
-            self._exchange.stop()
-
-    def is_under(self, context: SecurityContext) -> bool:
-        """Whether the relation was made with these keys."""
-        return self._exchange is not None and self._exchange.is_under(context)
-
-    def hold(self, exchange: Exchange) -> None:
-        """The exchange that the notifications belong to."""
-        self._exchange = exchange
-
-    def take(self, message: Any) -> None:
-        """Pass on the first answer and each notification that is newer than the one before it (RFC 7641, 3.4).
-
-        The first answer has no number of its own under OSCORE (RFC 8613, 4.1.3.5.2); later ones without are old.
-        """
-        number = -1 if message.opt.observe is None else int(message.opt.observe)
-        if self._has_begun and number <= self._last_number:
-            return
-        self._has_begun = True
-        self._last_number = number
-        self._on_notification(to_reply(message))
 
 
 class CoapClient:
@@ -118,33 +52,37 @@ class CoapClient:
     Cancelling a call ends its exchange: nothing is repeated afterwards.
     """
 
-    def __init__(
-        self, url: str, timing: Timing | None = None, *, security: Security | Clear, way: Way | None = None
-    ) -> None:
+    def __init__(self, url: str, bearers: Bearers, *, security: Security | Clear) -> None:
         """Raises UplinkError for a url that cannot be used, and for one that would be sent to in the clear."""
-        self._host, self._port = _split(url)
-        if security == CLEAR and not _is_this_machine(self._host):
+        self._host, self._port = split_url(url)
+        if security == CLEAR and not is_this_machine(self._host):
             raise UplinkError(
                 f'uplink url {url}: security = "clear" sends readings and takes commands unprotected, so it is only '
                 'for a platform on this machine; run gatepost enrol and write security = "oscore"'
             )
         self.url = url
-        self.timing = timing or Timing()
+        self.bearers = bearers
         self.air = AirCount()
+        for bearer in bearers:
+            bearer.air.whole = self.air
         self._security = None if security == CLEAR else security
-        self._way = way or IpWay()
-        self._tuning = tuning(self.timing.ack_timeout_s, self.timing.max_retransmit)
         self._admission = Admission(
             for_gateway(is_clear=self._security is None, is_edhoc_token=self._is_edhoc_token),
             lambda: asyncio.get_running_loop().time(),
         )
         self._socket: ClientSocket | None = None
+        self._bearer = bearers.current
         self._given: SecurityContext | None = None
         self._edhoc: Exchange | None = None
-        self._told: dict[Exchange, asyncio.TimerHandle] = {}
+        self._told = Told()
         self._repeats: set[asyncio.Task[None]] = set()
         self._observation: Observation | None = None
         self._turn = asyncio.Lock()
+
+    @property
+    def timing(self) -> Timing:
+        """When messages are repeated over the bearer that is used now."""
+        return self._timing(self.bearers.current)
 
     @property
     def refused(self) -> Counter[str]:
@@ -166,7 +104,7 @@ class CoapClient:
         """Send a confirmable request and return its answer, which is a 2.xx. Raises ExchangeFailed or Refused."""
         async with self._turn:
             reply = _accepted(await self._ask(request))
-            self._forget_told()
+            self._told.forget_all()
             return reply
 
     async def tell(self, request: Request, on_error: Callable[[Refused], None]) -> None:
@@ -194,7 +132,7 @@ class CoapClient:
 
     async def close(self) -> None:
         """Close the socket and forget every exchange; the next one opens a new socket."""
-        self._forget_told()
+        self._told.forget_all()
         for task in self._repeats - {asyncio.current_task()}:
             task.cancel()
         socket, self._socket = self._socket, None
@@ -210,6 +148,7 @@ class CoapClient:
         return to_reply(answer)
 
     async def _confirmed(self, request: Request, observation: Observation | None, echo: bytes | None) -> Any:
+        await self._take_bearer(request.kind)
         message = self._message(request, CON, echo)
         if observation is not None:
             message.opt.observe = 0
@@ -225,12 +164,13 @@ class CoapClient:
         return answer
 
     async def _tell(self, request: Request, on_error: Callable[[Refused], None], echo: bytes | None) -> None:
+        await self._take_bearer(request.kind)
         message = self._message(request, NON, echo)
         message.opt.no_response = NO_SUCCESS
         failures: list[Exception] = []
 
         def take(answer: Any, has_more: bool) -> None:
-            self._forget(exchange)
+            self._told.forget(exchange)
             self._note_spoke(keys)
             if _is_challenge(answer) and echo is None:
                 self._repeat(request, on_error, answer.opt.echo)
@@ -238,7 +178,7 @@ class CoapClient:
                 on_error(_refusal(to_reply(answer)))
 
         def fail(problem: Exception) -> None:
-            self._forget(exchange)
+            self._told.forget(exchange)
             failures.append(problem)
 
         async with self._failing():
@@ -246,10 +186,9 @@ class CoapClient:
             exchange = Exchange(outgoing, request.kind, keys, take, fail)
             exchange.begin(socket)
             if failures:
+                self._bearer.broken(_reason(failures[0]))
                 raise failures[0]
-        while len(self._told) >= TOLD_MOST:
-            self._forget(next(iter(self._told)))
-        self._told[exchange] = asyncio.get_running_loop().call_later(TOLD_S, self._forget, exchange)
+        self._told.add(exchange)
 
     def _repeat(self, request: Request, on_error: Callable[[Refused], None], echo: bytes) -> None:
         """Tell it again as the platform asks to, when it is its turn."""
@@ -275,7 +214,8 @@ class CoapClient:
         *,
         is_edhoc: bool = False,
     ) -> Any:
-        """Send it and wait for the plain message that answers it. Raises what aiocoap does, and TimeoutError."""
+        """Send it and wait for the plain message that answers it; the bearer is told how it went. Raises what aiocoap
+        does, and TimeoutError."""
         answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
         def take(answer: Any, has_more: bool) -> None:
@@ -293,13 +233,21 @@ class CoapClient:
             observation.hold(exchange)
         if is_edhoc:
             self._edhoc = exchange
+        bearer = self._bearer
         exchange.begin(socket)
         try:
-            async with asyncio.timeout(self.timing.longest_s):
-                return await answered
-        except BaseException:
+            async with asyncio.timeout(self._timing(bearer).longest_s):
+                answer = await answered
+        except BaseException as problem:
             exchange.stop()
+            if isinstance(problem, TimeoutError | error.TimeoutError):
+                bearer.unanswered(_reason(problem))
+            elif isinstance(problem, error.Error | OSError | UplinkError):
+                bearer.broken(_reason(problem))
             raise
+        else:
+            bearer.answered(exchange.since_s, exchange.transmissions)
+            return answer
         finally:
             if is_edhoc:
                 self._edhoc = None
@@ -341,15 +289,28 @@ class CoapClient:
 
     async def _opened(self) -> ClientSocket:
         if self._socket is None:
+            bearer, is_clear = self._bearer, self._security is None
+            await bearer.wait_to_open()
             self._socket = await ClientSocket.open(
-                self._way, self._host, self._port, self._admission, self.air, is_clear=self._security is None
+                bearer.way, self._host, self._port, self._admission, bearer.air, is_clear=is_clear
             )
         return self._socket
+
+    async def _take_bearer(self, kind: str) -> None:
+        """Leave the link of another bearer than the one that is right for a message of that kind."""
+        bearer = self.bearers.choose(kind)
+        if bearer is not self._bearer:
+            await self.close()
+            log.info("the platform is spoken to over %s instead of %s", bearer.name, self._bearer.name)
+            self._bearer = bearer
+
+    def _timing(self, bearer: Bearer) -> Timing:
+        return bearer.timing(has_other=self.bearers.has_other(bearer))
 
     def _message(self, request: Request, message_type: Any, echo: bytes | None) -> Any:
         message = from_request(request)
         message.mtype = message_type
-        message.transport_tuning = self._tuning
+        message.transport_tuning = Tuning(self._timing(self._bearer))
         if echo is not None:
             message.opt.echo = echo
         return message
@@ -363,6 +324,7 @@ class CoapClient:
             await self.close()
             raise
         except NoWay as problem:
+            self._bearer.broken(str(problem))
             await self.close()
             raise ExchangeFailed(f"{self.url}: {problem}") from problem
         except (UplinkError, asyncio.CancelledError):
@@ -376,38 +338,8 @@ class CoapClient:
             await self.close()
             raise ExchangeFailed(f"{self.url}: aiocoap failed with {type(problem).__name__}") from problem
 
-    def _forget(self, exchange: Exchange) -> None:
-        timer = self._told.pop(exchange, None)
-        if timer is not None:
-            timer.cancel()
-        exchange.stop()
-
-    def _forget_told(self) -> None:
-        for exchange in tuple(self._told):
-            self._forget(exchange)
-
     def _is_edhoc_token(self, token: bytes) -> bool:
         return self._edhoc is not None and bytes(self._edhoc.message.token) == token
-
-
-def _split(url: str) -> tuple[str, int]:
-    """(host, port) of the platform's url. Raises UplinkError."""
-    parts = urlsplit(url)
-    try:
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port = None, None
-    has_more = parts.path.strip("/") or parts.query or parts.fragment
-    if parts.scheme != "coap" or not host or port == 0 or has_more:
-        raise UplinkError(f"uplink url {url}: write it like coap://platform.example:5683, with nothing behind it")
-    return host, port or DEFAULT_PORT
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _is_challenge(answer: Any) -> bool:

@@ -23,9 +23,8 @@ from gateway_agent.journal.errors import SecurityStateLost
 from gateway_agent.journal.kept_context import Store
 from gateway_agent.journal.memory_store import MemoryStore
 from gateway_agent.journal.schema import sync_folder
-from gateway_agent.uplink.client import ExchangeFailed, Refused
 from gateway_agent.uplink.edhoc import Agreed, EdhocFailed, Initiator
-from gateway_agent.uplink.errors import UplinkError
+from gateway_agent.uplink.errors import ExchangeFailed, Refused, UplinkError
 from gateway_agent.uplink.identity import Identity
 from gateway_agent.uplink.oscore_context import JournalSecurityContext, OscoreKeys
 from gateway_agent.uplink.security import AskEdhoc

@@ -13,10 +13,11 @@ from random import Random
 
 from gateway_agent.clock import Clock
 from gateway_agent.uplink.answer import Answer, decode_answer
-from gateway_agent.uplink.client import CoapClient, ExchangeFailed, Observation, Refused
+from gateway_agent.uplink.client import CoapClient
 from gateway_agent.uplink.coap_message import MAILBOX, Reply, Request
-from gateway_agent.uplink.errors import FormatError
+from gateway_agent.uplink.errors import ExchangeFailed, FormatError, Refused
 from gateway_agent.uplink.idle_time import IdleTime
+from gateway_agent.uplink.observation import Observation
 
 log = logging.getLogger("gatepost.uplink")
 
@@ -38,7 +39,8 @@ class ObservedMailbox:
         random: Random,
     ) -> None:
         """`who` is the query that names the gateway in the clear; `on_answer` gets each state of the mailbox."""
-        self.idle = IdleTime(clock)
+        self._clock = clock
+        self._idle: dict[str, IdleTime] = {}
         self.relations = 0
         self._client = client
         self._who = who
@@ -46,6 +48,11 @@ class ObservedMailbox:
         self._random = random
         self._observation: Observation | None = None
         self._heard = asyncio.Event()
+
+    @property
+    def idle(self) -> IdleTime:
+        """How long the way back stays open over the bearer that is used now."""
+        return self._idle.setdefault(self._client.bearers.current.name, IdleTime(self._clock))
 
     @property
     def is_open(self) -> bool:

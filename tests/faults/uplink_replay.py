@@ -28,10 +28,10 @@ from aiocoap import oscore  # type: ignore[import-untyped]
 from aiocoap.numbers.types import Type  # type: ignore[import-untyped]
 
 from gateway_agent.uplink.admission import Limits
-from gateway_agent.uplink.client import ExchangeFailed, Refused
 from gateway_agent.uplink.coap_message import CBOR, COMPACT, SENML_CBOR, Arrived, Reply, Request
 from gateway_agent.uplink.coap_options import from_request
 from gateway_agent.uplink.datagram import CON, NON
+from gateway_agent.uplink.errors import ExchangeFailed, Refused
 from hardware.rig.clock import RigClock, run_virtual
 from tests.faults._cases import Row
 from tests.faults._progress import OnProgress, silent

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway_agent.journal import Journal
-from gateway_agent.uplink.client import CoapClient, ExchangeFailed, Timing
+from gateway_agent.uplink.client import CoapClient
 from gateway_agent.uplink.coap_message import Arrived, Reply, Request
+from gateway_agent.uplink.errors import ExchangeFailed
 from gateway_agent.uplink.identity import (
     EnrolRecord,
     Identity,
@@ -27,6 +28,7 @@ from hardware.rig.platform_keys import PlatformKeys
 from hardware.rig.platform_server import PlatformServer
 from hardware.rig.relay import Relay
 from tests.gateway_agent.journal.failing_disk import FailingDisk
+from tests.over_ip import over_ip
 
 NAME = "gp-east-12"
 
@@ -89,7 +91,7 @@ class City:
             self.clock,
         )
         host, port = self.relay.address
-        self.client = CoapClient(f"coap://{host}:{port}", Timing(1, 1), security=self.ring)
+        self.client = CoapClient(f"coap://{host}:{port}", over_ip(1, 1), security=self.ring)
 
     async def stop_gateway(self, *, gently: bool) -> None:
         await self.client.close()

@@ -254,7 +254,7 @@ def test_the_agent_s_telemetry_becomes_windows_when_the_plan_is_used_up_and_alar
             await this.measure_for(200)
             counted = this.uplink.air.on_air_bytes
             budget = ByteBudget(tmp_path / "bytes", clock, Plan(round(counted / (1 - KEPT_BACK))), 60)
-            this.uplink._budget = budget
+            this.limit(budget)
             before = this.platform.count("readings")
             await measure_each_minute(this, 7 * 60)
             await this.journal.add_event(Event("manhole/cover", "alarm", "cover", clock.unix_ms(), True))
@@ -274,7 +274,8 @@ def test_a_platform_that_is_away_for_days_does_not_use_the_plan_up_and_gets_all_
     async def main(clock: RigClock) -> None:
         async with pole(clock, tmp_path, batch_s=900, form=AUTO) as this:
             plan = 2 * MIB
-            budget = this.uplink._budget = ByteBudget(tmp_path / "bytes", clock, Plan(plan), 900)
+            budget = ByteBudget(tmp_path / "bytes", clock, Plan(plan), 900)
+            this.limit(budget)
             await measure_each_minute(this, 5 * 60)
             this.relay.down = True
             before = budget.month.total
@@ -296,7 +297,8 @@ def test_a_platform_that_is_away_for_days_does_not_use_the_plan_up_and_gets_all_
 def test_a_past_for_which_there_is_no_room_goes_as_windows_and_none_of_it_is_lost(tmp_path: Path) -> None:
     async def main(clock: RigClock) -> None:
         async with pole(clock, tmp_path, batch_s=900) as this:
-            budget = this.uplink._budget = ByteBudget(tmp_path / "bytes", clock, Plan(6_000_000), 900)
+            budget = ByteBudget(tmp_path / "bytes", clock, Plan(6_000_000), 900)
+            this.limit(budget)
             await measure_each_minute(this, 10 * 60)
             assert budget.pace == Pace(1)
             budget.plan = replace(budget.plan, bytes=2_500_000)
@@ -320,9 +322,8 @@ def test_a_past_for_which_there_is_no_room_goes_as_windows_and_none_of_it_is_los
 def test_held_telemetry_waits_for_the_month_and_commands_come_all_the_same(tmp_path: Path) -> None:
     async def main(clock: RigClock) -> None:
         async with pole(clock, tmp_path, batch_s=900, command_delay_s=3600) as this:
-            budget = this.uplink._budget = ByteBudget(
-                tmp_path / "bytes", clock, Plan(1 * MIB, overrun="hold"), 900, answers_within_s=3600
-            )
+            budget = ByteBudget(tmp_path / "bytes", clock, Plan(1 * MIB, overrun="hold"), 900, answers_within_s=3600)
+            this.limit(budget)
             await measure_each_minute(this, 60)
             budget.month.by_kind["other"] = 1 * MIB
             before = this.platform.count("readings")

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from gateway_agent.uplink import key_ring
-from gateway_agent.uplink.client import ExchangeFailed
 from gateway_agent.uplink.datagram import read_datagram, read_kid, split_edhoc
+from gateway_agent.uplink.errors import ExchangeFailed
 from gateway_agent.uplink.key_ring import UNANSWERED
 from gateway_agent.whole_file import NEW, write_whole
 from hardware.rig.clock import RigClock, run_virtual

@@ -6,7 +6,7 @@ from pathlib import Path
 import cbor2
 import pytest
 
-from gateway_agent.uplink.client import ExchangeFailed
+from gateway_agent.uplink.errors import ExchangeFailed
 from gateway_agent.uplink.identity import enrol, load_identity, load_platform, load_record, write_secret
 from gateway_agent.uplink.key_ring import PAUSE_LONGEST_S
 from hardware.rig.clock import RigClock, run_virtual

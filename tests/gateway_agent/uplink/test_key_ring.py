@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway_agent.uplink.client import ExchangeFailed
+from gateway_agent.uplink.errors import ExchangeFailed
 from gateway_agent.uplink.identity import IdentityExists, enrol, load_identity, load_platform, load_record, write_secret
 from gateway_agent.uplink.key_ring import UNANSWERED
 from hardware.rig.clock import RigClock, run_virtual

@@ -234,7 +234,7 @@ def test_windows_that_the_platform_refuses_do_not_keep_the_gateway_busy(
             await asyncio.sleep(300)
             assert this.uplink.counters.refusals > 3
             assert looks[0] < 300
-            assert len(this.uplink._batcher.held) == this.journal.waiting(TELEMETRY + 1) > 3
+            assert len(this.uplink._parts.batcher.held) == this.journal.waiting(TELEMETRY + 1) > 3
 
     run_virtual(main)
 

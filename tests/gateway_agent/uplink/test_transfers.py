@@ -9,9 +9,9 @@ import cbor2
 import pytest
 
 from gateway_agent.records import Event
-from gateway_agent.uplink.client import CoapClient, ExchangeFailed, Refused, Timing
+from gateway_agent.uplink.client import CoapClient
 from gateway_agent.uplink.coap_message import Block, Reply, Request
-from gateway_agent.uplink.errors import FormatError
+from gateway_agent.uplink.errors import ExchangeFailed, FormatError, Refused
 from gateway_agent.uplink.security import CLEAR
 from gateway_agent.uplink.transfer_format import (
     CHANNELS,
@@ -27,6 +27,7 @@ from hardware.rig.clock import RigClock, run_virtual
 from hardware.rig.platform import Platform
 from hardware.rig.relay import RadioFaults, Relay
 from tests.gateway_agent.uplink.pole import pole
+from tests.over_ip import over_ip
 
 GATEWAY = "gp-test-1"
 WHO = (f"g={GATEWAY}",)
@@ -49,7 +50,7 @@ class Ends:
 
     def start_gateway(self) -> None:
         host, port = self.relay.address
-        self.client = CoapClient(f"coap://{host}:{port}", Timing(1, 1), security=CLEAR)
+        self.client = CoapClient(f"coap://{host}:{port}", over_ip(1, 1), security=CLEAR)
         takers = {kind: self.taker(kind) for kind in (CONFIGURATION, UPDATE)}
         self.transfers = Transfers(self.client, WHO, self.folder / "files", takers)
 
@@ -247,7 +248,7 @@ def test_an_alarm_waits_for_one_block_at_most(tmp_path: Path) -> None:
     async def main(clock: RigClock) -> None:
         faults = RadioFaults(delay_s=0.5)
         async with pole(clock, tmp_path, faults=faults, batch_s=600) as this:
-            this.uplink.transfers._folder = Transfers(this.uplink._client, (), tmp_path / "files")._folder
+            this.uplink.transfers._folder = Transfers(this.uplink._parts.client, (), tmp_path / "files")._folder
             this.uplink.transfers.send(LEDGER, data_of(30_000))
             this.uplink.look()
             await asyncio.sleep(20)

@@ -13,12 +13,14 @@ from gateway_agent.uplink.coap_message import CBOR, Reply
 from gateway_agent.uplink.errors import UplinkError
 from gateway_agent.uplink.security import CLEAR
 from gateway_agent.uplink.senml_cbor import decode_pack
-from gateway_agent.uplink.uplink import Uplink, UplinkSettings
+from gateway_agent.uplink.uplink import Uplink
+from gateway_agent.uplink.uplink_settings import UplinkSettings
 from hardware.rig.clock import RigClock, run_virtual
 from hardware.rig.platform import Platform
 from hardware.rig.relay import RadioFaults
 from tests.gateway_agent.journal.failing_disk import FailingDisk
 from tests.gateway_agent.uplink.pole import pole
+from tests.over_ip import over_ip
 
 
 def sequences(payload: bytes) -> list[object]:
@@ -230,7 +232,7 @@ def test_an_outage_leaves_no_old_exchanges_behind(tmp_path: Path) -> None:
             assert len(asyncio.all_tasks()) <= tasks + 4
             this.relay.down = False
             await this.settle()
-            assert this.uplink._client.open_exchanges == 0
+            assert this.uplink._parts.client.open_exchanges == 0
             assert this.check() == (0, 0, 0)
 
     run_virtual(main)
@@ -332,7 +334,7 @@ def test_an_error_inside_the_coap_library_is_a_failed_exchange(
                 raise AttributeError("internals have moved")
 
             with monkeypatch.context() as patch:
-                patch.setattr(this.uplink._client, "_answered", stumble)
+                patch.setattr(this.uplink._parts.client, "_answered", stumble)
                 await this.measure_for(30)
                 assert this.uplink.counters.failures > 1
                 assert "AttributeError" in str(this.uplink.counters.problem)
@@ -390,7 +392,7 @@ def test_settings_that_cannot_work_are_refused_with_their_mend(tmp_path: Path, u
     async def main(clock: RigClock) -> None:
         journal = Journal.open(tmp_path / "journal.sqlite", clock)
         with pytest.raises(UplinkError, match=mend):
-            Uplink(UplinkSettings("gp-1", url, CLEAR), journal, clock)
+            Uplink(UplinkSettings("gp-1", url, CLEAR), journal, clock, over_ip())
         await journal.close()
 
     run_virtual(main)

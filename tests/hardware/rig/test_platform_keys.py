@@ -9,7 +9,7 @@ from typing import Any
 import apsw
 import pytest
 
-from gateway_agent.uplink.client import ExchangeFailed
+from gateway_agent.uplink.errors import ExchangeFailed
 from gateway_agent.uplink.identity import Enrolment, enrol, load_identity, load_platform, load_record
 from gateway_agent.uplink.key_ring import UNANSWERED
 from hardware.rig.clock import RigClock, run_virtual
