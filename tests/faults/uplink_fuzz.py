@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from random import Random
 from types import FrameType, ModuleType
@@ -41,13 +40,14 @@ from gateway_agent.uplink.errors import FormatError
 from hardware.rig.platform_messages import read_message
 from tests.faults._cases import Row
 from tests.faults._cores import on_all_cores
-from tests.faults._progress import OnProgress
+from tests.faults._progress import OnProgress, silent
 
 _JOB_PAYLOADS = 10_000
 _LONGEST_S = 2.0
 _MOST_GROWTH_MB = 64
 _MOST_READINGS = limits.MAX_STEPS
 _ONE_DATAGRAM = 1100
+_HEAD_BYTES = 9
 _BUSY_EVERY = 1000
 """One of so many payloads comes of a batch that keeps its reader busy; these take a hundred times as long as others."""
 _GATEWAY, _EPOCH, _NOW_MS = "gp-demo-1", 7, 1_795_867_200_000
@@ -110,29 +110,32 @@ class Figures:
 
 def fuzz(on_progress: OnProgress, *, payloads: int = 1_000_000) -> Row:
     """Both decoders."""
-    jobs = [(seed, min(_JOB_PAYLOADS, payloads - done)) for seed, done in enumerate(range(0, payloads, _JOB_PAYLOADS))]
+    busy = busy_payloads()
+    parts = range(0, payloads, _JOB_PAYLOADS)
+    jobs = [(seed, min(_JOB_PAYLOADS, payloads - done), busy) for seed, done in enumerate(parts)]
     return _row("uplink/fuzz", on_all_cores(attack, jobs, on_progress))
 
 
 def fuzz_control(on_progress: OnProgress, *, payloads: int = 400) -> Row:
     """Compact batches at a decoder without bounds."""
-    return _row("uplink/fuzz-control", on_all_cores(attack_without_bounds, [(0, payloads)], on_progress))
+    return _row(
+        "uplink/fuzz-control", on_all_cores(attack_without_bounds, [(0, payloads, busy_payloads())], on_progress)
+    )
 
 
-def attack(seed: int, payloads: int) -> Figures:
+def attack(seed: int, payloads: int, busy: tuple[bytes, ...]) -> Figures:
     """So many damaged payloads, half of each form, from a seed."""
     random = Random(f"fuzz/{seed}")
     compact, seeds = compact_reader(random)
-    figures = _run(compact, seeds, busy_payloads(), random, payloads // 2)
+    figures = _run(compact, seeds, busy, random, payloads // 2)
     figures.add(_run(_read_senml, senml_payloads(random), (), random, payloads - payloads // 2))
     return figures
 
 
-def attack_without_bounds(seed: int, payloads: int) -> Figures:
+def attack_without_bounds(seed: int, payloads: int, busy: tuple[bytes, ...]) -> Figures:
     """The same with compact batches alone, and a decoder whose bounds are taken away."""
     random = Random(f"fuzz/{seed}")
     compact, seeds = compact_reader(random)
-    busy = busy_payloads()
     with without(_BOUNDS + _BOUNDS_OF_ENDS):
         return _run(compact, seeds, busy, random, payloads)
 
@@ -146,27 +149,28 @@ def without(bounds: _Bounds) -> Iterator[None]:
         yield
 
 
-@cache
 def busy_payloads() -> tuple[bytes, ...]:
     """Short batches that make much work: the most records that one may have; more of them; more readings in these;
-    more parts of one record; and a number without end."""
+    more parts of one record; and a number without end. Processes of their own make them, so that those in which memory
+    is looked at have not used much before."""
+    shapes = ((4096, 1), (20_000, 1), (500, 40), (1, 20_000))
+    written = on_all_cores(busy_payload, shapes, silent)
+    if max(map(len, written)) > _ONE_DATAGRAM:
+        raise ValueError(f"batches of {[len(one) for one in written]} bytes do not come in one datagram")
+    return (*written, written[0][:_HEAD_BYTES] + bytes(_ONE_DATAGRAM - _HEAD_BYTES))
 
-    def poll(number: int, ticks: int = 1) -> Record:
+
+def busy_payload(polls: int, ticks: int) -> bytes:
+    """So many records of so many steady readings of a meter, without bounds."""
+
+    def poll(number: int) -> Record:
         times_ms = (_NOW_MS + 10_000 * tick for tick in range(number * ticks, (number + 1) * ticks))
         readings = (Reading(f"meter/{point}", time_ms, 5, -1) for time_ms in times_ms for point in "abcd")
         return Record(number + 1, TELEMETRY, tuple(readings), _EPOCH)
 
-    batches = (
-        [poll(number) for number in range(4096)],
-        [poll(number) for number in range(20_000)],
-        [poll(number, ticks=40) for number in range(500)],
-        [poll(0, ticks=20_000)],
-    )
     with without(_BOUNDS):
-        written = [encode_batch(records, _TABLE, epoch=_EPOCH, limit_bytes=1 << 20).payload for records in batches]
-    if max(map(len, written)) > _ONE_DATAGRAM:
-        raise ValueError(f"batches of {[len(one) for one in written]} bytes do not come in one datagram")
-    return (*written, written[0][:9] + bytes(_ONE_DATAGRAM))
+        records = [poll(number) for number in range(polls)]
+        return encode_batch(records, _TABLE, epoch=_EPOCH, limit_bytes=1 << 20).payload
 
 
 def compact_reader(random: Random) -> tuple[Read, list[bytes]]:
@@ -302,7 +306,7 @@ def mutated(random: Random, seeds: list[bytes]) -> bytes:
             payload[at:] = other[random.randrange(len(other)) :]
         else:
             # Behind the head of a batch as well: then all zeros, or all ones, go the likelier way at every bit.
-            at = random.choice((at, 4, 9))
+            at = random.choice((at, 4, _HEAD_BYTES))
             payload[at:] = bytes((random.choice(_INTERESTING),)) * random.randrange(1, _ONE_DATAGRAM)
     return bytes(payload)
 
