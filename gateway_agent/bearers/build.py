@@ -13,7 +13,8 @@ from gateway_agent.config.bearers import KINDS, BearerConfig
 from gateway_agent.config.schema import PoleConfig
 from gateway_agent.modem.dialect import LinkSettings
 from gateway_agent.modem.hooks import hooks_of
-from gateway_agent.modem.modem import Modem, ModemSettings, ModemState
+from gateway_agent.modem.modem import Modem
+from gateway_agent.modem.settings import ModemSettings, ModemState
 from gateway_agent.uplink.budget import ByteBudget, Plan
 from gateway_agent.uplink.way import IpWay
 
