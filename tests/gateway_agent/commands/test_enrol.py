@@ -201,6 +201,21 @@ def test_the_platform_takes_who_is_enrolled_until_it_is_revoked(keys: Path) -> N
     assert run("--enrol", keys / "gp-1.record.toml") == (False, [])
 
 
+def test_the_platform_tells_of_each_agreement_so_that_a_copied_card_shows(keys: Path) -> None:
+    (keys / "used").touch()
+    words = ("--port", "0", "--database", keys / "city.sqlite", "--identity", keys / "city.identity.toml", "--json")
+    command = (sys.executable, "-m", "gateway_agent", "platform", *words, "--enrol", keys / "gp-1.record.toml")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = json.loads(process.stdout.readline())["url"]
+            assert run_real(lambda clock: asks(url, keys, clock))
+        finally:
+            process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=30)
+    assert f"{NAME} has spoken under its new keys" in told
+
+
 def test_a_name_that_nobody_has_cannot_be_revoked(keys: Path) -> None:
     words = ("--database", keys / "city.sqlite", "--identity", keys / "city.identity.toml", "--revoke", "gp-9")
     command = (sys.executable, "-m", "gateway_agent", "platform", "--port", "0", *words)
