@@ -1,8 +1,8 @@
 """One dialect under every fault of its emulator: a batch each minute, alarms and commands in between; nothing is lost.
 
 Each fault is a run of its own. It strikes three times: soon after the start, in the middle of a send, and at an odd
-moment later; what lasts, lasts two minutes, or until the ladder has mended it. Then the journal must become empty. The
-control takes what was handed to the modem for acknowledged.
+moment later; what lasts, lasts two minutes (a network that never answers: fifteen), or until the ladder has mended it.
+Then the journal must become empty. The control takes what was handed to the modem for acknowledged.
 """
 
 import asyncio
@@ -21,9 +21,10 @@ from tests.faults._cores import on_all_cores
 from tests.faults._progress import OnProgress
 from tests.faults._uplink_steps import letting_go_at_once
 
-_MENDED_BY_LADDER = frozenset({"unknown", "radio-stuck", "deaf", "latched", "silence"})
+_MENDED_BY_LADDER = frozenset({"unknown", "radio-stuck", "deaf", "latched"})
 """Faults that no time ends: a rung of the ladder must. The others are of the network, the SIM, or the technician's."""
-_LASTS_S = 120.0
+_LASTS_S, _SILENCE_S = 120.0, 900.0
+"""The silence of a network is long enough for the ladder to be climbed in vain."""
 _STRIKES_AT_S = (95.0, 313.0, 707.0)
 _SECONDS = 1200.0
 _CONTROL = ("silence", "reboot-in-send", "no-answer", "unplugged")
@@ -95,7 +96,7 @@ async def _strike(world: ModemWorld, fault: str) -> None:
         if fault in _MENDED_BY_LADDER:
             world.emulator.faults.inject(fault)
         elif fault in LASTING:
-            world.emulator.faults.inject(fault, for_s=_LASTS_S)
+            world.emulator.faults.inject(fault, for_s=_SILENCE_S if fault == "silence" else _LASTS_S)
         else:
             world.emulator.faults.inject(fault, times=2)
 
