@@ -98,7 +98,8 @@ class Delivery:
         if parts.unconfirmed.first_sequence is not None:
             first = min(first, parts.unconfirmed.first_sequence)
         asked = (first, parts.clock.unix_ms()) if asks else None
-        return parts.forms.make(load, asked, is_lossy=parts.confirmation.is_lossy)
+        payload_bytes = parts.client.bearers.current.settings.payload_bytes
+        return parts.forms.make(load, asked, payload_bytes, is_lossy=parts.confirmation.is_lossy)
 
     async def _tell(self, load: Load) -> bool:
         """Send a message without waiting for an answer; False when it must be confirmed after all."""

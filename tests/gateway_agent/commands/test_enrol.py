@@ -17,8 +17,8 @@ from gateway_agent.uplink.coap_message import Request
 from gateway_agent.uplink.errors import ExchangeFailed
 from gateway_agent.uplink.identity import load_identity, load_platform_identity, load_record
 from gateway_agent.uplink.key_ring import KeyRing
-from gateway_agent.uplink.timing import Timing
 from hardware.rig.clock import RigClock, run_real
+from tests.over_ip import over_ip
 
 NAME = "gp-1"
 POLE = """
@@ -169,7 +169,7 @@ async def asks(url: str, keys: Path, clock: RigClock) -> bool:
     identity = load_identity(keys / "gp-1.identity.toml")
     ring = KeyRing(identity, journal, keys / "journal.keys", keys / "used", clock)
     try:
-        async with CoapClient(url, Timing(0.2, 1), security=ring) as client:
+        async with CoapClient(url, over_ip(0.2, 1), security=ring) as client:
             await client.ask(Request("GET", ("senml",), ("e=7",)))
             return True
     except ExchangeFailed:
