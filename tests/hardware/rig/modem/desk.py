@@ -103,11 +103,12 @@ class Desk:
 
     async def until(self, true: Callable[[], object], within_s: float = 60.0) -> bool:
         """Wait until it is true; False when that takes longer."""
-        end_s = self.loop.time() + within_s
+        begin_s = self.loop.time()
         while not true():
-            if self.loop.time() > end_s:
+            waited_s = self.loop.time() - begin_s
+            if waited_s > within_s:
                 return False
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01 + waited_s / 20)
         return True
 
     async def ask(self, text: str, within_s: float = 10.0, *, final: str = r"OK|ERROR|\+CME ERROR: ?\d+") -> list[str]:
