@@ -24,6 +24,7 @@ class QuectelQi(Standard):
     """Contexts 1 to 3 are taken for one; `keeps` of a socket is its access mode."""
 
     ccid_names = ("QCCID", "CCID", "ICCID")
+    tells_card = True
 
     def __init__(self, body: Body) -> None:
         super().__init__(body)
