@@ -275,9 +275,8 @@ class Emulator:
 
     def _rested(self, is_psm: bool) -> None:
         self._idle = None
-        if self.radio.is_connected or (self._task is not None and not self._task.done()):
-            self._rest_begins()
-        else:
+        # The end of a connection or of a command begins the rest anew.
+        if not self.radio.is_connected and (self._task is None or self._task.done()):
             self.fall_asleep(reachable=not is_psm)
 
     def _wake_up(self) -> None:
@@ -321,4 +320,4 @@ class Emulator:
 
     def _look_again(self) -> None:
         if self.firmware is not None:
-            self.firmware.network.look_again()
+            self.firmware.outside_changed()
