@@ -7,12 +7,13 @@ dead device, a missing port, a full disk, a platform that is away) is met by the
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from gateway_agent.bearers.build import build_bearers
 from gateway_agent.bearers.kept_round_trips import KeptRoundTrips
+from gateway_agent.bearers.modem_way import modems_of
 from gateway_agent.clock import Clock
 from gateway_agent.collect.collector import Collector, MakeLine, serial_line
 from gateway_agent.condense import Condenser
@@ -36,7 +37,14 @@ from gateway_agent.watch import Watch
 from protocols import event_codes, event_names
 
 _LOG = logging.getLogger(__name__)
-_DRAIN_S = 5.0
+_DRAIN_S, _DRAIN_WAITS = 5.0, 4
+"""How long the end waits for the platform: seconds, or as many times what an answer may take."""
+_HEARD_LATELY_MS = 300_000
+
+
+class _Part(Protocol):
+    async def run(self) -> None:
+        """Go on until cancelled."""
 
 
 class AgentFailedError(GatepostError):
@@ -123,22 +131,22 @@ class Agent:
         await self.clock.look()
         logging.getLogger("gatepost").addHandler(self.log)
         self._send_ledger()
-        parts = {
-            asyncio.create_task(part.run(), name=name)
-            for name, part in (
-                ("clock", self.clock),
-                ("collector", self.collector),
-                ("pipeline", self.pipeline),
-                ("round trips", self._round_trips),
-                ("uplink", self.uplink),
-                ("control", self.control),
-            )
-        }
+        modems = {f"modem of {name}": modem for name, modem in modems_of(self.bearers).items()}
+        sending = _start({"uplink": self.uplink, **modems})
+        parts = sending | _start(
+            {
+                "clock": self.clock,
+                "collector": self.collector,
+                "pipeline": self.pipeline,
+                "control": self.control,
+                "round trips": self._round_trips,
+            }
+        )
         stopped = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait({*parts, stopped}, return_when=asyncio.FIRST_COMPLETED)
             failure = _failure(parts)
-            await _end(part for part in parts if part.get_name() != "uplink")
+            await _end(parts - sending)
             await self.pipeline.finish()
             if failure is None:
                 await self._drain()
@@ -202,15 +210,21 @@ class Agent:
     async def _drain(self) -> None:
         """Store everything and give the platform a moment to take it; what it does not take waits on the disk, and so
         does what the plan would have gathered into windows."""
-        budget = self.bearers.current.budget
+        bearer, counters = self.bearers.current, self.uplink.counters
+        heard_ms = counters.last_answer_ms
+        is_near = heard_ms is not None and self.clock.unix_ms() - heard_ms < _HEARD_LATELY_MS
         try:
-            if self.uplink.counters.problem is None and not (budget and budget.is_stretched):
-                async with asyncio.timeout(_DRAIN_S):
+            if is_near and not (bearer.budget and bearer.budget.is_stretched):
+                async with asyncio.timeout(max(_DRAIN_S, _DRAIN_WAITS * bearer.round_trips.wait_s)):
                     await self.uplink.drain()
             else:
                 await self.journal.flush()
         except TimeoutError:
             _LOG.info("%d records wait on the disk for the platform", self.journal.depth)
+
+
+def _start(parts: Mapping[str, _Part]) -> set[asyncio.Task[None]]:
+    return {asyncio.create_task(part.run(), name=name) for name, part in parts.items()}
 
 
 def _failure(parts: Iterable["asyncio.Task[None]"]) -> AgentFailedError | None:

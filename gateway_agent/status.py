@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from gateway_agent.bearers.bearer import Bearer
+from gateway_agent.bearers.modem_way import modem_of
 from gateway_agent.collect.collector import BusState
 from gateway_agent.collect.node import NodeReader
 from gateway_agent.control import CommandView
@@ -195,6 +196,7 @@ def _uplink(agent: "Agent") -> dict[str, Any]:
 
 
 def _bearer(bearer: Bearer) -> dict[str, Any]:
+    modem = modem_of(bearer)
     return {
         "name": bearer.name,
         "problem": bearer.problem,
@@ -203,6 +205,7 @@ def _bearer(bearer: Bearer) -> dict[str, Any]:
         "repeats_after_s": bearer.round_trips.wait_s,
         "used_bytes": None if bearer.budget is None else bearer.budget.month.total,
         "plan_bytes": None if bearer.budget is None else bearer.budget.plan.bytes,
+        "modem": None if modem is None else modem.status(),
     }
 
 

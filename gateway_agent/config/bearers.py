@@ -11,6 +11,9 @@ from gateway_agent.config.names import Name
 from gateway_agent.toml_source import TomlModel
 
 MAX_BEARERS = 4
+Command = Annotated[
+    tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False, examples=[["/usr/local/bin/modem-power"]])
+]
 Kind = Literal["wired", "cat1", "nb-iot"]
 
 
@@ -45,12 +48,30 @@ class BearerTerms(TomlModel):
 
 
 class BearerConfig(BearerTerms):
-    """One way to the platform; the first of the list that works is used. `interface` is one of the system's, such as
-    `eth0` or `ppp0`; without it the system's routes are taken."""
+    """One way to the platform; the first of the list that works is used.
+
+    `interface` is one of the system's, such as `eth0` or `ppp0`; without it the system's routes are taken. With `modem`
+    and `port` the way is a socket inside that modem instead; the commands are run where its wiring is used.
+    """
 
     name: Name
     kind: Kind
     interface: Annotated[str, Field(min_length=1, max_length=15, examples=["eth0"])] | None = None
+    modem: Annotated[str, Field(min_length=1, max_length=32, examples=["bc660k"])] | None = None
+    port: Annotated[str, Field(min_length=1, examples=["/dev/gatepost-modem"])] | None = None
+    baud: Annotated[int, Field(ge=1200, le=921600, examples=[115200])] | None = None
+    apn: Annotated[str, Field(max_length=100)] = ""
+    user: Annotated[str, Field(max_length=64)] = ""
+    password: Annotated[str, Field(max_length=64)] = ""
+    pin: Annotated[str, Field(pattern="^[0-9]{4,8}$", examples=["1234"])] | None = None
+    band: Annotated[int, Field(ge=1, le=256, examples=[8])] | None = None
+    sleep_update_s: Annotated[int, Field(ge=60, le=35_712_000, examples=[43_200])] | None = None
+    sleep_active_s: Annotated[int, Field(ge=2, le=11_160)] = 16
+    edrx: Annotated[str, Field(pattern="^[01]{4}$", examples=["0010"])] | None = None
+    power_key_command: Command = ()
+    supply_command: Command = ()
+    wake_command: Command = ()
+    resets_a_day: Annotated[int, Field(ge=0, le=1000)] = 24
 
     @property
     def delay_s(self) -> float:

@@ -3,14 +3,33 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from gateway_agent.config.bearers import BearerTerms
+from gateway_agent.config.bearers import BearerConfig, BearerTerms
 from gateway_agent.config.schema import PoleConfig
+from gateway_agent.modem.dialect import UnknownModemError, modem_names
 from gateway_agent.node_keys import is_open_to_others
 from gateway_agent.toml_source import ConfigError, Finding
 from gateway_agent.uplink.errors import UplinkError
 from gateway_agent.uplink.identity import load_identity
 from gateway_agent.uplink.platform_url import is_this_machine, split_url
 
+_MODELS = ", ".join(modem_names())
+_OF_A_MODEM = (
+    "port",
+    "baud",
+    "apn",
+    "user",
+    "password",
+    "pin",
+    "band",
+    "sleep_update_s",
+    "sleep_active_s",
+    "edrx",
+    "power_key_command",
+    "supply_command",
+    "wake_command",
+    "resets_a_day",
+)
+"""Keys that mean nothing without a modem."""
 _ENROL = "make the keys (gatepost enrol gateway --help) and name the identity file"
 
 
@@ -66,11 +85,31 @@ def _check_bearers(pole: PoleConfig) -> Iterable[Finding]:
         if bearer.name in names:
             yield Finding(("uplink", "bearers", index, "name"), f"two bearers are called {bearer.name}", "rename one")
         names.add(bearer.name)
+        yield from _check_modem(index, bearer)
     if uplink.bearers:
         for key in ("bearer", *BearerTerms.model_fields):
             if key in uplink.model_fields_set:
                 what = f"there are bearers, and {key} is not said of any of them"
                 yield Finding(("uplink", key), what, f"write {'kind' if key == 'bearer' else key} below each bearer")
+
+
+def _check_modem(index: int, bearer: BearerConfig) -> Iterable[Finding]:
+    place = ("uplink", "bearers", index)
+    if bearer.modem is None:
+        for key in _OF_A_MODEM:
+            if key in bearer.model_fields_set:
+                what = f"there is no modem whose {key} this could be"
+                yield Finding((*place, key), what, f"name the modem: {_MODELS}")
+        return
+    if bearer.modem not in modem_names():
+        mend = UnknownModemError(bearer.modem, modem_names()).mend
+        yield Finding((*place, "modem"), f"there is no modem {bearer.modem}", mend)
+    if bearer.port is None:
+        what = f"the modem {bearer.modem} needs the serial port that it is on"
+        yield Finding((*place, "modem"), what, 'add port = "/dev/gatepost-modem" (docs/modems.md)')
+    if bearer.interface is not None:
+        what = f"{bearer.name} goes either through the modem's socket or over {bearer.interface}"
+        yield Finding((*place, "interface"), what, "leave one of modem and interface out")
 
 
 def _advise_bearers(pole: PoleConfig) -> Iterable[Finding]:

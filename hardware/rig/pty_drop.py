@@ -1,8 +1,9 @@
 """A drop whose other end is a pseudo-terminal, so that pyserial and pymodbus open a real serial device.
 
-`PtyDrop(bus, link)` makes the device and a symbolic link to it, like the ones below `/dev/serial/by-id`. What the
-opener writes goes on the bus at the bus's byte times; what the bus carries is there to be read. Baud rate and stop bits
-are taken from the terminal's settings each time the opener writes: if they are not the bus's, both sides hear garbage.
+`PtyDrop(line, link)`, on a bus or a UART, makes the device and a symbolic link to it, like the ones below
+`/dev/serial/by-id`. What the opener writes goes on the line at its byte times; what the line carries is there to be
+read. Baud rate and stop bits are taken from the terminal's settings each time the opener writes: if they are not the
+line's, both sides hear garbage.
 
 To try it: `pyserial-miniterm LINK 9600` while the rig runs.
 Where it hurts: Linux clears the parity flag of a pseudo-terminal, so parity cannot be read and is what `parity` says.
@@ -17,13 +18,13 @@ import termios
 import tty
 from pathlib import Path
 
-from hardware.rig.bus import Bus, Drop
+from hardware.rig.line import Line, LineEnd
 
 _READ_BYTES = 4096
 _CFLAG, _OUTPUT_SPEED = 2, 5
 _BAUD_OF_SPEED = {
     getattr(termios, f"B{baud}"): baud
-    for baud in (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400)
+    for baud in (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600)
 }
 
 
@@ -33,9 +34,9 @@ class PtyDrop:
     `lost_bytes` counts what the opener did not read in time. Close it in the loop that it was made in.
     """
 
-    def __init__(self, bus: Bus, link: Path, parity: str | None = None) -> None:
+    def __init__(self, line: Line, link: Path, parity: str | None = None) -> None:
         self.path = link
-        self.drop: Drop = bus.attach(f"pty:{link.name}", self._receive, parity=parity)
+        self.drop: LineEnd = line.attach(f"pty:{link.name}", self._receive, parity=parity)
         self.lost_bytes = 0
         self._loop = asyncio.get_running_loop()
         self._ends: tuple[int, int] | None = None

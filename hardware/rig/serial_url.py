@@ -1,11 +1,11 @@
-"""Serial ports named `rig://NAME` for pyserial, backed by a socketpair whose other end is a drop on a software bus.
+"""Serial ports named `rig://NAME` for pyserial, backed by a socketpair whose other end is on a line in software.
 
 The kernel hands a socketpair's bytes over at once, which a pty does not promise, so a run in virtual time uses these.
-`SerialPort(name, bus)` makes the port; whoever opens `rig://NAME` in this process with pyserial or pymodbus then gets
-a serial port with the settings it asks for. Bytes go on the bus at the bus's byte times; while nobody has the port
-open, what arrives is lost, as with a real one. A second opening is refused like a locked device.
+`SerialPort(name, line)` makes the port, on a bus or a UART; whoever opens `rig://NAME` in this process with pyserial or
+pymodbus then gets a serial port with the settings it asks for. Bytes go on the line at the line's byte times; while
+nobody has the port open, what arrives is lost, as with a real one. A second opening is refused like a locked device.
 
-Where it hurts: a blocking read could never be answered, for bus and reader share one thread. Reads therefore return
+Where it hurts: a blocking read could never be answered, for line and reader share one thread. Reads therefore return
 what is there, whatever `timeout` says; pymodbus's asyncio client asks for nothing else.
 """
 
@@ -19,7 +19,7 @@ import termios
 
 import serial
 
-from hardware.rig.bus import Bus, Drop
+from hardware.rig.line import Line, LineEnd
 
 _HANDLER_PACKAGE = "hardware.rig"  # pyserial looks there for the module `protocol_rig`
 _READ_BYTES = 4096
@@ -28,16 +28,16 @@ _ports: dict[str, "SerialPort"] = {}
 
 
 class SerialPort:
-    """The rig's end of `rig://NAME`: a drop on `bus`, and a socketpair while somebody has the port open."""
+    """The rig's end of `rig://NAME`: an end of `line`, and a socketpair while somebody has the port open."""
 
-    def __init__(self, name: str, bus: Bus) -> None:
+    def __init__(self, name: str, line: Line) -> None:
         if name in _ports:
             raise ValueError(f"there is a port rig://{name} already")
         if _HANDLER_PACKAGE not in serial.protocol_handler_packages:
             serial.protocol_handler_packages.append(_HANDLER_PACKAGE)
         self.name = name
         self.path = f"rig://{name}"
-        self.drop: Drop = bus.attach(f"port:{name}", self._receive)
+        self.drop: LineEnd = line.attach(f"port:{name}", self._receive)
         self.lost_bytes = 0
         self._loop = asyncio.get_running_loop()
         self._line: socket.socket | None = None
@@ -66,7 +66,7 @@ class SerialPort:
             self._line = None
 
     def close(self) -> None:
-        """Leave the bus and forget the name."""
+        """Leave the line and forget the name."""
         self.release()
         self.drop.detach()
         _ports.pop(self.name, None)
@@ -113,7 +113,7 @@ class SerialPort:
 class Serial(serial.SerialBase):  # type: ignore[misc, unused-ignore]
     """pyserial's side of `rig://NAME`. SerialException as from a device that is missing, taken or pulled out."""
 
-    BAUDRATES = (1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
+    BAUDRATES = (1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600)
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         self._socket: socket.socket | None = None
@@ -202,7 +202,7 @@ class Serial(serial.SerialBase):  # type: ignore[misc, unused-ignore]
             self._rig_port.drop.configure(int(self.baudrate), str(self.parity), round(self.stopbits))
 
     def _update_rts_state(self) -> None:
-        """RTS drives no line here: the bus knows who talks."""
+        """RTS drives nothing here: a bus knows who talks, and a UART has no flow control."""
 
     def _update_dtr_state(self) -> None:
-        """DTR drives no line here."""
+        """DTR drives nothing here."""
