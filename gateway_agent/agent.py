@@ -7,17 +7,17 @@ dead device, a missing port, a full disk, a platform that is away) is met by the
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable
-from datetime import UTC
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
-from zoneinfo import ZoneInfo
+from typing import Any, Protocol
 
+from gateway_agent.bearers.build import build_bearers
+from gateway_agent.bearers.kept_round_trips import KeptRoundTrips
+from gateway_agent.bearers.modem_way import modems_of
 from gateway_agent.clock import Clock
 from gateway_agent.collect.collector import Collector, MakeLine, serial_line
 from gateway_agent.condense import Condenser
 from gateway_agent.config import PoleConfig
-from gateway_agent.config.schema import BEARERS
 from gateway_agent.control import Control
 from gateway_agent.errors import GatepostError
 from gateway_agent.gateway_clock import GatewayClock
@@ -26,12 +26,10 @@ from gateway_agent.pipeline import Pipeline
 from gateway_agent.pole_files import PoleFiles, RecentLog, ledger
 from gateway_agent.records import LampOutcome
 from gateway_agent.reporting import channel_table, limits, report_rules, units
-from gateway_agent.uplink.budget import ByteBudget, Plan
 from gateway_agent.uplink.identity import load_identity
 from gateway_agent.uplink.key_ring import KeyRing
 from gateway_agent.uplink.objects import object_names
 from gateway_agent.uplink.security import CLEAR
-from gateway_agent.uplink.timing import Timing
 from gateway_agent.uplink.transfer_format import LEDGER, LOG, TransferError
 from gateway_agent.uplink.uplink import Uplink
 from gateway_agent.uplink.uplink_settings import UplinkSettings
@@ -39,7 +37,14 @@ from gateway_agent.watch import Watch
 from protocols import event_codes, event_names
 
 _LOG = logging.getLogger(__name__)
-_DRAIN_S = 5.0
+_DRAIN_S, _DRAIN_WAITS = 5.0, 4
+"""How long the end waits for the platform: seconds, or as many times what an answer may take."""
+_HEARD_LATELY_MS = 300_000
+
+
+class _Part(Protocol):
+    async def run(self) -> None:
+        """Go on until cancelled."""
 
 
 class AgentFailedError(GatepostError):
@@ -84,10 +89,8 @@ class Agent:
         self.files = PoleFiles(files, in_use, pole.pole.gateway, self.clock, self.journal.add_event)
         self.log = RecentLog()
         table = channel_table(pole)
-        zone = ZoneInfo(pole.pole.timezone) if pole.pole.timezone else UTC
-        counts = Path(pole.journal.path + ".bytes")
-        plan = Plan(pole.uplink.plan_bytes, pole.uplink.plan_begins_day, zone, pole.uplink.plan_overrun)
-        self.budget = ByteBudget(counts, self.clock, plan, pole.uplink.batch_s, pole.uplink.answers_within_s)
+        self.bearers = build_bearers(pole, self.clock)
+        self._round_trips = KeptRoundTrips(Path(pole.journal.path + ".links"), self.bearers, self.clock)
         self.uplink = Uplink(
             UplinkSettings(
                 gateway=pole.pole.gateway,
@@ -95,19 +98,17 @@ class Agent:
                 security=self.keys or CLEAR,
                 batch_s=pole.uplink.batch_s,
                 batch_readings=pole.uplink.batch_readings,
-                command_delay_s=pole.uplink.delay_s,
                 form=pole.uplink.format,
-                timing=Timing(ack_timeout_s=BEARERS[pole.uplink.bearer].ack_timeout_s),
                 backfill_bytes_per_hour=pole.uplink.backfill_kib_per_hour << 10,
             ),
             self.journal,
             self.clock,
+            self.bearers,
             units=units(pole),
             names=object_names(units(pole).items()) if pole.uplink.names == "oma" else None,
             table=table,
             files=self.files.folder,
             takers=self.files.takers,
-            budget=self.budget,
             on_commands=self.control.offer,
             on_time=self._hear_time,
         )
@@ -130,21 +131,22 @@ class Agent:
         await self.clock.look()
         logging.getLogger("gatepost").addHandler(self.log)
         self._send_ledger()
-        parts = {
-            asyncio.create_task(part.run(), name=name)
-            for name, part in (
-                ("clock", self.clock),
-                ("collector", self.collector),
-                ("pipeline", self.pipeline),
-                ("uplink", self.uplink),
-                ("control", self.control),
-            )
-        }
+        modems = {f"modem of {name}": modem for name, modem in modems_of(self.bearers).items()}
+        sending = _start({"uplink": self.uplink, **modems})
+        parts = sending | _start(
+            {
+                "clock": self.clock,
+                "collector": self.collector,
+                "pipeline": self.pipeline,
+                "control": self.control,
+                "round trips": self._round_trips,
+            }
+        )
         stopped = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait({*parts, stopped}, return_when=asyncio.FIRST_COMPLETED)
             failure = _failure(parts)
-            await _end(part for part in parts if part.get_name() != "uplink")
+            await _end(parts - sending)
             await self.pipeline.finish()
             if failure is None:
                 await self._drain()
@@ -152,7 +154,10 @@ class Agent:
             await _end([*parts, stopped])
             if self.keys is not None:
                 await self.keys.close()
-            await self.budget.keep(now=True)
+            await self._round_trips.write()
+            for bearer in self.bearers:
+                if bearer.budget is not None:
+                    await bearer.budget.keep(now=True)
             logging.getLogger("gatepost").removeHandler(self.log)
             await self.journal.close()
         if failure is not None:
@@ -205,14 +210,21 @@ class Agent:
     async def _drain(self) -> None:
         """Store everything and give the platform a moment to take it; what it does not take waits on the disk, and so
         does what the plan would have gathered into windows."""
+        bearer, counters = self.bearers.current, self.uplink.counters
+        heard_ms = counters.last_answer_ms
+        is_near = heard_ms is not None and self.clock.unix_ms() - heard_ms < _HEARD_LATELY_MS
         try:
-            if self.uplink.counters.problem is None and not self.budget.is_stretched:
-                async with asyncio.timeout(_DRAIN_S):
+            if is_near and not (bearer.budget and bearer.budget.is_stretched):
+                async with asyncio.timeout(max(_DRAIN_S, _DRAIN_WAITS * bearer.round_trips.wait_s)):
                     await self.uplink.drain()
             else:
                 await self.journal.flush()
         except TimeoutError:
             _LOG.info("%d records wait on the disk for the platform", self.journal.depth)
+
+
+def _start(parts: Mapping[str, _Part]) -> set[asyncio.Task[None]]:
+    return {asyncio.create_task(part.run(), name=name) for name, part in parts.items()}
 
 
 def _failure(parts: Iterable["asyncio.Task[None]"]) -> AgentFailedError | None:

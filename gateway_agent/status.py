@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from gateway_agent.bearers.bearer import Bearer
+from gateway_agent.bearers.modem_way import modem_of
 from gateway_agent.collect.collector import BusState
 from gateway_agent.collect.node import NodeReader
 from gateway_agent.control import CommandView
@@ -170,7 +172,7 @@ def _journal(agent: "Agent") -> dict[str, Any]:
 
 
 def _uplink(agent: "Agent") -> dict[str, Any]:
-    counters, air = agent.uplink.counters, agent.uplink.air
+    counters, air, current = agent.uplink.counters, agent.uplink.air, agent.bearers.current
     return {
         "on_air_bytes": air.on_air_bytes,
         "sent_bytes": air.sent_bytes,
@@ -185,9 +187,25 @@ def _uplink(agent: "Agent") -> dict[str, Any]:
         "unconfirmed_batches": counters.unconfirmed_batches,
         "lost_batches": counters.lost_batches,
         "by_kind": {kind: traffic.on_air_bytes for kind, traffic in sorted(air.by_kind.items())},
-        "budget": agent.budget.status,
+        "budget": None if current.budget is None else current.budget.status,
+        "bearer": current.name,
+        "bearers": [_bearer(bearer) for bearer in agent.bearers],
         "key_agreements": 0 if agent.keys is None else agent.keys.agreements,
         "transfer_problem": agent.uplink.transfers.problem,
+    }
+
+
+def _bearer(bearer: Bearer) -> dict[str, Any]:
+    modem = modem_of(bearer)
+    return {
+        "name": bearer.name,
+        "problem": bearer.problem,
+        "on_air_bytes": bearer.air.on_air_bytes,
+        "round_trip_s": bearer.round_trips.smoothed_s,
+        "repeats_after_s": bearer.round_trips.wait_s,
+        "used_bytes": None if bearer.budget is None else bearer.budget.month.total,
+        "plan_bytes": None if bearer.budget is None else bearer.budget.plan.bytes,
+        "modem": None if modem is None else modem.status(),
     }
 
 

@@ -67,7 +67,7 @@ def summary_of(pole: PoleConfig) -> dict[str, Any]:
         "uplink": pole.uplink.url,
         "security": pole.uplink.security,
         "bytes_a_day": bytes_a_day(pole),
-        "plan_bytes": pole.uplink.plan_bytes,
+        "plan_bytes": pole.uplink.ways[0].plan_bytes,
     }
 
 

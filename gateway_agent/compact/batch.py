@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from gateway_agent.compact.limits import MAX_RECORDS
 from gateway_agent.compact.range_coder import Decoder, Encoder
 from gateway_agent.compact.state import ID_BYTES, State
 from gateway_agent.compact.table import DIGEST_BYTES, ChannelTable
@@ -69,8 +70,11 @@ def encode_batch(
     limit_bytes: int = 1024,
     qualities: Mapping[tuple[int, int], int] | None = None,
 ) -> Encoded:
-    """As many of the first records as fit `limit_bytes`, at least one; all are of one epoch, sequences ascending."""
-    count = min(len(records), 4096)
+    """As many of the first records as fit `limit_bytes`, at least one; all are of one epoch, sequences ascending.
+
+    Raises FormatError when one of them holds what a batch cannot say (telemetry.md, "Limits"). `state` stays as it is.
+    """
+    count = min(len(records), MAX_RECORDS)
     while True:
         encoded = _encode(records[:count], table, state, epoch, first_waiting, sent_ms, is_late, limit_bytes, qualities)
         if encoded.count == count and (len(encoded.payload) <= limit_bytes or count == 1):

@@ -120,16 +120,10 @@ class Encoder:
 
     def finish(self) -> bytes:
         """The bytes that say all that was written, without zeros at their end: a decoder reads zeros after them."""
-        # Of all numbers in the last interval, the one with the most zeros at its end.
-        low, high = self._low, self._low + self._range
-        for zeros in range(32, -1, -1):
-            value = (low + (1 << zeros) - 1) >> zeros << zeros
-            if low <= value < high:
-                break
-        self._low = value
+        self._low = _roundest(self._low, self._range)
         for _ in range(5):
             self._shift()
-        shortest = max(0, len(self._out) - _MOST_LEFT_OUT)
+        shortest = _shortest(len(self._out))
         return bytes(self._out[:shortest] + self._out[shortest:].rstrip(b"\0"))
 
     def _shift(self) -> None:
@@ -147,6 +141,20 @@ class Encoder:
         else:
             self._pending += 1
         self._low = (low & 0x00FFFFFF) << 8
+
+
+def _roundest(low: int, size: int) -> int:
+    """Of the numbers from `low` to `low + size - 1` the one with the most zero bits at its end."""
+    for zeros in range(32, 0, -1):
+        value = (low + (1 << zeros) - 1) >> zeros << zeros
+        if value < low + size:
+            return value
+    return low
+
+
+def _shortest(length: int) -> int:
+    """To how many bytes a body of `length` may shrink when zeros at its end are left out."""
+    return max(0, length - _MOST_LEFT_OUT)
 
 
 class Decoder:
@@ -215,9 +223,18 @@ class Decoder:
         return magnitude if is_positive else -magnitude
 
     def finish(self) -> None:
-        """Everything was read. Raises FormatError where bytes are left over."""
-        if self._at < len(self._data):
-            raise FormatError(f"{len(self._data) - self._at} bytes too many")
+        """Everything was read. Raises FormatError where these are not the bytes that Encoder.finish gives: of all
+        bodies that say the same bits, one is right."""
+        data = self._data
+        if self._at < len(data):
+            raise FormatError(f"{len(data) - self._at} bytes too many")
+        if len(data) > _shortest(self._at) and not data[-1]:
+            raise FormatError("zero bytes at the end of the batch, which are left out")
+        # `_code` is how far the number that came stands above `low`; both are known but for what was shifted out.
+        came = int.from_bytes(data[self._at - 4 : self._at].ljust(4, b"\0"), "big")
+        low = came - self._code & _BITS_32
+        if _roundest(low, self._range) & _BITS_32 != came:
+            raise FormatError("the batch does not end as it would be written")
 
     def _next(self) -> None:
         at = self._at

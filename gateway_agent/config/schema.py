@@ -5,13 +5,12 @@ that need more than one table stand in `crosscheck` and `pointcheck`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from math import inf
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from gateway_agent.boards.load import DEFAULT_BOARD
+from gateway_agent.config.bearers import MAX_BEARERS, BearerConfig, BearerTerms, Kind
 from gateway_agent.config.lighting import LampConfig, ProgrammeConfig
 from gateway_agent.config.manhole import ManholeConfig
 from gateway_agent.config.names import Name, PointPath
@@ -216,20 +215,8 @@ class JournalConfig(TomlModel):
     keep_acknowledged: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Bearer:
-    """What a kind of link brings with it: how long a command may take, and after how long CoAP repeats a message (RFC
-    7252, 4.8 has 2 s; radio links of the narrow kind take longer to answer)."""
-
-    command_delay_s: float
-    ack_timeout_s: float
-
-
-BEARERS = {"wired": Bearer(5, 2), "cat1": Bearer(5, 3), "nb-iot": Bearer(3600, 10)}
-
-
-class UplinkConfig(TomlModel):
-    """`[uplink]`: where the platform is and how often it hears from us."""
+class UplinkConfig(BearerTerms):
+    """`[uplink]`: where the platform is and how often it hears from us; with one bearer its terms stand here too."""
 
     url: PlatformUrl
     security: Literal["oscore", "clear"]
@@ -239,34 +226,19 @@ class UplinkConfig(TomlModel):
     renew_keys_days: Annotated[Number, Field(gt=0, le=3650)] = 30
     format: Literal["auto", "senml", "compact-self"] = "auto"
     names: Literal["oma", "plain"] = "oma"
-    bearer: Literal["wired", "cat1", "nb-iot"] = "wired"
-    command_delay_s: Seconds | None = None
+    bearer: Kind = "wired"
+    bearers: Annotated[tuple[BearerConfig, ...], Field(max_length=MAX_BEARERS, strict=False)] = ()
     batch_s: Seconds = 900
     batch_readings: Annotated[int, Field(ge=1, le=10000)] = 4000
     backfill_kib_per_hour: Annotated[int, Field(ge=0, le=1_000_000)] = 1024
-    plan_mib_per_month: Annotated[Number, Field(gt=0, le=1_000_000)] | None = None
-    plan_begins_day: Annotated[int, Field(ge=1, le=28)] = 1
-    plan_overrun: Literal["windows", "hold"] = "windows"
 
     @property
-    def delay_s(self) -> float:
-        """How long a command may take to arrive, by the bearer where it is not said."""
-        return BEARERS[self.bearer].command_delay_s if self.command_delay_s is None else self.command_delay_s
-
-    @property
-    def is_observed(self) -> bool:
-        """Whether the mailbox is observed, because a command may not wait for the answer to a batch."""
-        return self.delay_s < self.batch_s
-
-    @property
-    def answers_within_s(self) -> float:
-        """How far apart answers may be: commands come with them, unless the mailbox is observed (then infinite)."""
-        return inf if self.is_observed else self.delay_s
-
-    @property
-    def plan_bytes(self) -> int | None:
-        """The month's plan in bytes, None where nobody counts them."""
-        return None if self.plan_mib_per_month is None else round(self.plan_mib_per_month * (1 << 20))
+    def ways(self) -> tuple[BearerConfig, ...]:
+        """The bearers, the preferred one first; where none is listed, the one that `bearer` says."""
+        if self.bearers:
+            return self.bearers
+        terms = {key: getattr(self, key) for key in BearerTerms.model_fields}
+        return (BearerConfig(name=self.bearer.replace("-", "_"), kind=self.bearer, **terms),)
 
 
 class PoleConfig(TomlModel):

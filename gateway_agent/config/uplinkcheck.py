@@ -3,20 +3,47 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from gateway_agent.config.bearers import BearerConfig, BearerTerms
 from gateway_agent.config.schema import PoleConfig
+from gateway_agent.modem.dialect import UnknownModemError, modem_names
 from gateway_agent.node_keys import is_open_to_others
 from gateway_agent.toml_source import ConfigError, Finding
+from gateway_agent.uplink.errors import UplinkError
 from gateway_agent.uplink.identity import load_identity
 from gateway_agent.uplink.platform_url import is_this_machine, split_url
 
+_MODELS = ", ".join(modem_names())
+_OF_A_MODEM = (
+    "port",
+    "baud",
+    "apn",
+    "user",
+    "password",
+    "pin",
+    "band",
+    "sleep_update_s",
+    "sleep_active_s",
+    "edrx",
+    "power_key_command",
+    "supply_command",
+    "wake_command",
+    "resets_a_day",
+)
+"""Keys that mean nothing without a modem."""
 _ENROL = "make the keys (gatepost enrol gateway --help) and name the identity file"
 
 
 def check_uplink(pole: PoleConfig) -> Iterable[Finding]:
     """What makes the uplink unusable."""
+    yield from _check_bearers(pole)
     uplink = pole.uplink
+    try:
+        host, _ = split_url(uplink.url)
+    except UplinkError as error:
+        yield Finding(("uplink", "url"), str(error), "mend host or port")
+        return
     if uplink.security == "clear":
-        if not is_this_machine(split_url(uplink.url)[0]):
+        if not is_this_machine(host):
             what = f"{uplink.url} would get readings and give commands in the clear"
             yield Finding(("uplink", "security"), what, f'write security = "oscore"; {_ENROL}')
         if uplink.identity_file is not None:
@@ -41,7 +68,7 @@ def check_uplink(pole: PoleConfig) -> Iterable[Finding]:
 
 def advise_uplink(pole: PoleConfig) -> Iterable[Finding]:
     """What is unwise."""
-    yield from _advise_bearer(pole)
+    yield from _advise_bearers(pole)
     identity_file = pole.uplink.identity_file
     if identity_file is not None and not Path(identity_file).exists():
         what = f"{identity_file} is not on this computer"
@@ -51,18 +78,56 @@ def advise_uplink(pole: PoleConfig) -> Iterable[Finding]:
         yield Finding(("uplink", "identity_file"), what, "chmod 600 it")
 
 
-def _advise_bearer(pole: PoleConfig) -> Iterable[Finding]:
-    """What the bearer and the plan make of the rest."""
+def _check_bearers(pole: PoleConfig) -> Iterable[Finding]:
     uplink = pole.uplink
-    if uplink.bearer == "nb-iot" and uplink.is_observed:
-        what = (
-            f"a command may take {uplink.delay_s:g} s and batches go every {uplink.batch_s:g} s: the mailbox is "
-            "observed, and the way back through the radio network kept open all day"
-        )
-        mend = f"let a command take {max(3600, uplink.batch_s):g} s, or send batches as often as commands must arrive"
-        yield Finding(("uplink", "command_delay_s"), what, mend)
-    if uplink.plan_bytes is None:
-        for key in ("plan_begins_day", "plan_overrun"):
+    names: set[str] = set()
+    for index, bearer in enumerate(uplink.bearers):
+        if bearer.name in names:
+            yield Finding(("uplink", "bearers", index, "name"), f"two bearers are called {bearer.name}", "rename one")
+        names.add(bearer.name)
+        yield from _check_modem(index, bearer)
+    if uplink.bearers:
+        for key in ("bearer", *BearerTerms.model_fields):
             if key in uplink.model_fields_set:
-                what = f"there is no plan whose {key} this could be"
-                yield Finding(("uplink", key), what, "add plan_mib_per_month, or leave this out")
+                what = f"there are bearers, and {key} is not said of any of them"
+                yield Finding(("uplink", key), what, f"write {'kind' if key == 'bearer' else key} below each bearer")
+
+
+def _check_modem(index: int, bearer: BearerConfig) -> Iterable[Finding]:
+    place = ("uplink", "bearers", index)
+    if bearer.modem is None:
+        for key in _OF_A_MODEM:
+            if key in bearer.model_fields_set:
+                what = f"there is no modem whose {key} this could be"
+                yield Finding((*place, key), what, f"name the modem: {_MODELS}")
+        return
+    if bearer.modem not in modem_names():
+        mend = UnknownModemError(bearer.modem, modem_names()).mend
+        yield Finding((*place, "modem"), f"there is no modem {bearer.modem}", mend)
+    if bearer.port is None:
+        what = f"the modem {bearer.modem} needs the serial port that it is on"
+        yield Finding((*place, "modem"), what, 'add port = "/dev/gatepost-modem" (docs/modems.md)')
+    if bearer.interface is not None:
+        what = f"{bearer.name} goes either through the modem's socket or over {bearer.interface}"
+        yield Finding((*place, "interface"), what, "leave one of modem and interface out")
+
+
+def _advise_bearers(pole: PoleConfig) -> Iterable[Finding]:
+    """What the bearers and their plans make of the rest."""
+    uplink = pole.uplink
+    for index, bearer in enumerate(uplink.ways):
+        place: tuple[str | int, ...] = ("uplink", "bearers", index) if uplink.bearers else ("uplink",)
+        if bearer.kind == "nb-iot" and bearer.is_observed(uplink.batch_s):
+            what = (
+                f"a command may take {bearer.delay_s:g} s and batches go every {uplink.batch_s:g} s: the mailbox is "
+                "observed, and the way back through the radio network kept open all day"
+            )
+            longer_s = max(3600, uplink.batch_s)
+            mend = f"let a command take {longer_s:g} s, or send batches as often as commands must arrive"
+            yield Finding((*place, "command_delay_s"), what, mend)
+        if bearer.plan_bytes is None:
+            said = (uplink.bearers[index] if uplink.bearers else uplink).model_fields_set
+            for key in ("plan_begins_day", "plan_overrun"):
+                if key in said:
+                    what = f"there is no plan whose {key} this could be"
+                    yield Finding((*place, key), what, "add plan_mib_per_month, or leave this out")

@@ -24,10 +24,11 @@ class Traffic:
 @dataclass
 class AirCount(Traffic):
     """The total, and the same by kind of message (the names in coap_message.py; those that occurred). `last_s` is when
-    the last datagram went or came, by the event loop's clock."""
+    the last datagram went or came, by the event loop's clock. `whole` counts the same and more."""
 
     by_kind: dict[str, Traffic] = field(default_factory=dict)
     last_s: float = 0.0
+    whole: "AirCount | None" = None
 
     def note_sent(self, kind: str, size: int, now_s: float) -> None:
         """Count a datagram of `size` bytes that was handed to the socket."""
@@ -35,6 +36,8 @@ class AirCount(Traffic):
         for traffic in (self, self.by_kind.setdefault(kind, Traffic())):
             traffic.sent += 1
             traffic.sent_bytes += size
+        if self.whole is not None:
+            self.whole.note_sent(kind, size, now_s)
 
     def note_received(self, kind: str, size: int, now_s: float) -> None:
         """Count a datagram of `size` bytes that has arrived, whether it was admitted or not."""
@@ -42,3 +45,5 @@ class AirCount(Traffic):
         for traffic in (self, self.by_kind.setdefault(kind, Traffic())):
             traffic.received += 1
             traffic.received_bytes += size
+        if self.whole is not None:
+            self.whole.note_received(kind, size, now_s)

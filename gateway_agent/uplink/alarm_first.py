@@ -1,7 +1,7 @@
 """Alarms go first: whoever waits, for an answer or to try again, is woken when one is there."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from gateway_agent.journal import ALARM, Journal
@@ -16,8 +16,8 @@ class Overtaken(Exception):  # noqa: N818 - not an error: an alarm goes first
 class AlarmFirst:
     """Knows whether the journal holds an alarm."""
 
-    def __init__(self, journal: Journal, grace_s: float) -> None:
-        """What is under way has `grace_s` left when an alarm comes: on a link that works its answer is near."""
+    def __init__(self, journal: Journal, grace_s: Callable[[], float]) -> None:
+        """What is under way has so many seconds left when an alarm comes: on a link that works its answer is near."""
         self._journal = journal
         self._grace_s = grace_s
         self._alarm = asyncio.Event()
@@ -52,7 +52,7 @@ class AlarmFirst:
         alarm = asyncio.create_task(self._alarm.wait(), name="uplink looks for alarms")
         try:
             await asyncio.wait({task, alarm}, return_when=asyncio.FIRST_COMPLETED)
-            await asyncio.wait({task}, timeout=self._grace_s)
+            await asyncio.wait({task}, timeout=self._grace_s())
             if not task.done():
                 raise Overtaken
             return await task

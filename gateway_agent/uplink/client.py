@@ -1,16 +1,17 @@
 """CoAP to the platform: one exchange at a time, each protected by OSCORE, everything on the air counted.
 
 Set up: `url` is `coap://host:port`, an IPv4 or IPv6 literal or a name; `security` keeps the keys (security.py), or is
-CLEAR, for a platform on this machine only. `way` carries the datagrams (way.py): sockets of the IP network where
-nothing is said. `gatepost platform` is a peer to try it with, without hardware.
+CLEAR, for a platform on this machine only. `bearers` are the ways there (gateway_agent/bearers); each exchange goes
+over the one that is chosen for it. `gatepost platform` is a peer to try it with, without hardware.
 
 `ask` is confirmable and waits for its answer. `tell` is not confirmable and asks for no answer but an error (RFC 7967);
 what it costs is remembered for 30 s at most. `observe` keeps a relation (RFC 7641). A platform that has lost its replay
 window answers with Echo (RFC 8613, B.1.2; RFC 9175), and the message is repeated with it.
 
-Where it hurts: when an exchange ends without an answer the link is closed and the next one begins with a new one, and
-the name resolved anew; the relation of `observe` goes with it. The keys stay, and their numbers go on. Blocks
-(RFC 7959) are not assembled here: each is an exchange of its own, its options set by whoever asks.
+Where it hurts: when an exchange ends without an answer, or another bearer is chosen, the link is closed and the next
+one begins with a new one, and the name resolved anew; the relation of `observe` goes with it. The keys stay, and their
+numbers go on. Blocks (RFC 7959) are not assembled here: each is an exchange of its own, its options set by whoever
+asks.
 """
 
 import asyncio
@@ -24,19 +25,21 @@ from aiocoap import error  # type: ignore[import-untyped]
 from aiocoap.numbers.codes import UNAUTHORIZED  # type: ignore[import-untyped]
 from aiocoap.numbers.types import CON, NON  # type: ignore[import-untyped]
 
+from gateway_agent.bearers.bearer import Bearer
+from gateway_agent.bearers.choice import Bearers
 from gateway_agent.journal.errors import SecurityStateLost
 from gateway_agent.uplink.admission import Admission, for_gateway
 from gateway_agent.uplink.air_count import AirCount
 from gateway_agent.uplink.client_socket import ClearTextError, ClientSocket, Exchange
 from gateway_agent.uplink.coap_message import SECURITY, Reply, Request
-from gateway_agent.uplink.coap_options import NO_SUCCESS, from_request, to_reply, tuning
+from gateway_agent.uplink.coap_options import NO_SUCCESS, Tuning, from_request, to_reply
 from gateway_agent.uplink.errors import ExchangeFailed, Refused, UplinkError
 from gateway_agent.uplink.observation import Observation
 from gateway_agent.uplink.platform_url import is_this_machine, split_url
 from gateway_agent.uplink.security import CLEAR, Clear, Security, SecurityContext
 from gateway_agent.uplink.timing import Timing
 from gateway_agent.uplink.told import Told
-from gateway_agent.uplink.way import IpWay, NoWay, Way
+from gateway_agent.uplink.way import NoWay
 
 log = logging.getLogger("gatepost.uplink")
 
@@ -50,9 +53,16 @@ class CoapClient:
     """
 
     def __init__(
-        self, url: str, timing: Timing | None = None, *, security: Security | Clear, way: Way | None = None
+        self,
+        url: str,
+        bearers: Bearers,
+        *,
+        security: Security | Clear,
+        on_answered: Callable[[int], None] = lambda transmissions: None,
     ) -> None:
-        """Raises UplinkError for a url that cannot be used, and for one that would be sent to in the clear."""
+        """`on_answered` is told of each confirmable message that was answered, and how often it had to be sent.
+
+        Raises UplinkError for a url that cannot be used, and for one that would be sent to in the clear."""
         self._host, self._port = split_url(url)
         if security == CLEAR and not is_this_machine(self._host):
             raise UplinkError(
@@ -60,22 +70,29 @@ class CoapClient:
                 'for a platform on this machine; run gatepost enrol and write security = "oscore"'
             )
         self.url = url
-        self.timing = timing or Timing()
+        self.bearers = bearers
         self.air = AirCount()
+        for bearer in bearers:
+            bearer.air.whole = self.air
+        self._on_answered = on_answered
         self._security = None if security == CLEAR else security
-        self._way = way or IpWay()
-        self._tuning = tuning(self.timing.ack_timeout_s, self.timing.max_retransmit)
         self._admission = Admission(
             for_gateway(is_clear=self._security is None, is_edhoc_token=self._is_edhoc_token),
             lambda: asyncio.get_running_loop().time(),
         )
         self._socket: ClientSocket | None = None
+        self._bearer = bearers.current
         self._given: SecurityContext | None = None
         self._edhoc: Exchange | None = None
         self._told = Told()
         self._repeats: set[asyncio.Task[None]] = set()
         self._observation: Observation | None = None
         self._turn = asyncio.Lock()
+
+    @property
+    def timing(self) -> Timing:
+        """When messages are repeated over the bearer that is used now."""
+        return self._timing(self.bearers.current)
 
     @property
     def refused(self) -> Counter[str]:
@@ -141,6 +158,7 @@ class CoapClient:
         return to_reply(answer)
 
     async def _confirmed(self, request: Request, observation: Observation | None, echo: bytes | None) -> Any:
+        await self._take_bearer(request.kind)
         message = self._message(request, CON, echo)
         if observation is not None:
             message.opt.observe = 0
@@ -156,6 +174,7 @@ class CoapClient:
         return answer
 
     async def _tell(self, request: Request, on_error: Callable[[Refused], None], echo: bytes | None) -> None:
+        await self._take_bearer(request.kind)
         message = self._message(request, NON, echo)
         message.opt.no_response = NO_SUCCESS
         failures: list[Exception] = []
@@ -177,6 +196,7 @@ class CoapClient:
             exchange = Exchange(outgoing, request.kind, keys, take, fail)
             exchange.begin(socket)
             if failures:
+                self._bearer.broken(_reason(failures[0]))
                 raise failures[0]
         self._told.add(exchange)
 
@@ -204,7 +224,8 @@ class CoapClient:
         *,
         is_edhoc: bool = False,
     ) -> Any:
-        """Send it and wait for the plain message that answers it. Raises what aiocoap does, and TimeoutError."""
+        """Send it and wait for the plain message that answers it; the bearer is told how it went. Raises what aiocoap
+        does, and TimeoutError."""
         answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
         def take(answer: Any, has_more: bool) -> None:
@@ -222,13 +243,22 @@ class CoapClient:
             observation.hold(exchange)
         if is_edhoc:
             self._edhoc = exchange
+        bearer = self._bearer
         exchange.begin(socket)
         try:
-            async with asyncio.timeout(self.timing.longest_s):
-                return await answered
-        except BaseException:
+            async with asyncio.timeout(self._timing(bearer).longest_s):
+                answer = await answered
+        except BaseException as problem:
             exchange.stop()
+            if isinstance(problem, TimeoutError | error.TimeoutError):
+                bearer.unanswered(_reason(problem))
+            elif isinstance(problem, error.Error | OSError | UplinkError):
+                bearer.broken(_reason(problem))
             raise
+        else:
+            bearer.answered(exchange.since_s, exchange.transmissions)
+            self._on_answered(exchange.transmissions)
+            return answer
         finally:
             if is_edhoc:
                 self._edhoc = None
@@ -270,15 +300,28 @@ class CoapClient:
 
     async def _opened(self) -> ClientSocket:
         if self._socket is None:
+            bearer, is_clear = self._bearer, self._security is None
+            await bearer.wait_to_open()
             self._socket = await ClientSocket.open(
-                self._way, self._host, self._port, self._admission, self.air, is_clear=self._security is None
+                bearer.way, self._host, self._port, self._admission, bearer.air, is_clear=is_clear
             )
         return self._socket
+
+    async def _take_bearer(self, kind: str) -> None:
+        """Leave the link of another bearer than the one that is right for a message of that kind."""
+        bearer = self.bearers.choose(kind)
+        if bearer is not self._bearer:
+            await self.close()
+            log.info("the platform is spoken to over %s instead of %s", bearer.name, self._bearer.name)
+            self._bearer = bearer
+
+    def _timing(self, bearer: Bearer) -> Timing:
+        return bearer.timing(has_other=self.bearers.has_other(bearer))
 
     def _message(self, request: Request, message_type: Any, echo: bytes | None) -> Any:
         message = from_request(request)
         message.mtype = message_type
-        message.transport_tuning = self._tuning
+        message.transport_tuning = Tuning(self._timing(self._bearer))
         if echo is not None:
             message.opt.echo = echo
         return message
@@ -292,6 +335,7 @@ class CoapClient:
             await self.close()
             raise
         except NoWay as problem:
+            self._bearer.broken(str(problem))
             await self.close()
             raise ExchangeFailed(f"{self.url}: {problem}") from problem
         except (UplinkError, asyncio.CancelledError):
@@ -325,7 +369,7 @@ def _refusal(reply: Reply) -> Refused:
 
 
 def _reason(problem: BaseException) -> str:
-    if isinstance(problem, TimeoutError):
+    if isinstance(problem, (TimeoutError, error.TimeoutError)):
         return "no answer in time"
     cause = problem.__cause__ or problem
     return str(cause) or type(cause).__name__

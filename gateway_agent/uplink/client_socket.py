@@ -47,7 +47,7 @@ class Exchange:
     """One request, from its first datagram until `stop` or the end that `on_answer` or `on_failure` tell.
 
     `message` is what goes on the air, `context` and `request_id` unprotect its answers; they are None in the clear.
-    `on_answer` gets each plain message of aiocoap, and whether more may follow.
+    `on_answer` gets each plain message of aiocoap, and whether more may follow. `transmissions` counts its datagrams.
     """
 
     def __init__(
@@ -61,6 +61,8 @@ class Exchange:
         self.message = message
         self.kind = kind
         self.is_over = False
+        self.transmissions = 0
+        self._first_s = 0.0
         self._security = security
         self._on_answer = on_answer
         self._on_failure = on_failure
@@ -83,6 +85,16 @@ class Exchange:
         if not self.is_over:
             self.is_over = True
             self._stop()
+
+    @property
+    def since_s(self) -> float:
+        """How long ago its first datagram went."""
+        return asyncio.get_running_loop().time() - self._first_s
+
+    def note_sent(self, now_s: float) -> None:
+        """One of its datagrams goes."""
+        self._first_s = self._first_s if self.transmissions else now_s
+        self.transmissions += 1
 
     def is_under(self, context: SecurityContext) -> bool:
         """Whether it was protected with these keys."""
@@ -164,16 +176,18 @@ class ClientSocket:
 
     def look_at_sent(self, data: bytes) -> None:
         """Count a datagram that is about to be sent. Raises ClearTextError: it must not be."""
-        head = wire.read_datagram(data, _OWN_OPTIONS)
+        head, now_s = wire.read_datagram(data, _OWN_OPTIONS), asyncio.get_running_loop().time()
         is_protected = head.oscore is not None or head.is_bare_answer or head.is_edhoc
         if not (is_protected or self._is_clear):
             raise ClearTextError("a message to the platform was not protected by OSCORE; it was not sent")
         if head.is_bare_answer:
             kind = self._heard_ids.get(head.message_id, OTHER)
         else:
-            kind = self._exchanges[head.token].kind
+            exchange = self._exchanges[head.token]
+            exchange.note_sent(now_s)
+            kind = exchange.kind
             _remember(self._sent_ids, head.message_id, kind)
-        self._air.note_sent(kind, len(data), asyncio.get_running_loop().time())
+        self._air.note_sent(kind, len(data), now_s)
 
     def received(self, data: bytes) -> None:
         """Count a datagram, and hand it to aiocoap when it is admitted and genuine."""

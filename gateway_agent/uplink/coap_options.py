@@ -7,6 +7,7 @@ from aiocoap.numbers.codes import Code  # type: ignore[import-untyped]
 from aiocoap.numbers.constants import TransportTuning  # type: ignore[import-untyped]
 
 from gateway_agent.uplink.coap_message import Block, Reply, Request
+from gateway_agent.uplink.timing import Timing
 
 NO_SUCCESS = 2
 """Value of the No-Response option (RFC 7967, 2.1): 2.xx is of no interest, errors are."""
@@ -15,15 +16,14 @@ _UNDERSTOOD = frozenset({3, 7, 11, 15, 17, 23, 27})
 """Critical options that a request may have: host, port, path, query, accept, blocks (RFC 7252, 5.10; RFC 7959)."""
 
 
-def tuning(ack_timeout_s: float, max_retransmit: int) -> Any:
+class Tuning(TransportTuning):  # type: ignore[misc]
     """Retransmission parameters for a confirmable message of aiocoap: RFC 7252, 4.8."""
 
-    class Tuning(TransportTuning):  # type: ignore[misc]
-        ACK_TIMEOUT = ack_timeout_s
-        MAX_RETRANSMIT = max_retransmit
-        reliability = True
+    reliability = True
 
-    return Tuning()
+    def __init__(self, timing: Timing) -> None:
+        self.ACK_TIMEOUT = timing.ack_timeout_s
+        self.MAX_RETRANSMIT = timing.max_retransmit
 
 
 def from_request(request: Request) -> Any:

@@ -5,10 +5,10 @@ answer has said so, and the journal keeps it until then; and only an answer brin
 is lost, and never so large that answers are further apart than `command_delay_s`.
 """
 
+from collections.abc import Callable
+
 from gateway_agent.clock import Clock
 
-ANSWERS_WITHIN_S = 3600.0
-"""While the mailbox is observed an answer to a batch need only tell what has arrived."""
 LONGEST = 16
 """The most batches that one answer acknowledges."""
 _STEPS = ((0.02, LONGEST), (0.05, 8), (0.10, 4), (0.20, 2))
@@ -26,8 +26,9 @@ LOSSY = 0.03
 class Confirmation:
     """Counts what was lost, and says whether the next batch must be confirmed."""
 
-    def __init__(self, command_delay_s: float, clock: Clock) -> None:
-        self._command_delay_ms = round(1000 * command_delay_s)
+    def __init__(self, answers_within_s: Callable[[], float], clock: Clock) -> None:
+        """`answers_within_s` tells how far apart answers may be now."""
+        self._answers_within_s = answers_within_s
         self._clock = clock
         self._answered_ms: int | None = None
         self._sent = _FIRST_GUESS
@@ -59,7 +60,7 @@ class Confirmation:
         if self._answered_ms is None or unconfirmed + 1 >= self.every:
             return True
         next_ms = self._clock.monotonic_ms() + round(1000 * _PUNCTUAL * next_in_s)
-        return next_ms > self._answered_ms + self._command_delay_ms
+        return next_ms > self._answered_ms + 1000 * self._answers_within_s()
 
     def answered(self) -> None:
         """The platform has answered."""

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from math import ceil, log2
 
 from gateway_agent.condense import ReportRule
+from gateway_agent.config.bearers import BearerConfig
 from gateway_agent.config.schema import PoleConfig
 from gateway_agent.reporting import channel_table, report_rules
 from gateway_agent.uplink import air_costs as costs
 from gateway_agent.uplink.batches import PAYLOAD_BYTES
-from gateway_agent.uplink.confirmation import ANSWERS_WITHIN_S, LONGEST
+from gateway_agent.uplink.confirmation import LONGEST
+from gateway_agent.uplink.uplink_settings import ANSWERS_WITHIN_S
 
 ALARMS_A_DAY, EVENTS_A_DAY = 10, 10
 IDLE_S = 60.0
@@ -69,16 +71,18 @@ class Readings:
         )
 
 
-def uplink_forecast(pole: PoleConfig) -> UplinkForecast:
-    """The forecast of a checked pole."""
+def uplink_forecast(pole: PoleConfig, bearer: BearerConfig | None = None) -> UplinkForecast:
+    """The forecast of a checked pole, when all goes over one bearer, the preferred one where none is given."""
     uplink = pole.uplink
+    bearer = bearer or uplink.ways[0]
+    is_observed = bearer.is_observed(uplink.batch_s)
     rules = report_rules(pole).values()
     span = tuple(sum((_readings_of(rule, most) for rule in rules), Readings()) for most in (False, True))
     batches_s = [max(_DAY_S / uplink.batch_s, one.total / uplink.batch_readings) for one in span]
     if uplink.format == "senml":
         parts = [senml_bytes(*one, names=uplink.names) for one in zip(span, batches_s, strict=True)]
     else:
-        within_s = max(ANSWERS_WITHIN_S, uplink.delay_s) if uplink.is_observed else uplink.delay_s
+        within_s = max(ANSWERS_WITHIN_S, bearer.delay_s) if is_observed else bearer.delay_s
         is_self = uplink.format == "compact-self"
         parts = [compact_bytes(*one, within_s, is_self=is_self) for one in zip(span, batches_s, strict=True)]
     table = len(channel_table(pole).encode())
@@ -91,7 +95,7 @@ def uplink_forecast(pole: PoleConfig) -> UplinkForecast:
         (ceil(parts[0][1]), ceil(parts[1][1])),
         ALARMS_A_DAY * an_alarm,
         EVENTS_A_DAY * an_event,
-        round(_DAY_S / IDLE_S) * (costs.NOTIFICATION + costs.EMPTY_ACK) if uplink.is_observed else 0,
+        round(_DAY_S / IDLE_S) * (costs.NOTIFICATION + costs.EMPTY_ACK) if is_observed else 0,
         ceil(costs.AGREEMENT / KEYS_EVERY_DAYS) if is_keyed else 0,
         costs.GREETING,
         table + ceil(table / costs.BLOCK_BYTES) * costs.BLOCK + (costs.AGREEMENT if is_keyed else 0),

@@ -53,7 +53,6 @@ class Forms:
         names: Mapping[str, ObjectName],
         table: ChannelTable,
         form: str,
-        payload_bytes: int,
         *,
         clear: bool,
     ) -> None:
@@ -68,7 +67,6 @@ class Forms:
         self._units = units
         self._names = names
         self._form = form
-        self._payload_bytes = payload_bytes
         self.who = (f"g={gateway}",) if clear else ()
         # What is late has a chain of its own: its old times and values would tell nothing of those that follow.
         self._chains = (Chain(), Chain())
@@ -92,14 +90,14 @@ class Forms:
         self.takes_compact = False
         self._is_compact_refused = True
 
-    def make(self, load: Load, asks: tuple[int, int] | None, *, is_lossy: bool) -> Message:
+    def make(self, load: Load, asks: tuple[int, int] | None, payload_bytes: int, *, is_lossy: bool) -> Message:
         """As many of the first records as fit one message; the same call gives the same bytes while nothing was heard.
 
         `asks` is the first sequence that the answer shall tell of, and the gateway's clock (unix milliseconds); None
-        when no answer is waited for.
+        when no answer is waited for. `payload_bytes` is what one datagram takes.
         """
         if not self.is_compact:
-            return self._senml(load)
+            return self._senml(load, payload_bytes)
         epoch = load.records[0].epoch
         records = [record for record in load.records if record.epoch == epoch]
         reference = self._chain(load.is_late).reference(epoch, is_lossy=is_lossy)
@@ -112,16 +110,16 @@ class Forms:
                 first_waiting=None if asks is None else asks[0],
                 sent_ms=None if asks is None else asks[1],
                 is_late=load.is_late,
-                limit_bytes=self._payload_bytes,
+                limit_bytes=payload_bytes,
             )
         except FormatError as error:
             # A text or number beyond the bounds of a batch; SenML has wider ones.
-            log.warning("journal record %d goes as SenML: %s", records[0].sequence, error)
-            return self._senml(load)
+            log.warning("journal records from %d on go as SenML: %s", records[0].sequence, error)
+            return self._senml(load, payload_bytes)
         taken = records[: encoded.count]
         readings = sum(record.readings for record in taken)
         if len(encoded.payload) > _SENML_LEAST * readings:
-            senml = self._senml(load)
+            senml = self._senml(load, payload_bytes)
             if len(senml.batch.payload) / len(senml.batch.sequences) < len(encoded.payload) / len(taken):
                 return senml
         batch = Batch(
@@ -164,8 +162,8 @@ class Forms:
     def _chain(self, is_late: bool) -> Chain:
         return self._chains[is_late]
 
-    def _senml(self, load: Load) -> Message:
-        batch = build_batch(load.records, self._gateway, self._units, self._payload_bytes, load.is_late, self._names)
+    def _senml(self, load: Load, payload_bytes: int) -> Message:
+        batch = build_batch(load.records, self._gateway, self._units, payload_bytes, load.is_late, self._names)
         late = ("b=1",) if load.is_late else ()
         query = (*self.who, f"e={batch.epoch}", *late)
         request = Request("POST", SENML_PATH, query, batch.payload, SENML_CBOR, kind=_kind(load))

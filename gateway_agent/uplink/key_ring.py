@@ -113,8 +113,9 @@ class KeyRing:
             try:
                 await self._agree(ask_edhoc)
             except (ExchangeFailed, Refused) as error:
-                # The former keys may still be good.
-                log.info("new keys could not be agreed: %s", error)
+                # The former keys may still be good. A link that is down is ordinary, a platform that is another is not.
+                level = logging.WARNING if isinstance(error.__cause__, EdhocFailed) else logging.INFO
+                log.log(level, "new keys could not be agreed: %s", error)
         context = self._context
         if context is None:
             raise SecurityStateLost("there are no keys")
@@ -128,6 +129,7 @@ class KeyRing:
             self._context.message_3 = None
         if self._is_fresh and self._used is not None and self._settling is None:
             self._is_fresh = False
+            log.info("the platform has answered under the new keys")
             self._settling = asyncio.create_task(self._keep(self._used), name="keys are written down")
 
     def unanswered(self) -> None:
@@ -200,11 +202,12 @@ class KeyRing:
         try:
             agreed = initiator.finish(await ask_edhoc(initiator.message_1()))
         except EdhocFailed as error:
-            raise ExchangeFailed(str(error)) from error
+            name = identity.platform.name
+            raise ExchangeFailed(f"{error}: who answers is not {name}, whose key is in the identity file") from error
         await self._take(agreed)
         self.agreements += 1
         self._unanswered = 0
-        log.info("new keys have been agreed with the platform")
+        log.info("new keys are there; the platform has yet to answer under them")
 
     async def _take(self, agreed: Agreed) -> None:
         fresh = KeptKeys(f"{self._identity.gateway} {token_hex(8)}", agreed.keys, self._since_s())

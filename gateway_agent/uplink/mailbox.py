@@ -39,7 +39,8 @@ class ObservedMailbox:
         random: Random,
     ) -> None:
         """`who` is the query that names the gateway in the clear; `on_answer` gets each state of the mailbox."""
-        self.idle = IdleTime(clock)
+        self._clock = clock
+        self._idle: dict[str, IdleTime] = {}
         self.relations = 0
         self._client = client
         self._who = who
@@ -47,6 +48,11 @@ class ObservedMailbox:
         self._random = random
         self._observation: Observation | None = None
         self._heard = asyncio.Event()
+
+    @property
+    def idle(self) -> IdleTime:
+        """How long the way back stays open over the bearer that is used now."""
+        return self._idle.setdefault(self._client.bearers.current.name, IdleTime(self._clock))
 
     @property
     def is_open(self) -> bool:

@@ -10,11 +10,11 @@ DEFAULT_PORT = 5683
 
 def split_url(url: str) -> tuple[str, int]:
     """(host, port) of the platform's url. Raises UplinkError."""
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port = None, None
+    except ValueError as error:
+        raise UplinkError(f"uplink url {url}: {error}; write it like coap://platform.example:5683") from error
     has_more = parts.path.strip("/") or parts.query or parts.fragment
     if parts.scheme != "coap" or not host or port == 0 or has_more:
         raise UplinkError(f"uplink url {url}: write it like coap://platform.example:5683, with nothing behind it")

@@ -35,11 +35,12 @@ class Question:
         self._refusals = refusals
 
     async def ask(self) -> bool:
-        """Ask the platform once what it has of what waits; whether it has answered."""
+        """Ask the platform once what it has of what waits; whether it has answered, or only a trial failed."""
         parts = self._parts
         is_first = not parts.journal.is_asked
         epoch = parts.journal.epoch_to_ask if is_first else parts.journal.epoch
         begun_ms = parts.clock.monotonic_ms()
+        is_trial = parts.client.bearers.wants_trial
         parts.counters.exchanges += 1
         try:
             reply = await self._exchange(parts.forms.question(epoch, parts.journal.first_waiting), is_first)
@@ -47,6 +48,9 @@ class Question:
         except Overtaken:
             return False
         except (ExchangeFailed, Refused, FormatError) as error:
+            if is_trial:
+                log.info("%s; it is spoken to as before", error)
+                return True
             if not isinstance(error, Refused) or not error.code.startswith(_NOT_FOR_US):
                 parts.counters.note_failure(str(error))
                 return False

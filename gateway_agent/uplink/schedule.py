@@ -79,7 +79,7 @@ class Schedule:
 
     def commands_wait(self) -> bool:
         """Whether a plan that runs short has kept us from the answers that bring commands."""
-        parts, pace, within_s = self._parts, self._parts.spending.pace, self._parts.settings.command_delay_s
+        parts, pace, within_s = self._parts, self._parts.spending.pace, self._parts.command_delay_s
         if self.is_draining or within_s < parts.settings.batch_s:
             return False
         if pace.may_send_telemetry and pace.window_s is None:

@@ -2,6 +2,7 @@
 
 from random import Random
 
+from gateway_agent.bearers.choice import Bearers
 from gateway_agent.clock import Clock
 from gateway_agent.journal import Journal
 from gateway_agent.records import Event
@@ -11,18 +12,13 @@ from gateway_agent.uplink.pace import Pace
 
 
 class Spending:
-    """The budget, if there is one, as the uplink asks it. Times in seconds."""
+    """The budgets of the bearers, as the uplink asks them. Times in seconds."""
 
     def __init__(
-        self,
-        budget: ByteBudget | None,
-        air: AirCount,
-        batch_s: float,
-        journal: Journal,
-        clock: Clock,
-        random: Random,
+        self, bearers: Bearers, air: AirCount, batch_s: float, journal: Journal, clock: Clock, random: Random
     ) -> None:
-        self._budget = budget
+        """`air` is what all of them have sent and received."""
+        self._bearers = bearers
         self._air = air
         self._batch_s = batch_s
         self._journal = journal
@@ -30,40 +26,47 @@ class Spending:
         self._random = random
 
     @property
+    def budget(self) -> ByteBudget | None:
+        """That of the bearer that is used now, None where nobody counts."""
+        return self._bearers.current.budget
+
+    @property
     def pace(self) -> Pace:
         """How telemetry goes now."""
-        return Pace() if self._budget is None else self._budget.pace
+        return Pace() if self.budget is None else self.budget.pace
 
     @property
     def batch_s(self) -> float:
         """How far telemetry batches are apart now."""
-        return self._batch_s if self._budget is None else self._budget.batch_s
+        return self._batch_s if self.budget is None else self.budget.batch_s
 
     @property
     def has_room_for_past(self) -> bool:
         """Whether readings of the past may go as they are."""
-        return self._budget is None or self._budget.has_room_for_past
+        return self.budget is None or self.budget.has_room_for_past
 
     @property
     def look_every_s(self) -> float | None:
         """How often `count` must be called at least; None: nobody counts."""
-        return None if self._budget is None else WRITE_EVERY_MS / 1000
+        return None if self.budget is None else WRITE_EVERY_MS / 1000
 
     def earned_s(self, before_bytes: int) -> float:
         """How long the plan makes us wait for another try, after one that began at so many bytes on the air."""
-        if self._budget is None:
+        if self.budget is None:
             return 0.0
-        return self._random.uniform(1.0, 1.25) * self._budget.pause_s(self._air.on_air_bytes - before_bytes)
+        return self._random.uniform(1.0, 1.25) * self.budget.pause_s(self._air.on_air_bytes - before_bytes)
 
     async def count(self, *, is_away: bool) -> None:
         """Take what went since the last call, and tell of a pace that changes; `is_away`: nobody answers."""
-        if self._budget is None:
-            return
-        before = self._budget.pace
-        self._budget.count(self._air, is_away=is_away)
-        await self._budget.keep()
-        if self._budget.pace != before:
-            await self.tell(self._budget.telling)
+        for bearer in self._bearers:
+            budget = bearer.budget
+            if budget is None:
+                continue
+            before = budget.pace
+            budget.count(bearer.air, is_away=is_away or bearer is not self._bearers.current)
+            await budget.keep()
+            if budget.pace != before:
+                await self.tell(budget.telling)
 
     async def tell(self, detail: str) -> None:
         """Let the platform know why fewer readings come, or more again."""

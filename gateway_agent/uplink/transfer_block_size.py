@@ -12,13 +12,18 @@ _SUCCESSES = 8
 
 
 class BlockSize:
-    """The SZX to ask with, at most `longest`."""
+    """The SZX to ask with."""
 
-    def __init__(self, longest: int = DEFAULT_EXPONENT) -> None:
-        self.exponent = longest
-        self._longest = longest
+    def __init__(self) -> None:
+        self.exponent = self._longest = DEFAULT_EXPONENT
         self._failures = 0
         self._successes = 0
+
+    def fit(self, payload_bytes: int) -> None:
+        """Blocks may have so many bytes now."""
+        fitting = (szx for szx in range(DEFAULT_EXPONENT, SMALLEST_EXPONENT, -1) if block_bytes(szx) <= payload_bytes)
+        self._longest = next(fitting, SMALLEST_EXPONENT)
+        self.exponent = min(self.exponent, self._longest)
 
     def failed(self) -> None:
         """An exchange had no answer."""

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from gateway_agent.uplink.answer import MAX_FILES, FileOffer
+from gateway_agent.uplink.batches import PAYLOAD_BYTES
 from gateway_agent.uplink.client import CoapClient
 from gateway_agent.uplink.coap_message import TRANSFER, Request
 from gateway_agent.uplink.errors import ExchangeFailed, FormatError, Refused
@@ -55,15 +56,18 @@ class Transfers:
         who: tuple[str, ...],
         folder: Path | None = None,
         takers: Mapping[str, Take] | None = None,
+        payload_bytes: Callable[[], int] = lambda: PAYLOAD_BYTES,
     ) -> None:
         """`who` is the query that names the gateway in the clear. Without a `folder`, or when the disk does not let us
-        have it, nothing is fetched and nothing but the channel table is sent; `takers` are by kind of file."""
+        have it, nothing is fetched and nothing but the channel table is sent; `takers` are by kind of file.
+        `payload_bytes` tells what one datagram takes now."""
         self.problem = ""
         self.blocks = 0
         self.table_is_there = False
         self._client = client
         self._who = who
         self._takers = takers or {}
+        self._payload_bytes = payload_bytes
         self._size = BlockSize()
         self._table: Upload | None = None
         self._upload: Upload | None = None
@@ -132,6 +136,7 @@ class Transfers:
 
         Raises ExchangeFailed when the platform does not answer.
         """
+        self._size.fit(self._payload_bytes())
         try:
             return await self._step()
         except ExchangeFailed:

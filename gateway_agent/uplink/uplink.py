@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from random import Random
 
+from gateway_agent.bearers.choice import Bearers
 from gateway_agent.clock import Clock
 from gateway_agent.compact import ChannelTable
 from gateway_agent.journal import TELEMETRY, Journal
@@ -19,7 +20,6 @@ from gateway_agent.uplink.air_count import AirCount
 from gateway_agent.uplink.alarm_first import AlarmFirst, Overtaken
 from gateway_agent.uplink.backfill import Allowance
 from gateway_agent.uplink.batches import Batcher
-from gateway_agent.uplink.budget import ByteBudget
 from gateway_agent.uplink.client import CoapClient
 from gateway_agent.uplink.confirmation import Confirmation
 from gateway_agent.uplink.delivery import Delivery
@@ -37,7 +37,7 @@ from gateway_agent.uplink.transfers import Take, Transfers
 from gateway_agent.uplink.unconfirmed import Unconfirmed
 from gateway_agent.uplink.uplink_counters import UplinkCounters
 from gateway_agent.uplink.uplink_parts import UplinkParts
-from gateway_agent.uplink.uplink_settings import UplinkSettings
+from gateway_agent.uplink.uplink_settings import ANSWERS_WITHIN_S, UplinkSettings
 
 _TRANSFER_PAUSE_LONGEST_S = 600.0
 
@@ -50,35 +50,33 @@ class Uplink:
         settings: UplinkSettings,
         journal: Journal,
         clock: Clock,
+        bearers: Bearers,
         *,
         units: Mapping[str, str] | None = None,
         names: Mapping[str, ObjectName] | None = None,
         table: ChannelTable | None = None,
         files: Path | None = None,
         takers: Mapping[str, Take] | None = None,
-        budget: ByteBudget | None = None,
         on_commands: Callable[[Sequence[Command]], None] | None = None,
         on_time: Callable[[int, int], Awaitable[None]] | None = None,
         random: Random | None = None,
     ) -> None:
-        """`units` gives the SenML unit of each point and `names` its OMA name, `table` the channels of compact batches;
-        `files` is the folder for transfers, `takers` take what was fetched; `budget` counts
-        the bytes and says how often telemetry goes; `on_commands` gets each mailbox, empty ones
-        too.
+        """`bearers` are the ways to the platform, each with its budget. `units` gives the SenML unit of each point and
+        `names` its OMA name, `table` the channels of compact batches; `files` is the folder for transfers, `takers`
+        take what was fetched; `on_commands` gets each mailbox, empty ones too.
 
         `on_time` is told at once the platform's unix time where an answer has it, and the milliseconds since the
         request. Raises UplinkError when the settings cannot be used.
         """
         self.settings = settings
         self._random = random or Random()
-        client = CoapClient(settings.url, settings.timing, security=settings.security)
+        client = CoapClient(settings.url, bearers, security=settings.security, on_answered=self._count_loss)
         forms = Forms(
             settings.gateway,
             units or {},
             names or {},
             table or ChannelTable(()),
             settings.form,
-            settings.payload_bytes,
             clear=settings.security == CLEAR,
         )
         self._parts = parts = UplinkParts(
@@ -87,13 +85,13 @@ class Uplink:
             journal,
             clock,
             client,
-            Spending(budget, client.air, settings.batch_s, journal, clock, self._random),
-            AlarmFirst(journal, settings.timing.ack_timeout_s),
+            Spending(bearers, client.air, settings.batch_s, journal, clock, self._random),
+            AlarmFirst(journal, lambda: client.timing.ack_timeout_s),
             Batcher(journal),
             forms,
-            Confirmation(settings.answers_within_s, clock),
+            Confirmation(self._answers_within_s, clock),
             Unconfirmed(),
-            Transfers(client, forms.who, files, takers),
+            Transfers(client, forms.who, files, takers, lambda: bearers.current.settings.payload_bytes),
         )
         self.counters = parts.counters
         self.transfers = parts.transfers
@@ -107,6 +105,7 @@ class Uplink:
             parts, self._schedule, self._question, receipts, refusals, self._allowance, self._random, self._wake.set
         )
         self.mailbox = ObservedMailbox(client, forms.who, clock, receipts.take_mailbox, self._random)
+        self._listening: asyncio.Task[None] | None = None
         self._next_transfer_ms = 0
         self._transfer_pause_s = settings.retry_first_s
         journal.subscribe(self._look_at_journal)
@@ -124,18 +123,14 @@ class Uplink:
 
     async def run(self) -> None:
         """Send until cancelled."""
-        listening = None
         try:
             while True:
                 if not self._parts.journal.is_asked:
                     await self._greet()
-                if listening is None and self.settings.is_observed:
-                    listening = asyncio.create_task(self.mailbox.run(), name="uplink observes the mailbox")
+                await self._listen_or_not()
                 await self._do_next()
         finally:
-            if listening is not None:
-                listening.cancel()
-                await asyncio.gather(listening, return_exceptions=True)
+            await self._listen_no_more()
             self.transfers.close()
             await self._parts.client.close()
 
@@ -159,6 +154,28 @@ class Uplink:
             self._schedule.is_draining = False
             unsubscribe()
 
+    async def _listen_or_not(self) -> None:
+        """Observe the mailbox where the bearer that is used now asks for it."""
+        if not self._parts.is_observed:
+            await self._listen_no_more()
+        elif self._listening is None:
+            self._listening = asyncio.create_task(self.mailbox.run(), name="uplink observes the mailbox")
+
+    async def _listen_no_more(self) -> None:
+        listening, self._listening = self._listening, None
+        if listening is not None:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+
+    def _count_loss(self, transmissions: int) -> None:
+        """Whatever had to be sent again shows what the link loses."""
+        self._parts.confirmation.counted(transmissions, transmissions - 1)
+
+    def _answers_within_s(self) -> float:
+        """How far apart answers to batches may be: as long as a command may take, unless the mailbox is observed."""
+        delay_s = self._parts.command_delay_s
+        return max(delay_s, ANSWERS_WITHIN_S) if self._parts.is_observed else delay_s
+
     async def _do_next(self) -> None:
         """Do what is most urgent, or wait until there is something to do."""
         parts, schedule, question = self._parts, self._schedule, self._question
@@ -171,7 +188,7 @@ class Uplink:
         with_past = schedule.is_draining or (may_send and self._allowance.wait_s() <= 0)
         load = await parts.batcher.next_load(schedule.due_up_to, with_past)
         is_urgent = load is not None and load.record_class < TELEMETRY
-        if question.is_due and not is_urgent:
+        if (question.is_due or parts.client.bearers.wants_trial) and not is_urgent:
             await self._ask()
         elif self._may_transfer() and not is_urgent and (load is None or self.transfers.table_is_wanted):
             await self._transfer()
@@ -234,7 +251,7 @@ class Uplink:
 
     async def _wait_for_work(self, with_past: bool) -> None:
         parts = self._parts
-        left_s = self._schedule.next_in_s
+        left_s = min(self._schedule.next_in_s, parts.client.bearers.next_trial_s)
         if self.transfers.has_work:
             left_s = min(left_s, (self._next_transfer_ms - parts.clock.monotonic_ms()) / 1000)
         if not with_past and parts.spending.pace.may_send_telemetry and parts.batcher.has_past():

@@ -33,6 +33,16 @@ class UplinkParts:
     unconfirmed: Unconfirmed
     transfers: Transfers
 
+    @property
+    def command_delay_s(self) -> float:
+        """How long a command may take to arrive over the bearer that is used now, in seconds."""
+        return self.client.bearers.current.settings.command_delay_s
+
+    @property
+    def is_observed(self) -> bool:
+        """Whether the mailbox is observed, because a command may not wait for the answer to a batch."""
+        return self.command_delay_s < self.settings.batch_s
+
     def note_success(self) -> None:
         """The platform has answered."""
         self.counters.note_success(self.settings.url)

@@ -27,7 +27,9 @@ from hardware.rig.clock import RigClock, run_real, run_virtual
 from hardware.rig.count import Tally
 from hardware.rig.demo_run import DemoRun, RunningAgent
 from hardware.rig.machine import MachineError
-from hardware.rig.pole_box import PoleBox
+from hardware.rig.modem.models import MODELS
+from hardware.rig.modem.radio_profiles import PROFILES
+from hardware.rig.pole_box import ModemOnPole, PoleBox
 from hardware.rig.view import BusLine, PointLine, Snapshot, draw
 
 _FRAME_S = 0.5
@@ -52,6 +54,10 @@ def command(
     fast: Annotated[
         bool, typer.Option("--fast", help="Let time jump: as fast as this computer can, the agent in this process.")
     ] = False,
+    modem: Annotated[
+        str | None, typer.Option(help=f"The gateway reaches the platform through this modem: {', '.join(MODELS)}.")
+    ] = None,
+    radio: Annotated[str | None, typer.Option(help=f"The modem's radio: {', '.join(PROFILES)}.")] = None,
 ) -> None:
     """Run a whole pole in a box: sensors, nodes with the real firmware, the agent, radio and platform.
 
@@ -63,9 +69,10 @@ def command(
         raise typer.BadParameter("it must be less than --seconds", param_hint="--kill-agent-at")
     if fast and (seconds is None or kill_agent_at is not None):
         raise typer.BadParameter("it needs --seconds, and cannot kill an agent in its own process", param_hint="--fast")
+    on_pole = _modem(modem, radio)
     console = Console(stderr=as_json)
     with _folder(keep) as folder:
-        wanted = Wanted(folder, seconds, seed, kill_agent_at, as_json, fast)
+        wanted = Wanted(folder, seconds, seed, kill_agent_at, as_json, fast, on_pole)
         try:
             run, counted = (run_virtual if fast else run_real)(lambda clock: _run(clock, console, wanted))
         except (AgentError, MachineError, GatepostError, OSError) as error:
@@ -91,10 +98,23 @@ class Wanted:
     kill_agent_at: float | None
     as_json: bool
     fast: bool
+    modem: ModemOnPole | None
 
     def agent_for(self, box: PoleBox) -> RunningAgent:
         """Return the agent: a process of its own, or in this one where time jumps."""
         return AgentInside(box.pole, box.clock) if self.fast else AgentProcess(box.pole_toml, self.folder)
+
+
+def _modem(model: str | None, radio: str | None) -> ModemOnPole | None:
+    if model is None:
+        if radio is not None:
+            raise typer.BadParameter("it is the radio of a modem; name that with --modem", param_hint="--radio")
+        return None
+    radio = radio or ("nbiot-good" if model in MODELS and MODELS[model].is_nb else "cat1")
+    for word, known, hint in ((model, MODELS, "--modem"), (radio, PROFILES, "--radio")):
+        if word not in known:
+            raise typer.BadParameter(f'there is none called "{word}"; take one of {", ".join(known)}', param_hint=hint)
+    return ModemOnPole(model, radio)
 
 
 @contextmanager
@@ -114,8 +134,9 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 
 async def _run(clock: RigClock, console: Console, wanted: Wanted) -> tuple[DemoRun, Tally]:
     stop = _stop_at_signals(clock, console)
-    run = DemoRun(wanted.folder, clock, wanted.seed, "socketpair" if wanted.fast else "pty")
-    console.print("starting the pole: buses, devices, two node machines, the platform, the agent")
+    run = DemoRun(wanted.folder, clock, wanted.seed, "socketpair" if wanted.fast else "pty", wanted.modem)
+    through = "" if wanted.modem is None else f", the modem {wanted.modem.model} in the radio {wanted.modem.radio}"
+    console.print(f"starting the pole: buses, devices, two node machines, the platform{through}, the agent")
     await run.start(wanted.agent_for, wanted.seconds)
     try:
         killer = None
@@ -198,7 +219,7 @@ def _one_line(run: DemoRun, running_s: float) -> str:
     return (
         f"{running_s:5.0f} s  measured {run.measured}, committed {journal.get('committed', 0)}, "
         f"waiting {journal.get('depth', 0)}, at the platform {run.box.platform.count('readings')}, "
-        f"{run.box.relay.bytes_on_air} bytes on air"
+        f"{run.box.bytes_on_air} bytes on air"
     )
 
 
@@ -230,7 +251,7 @@ def _snapshot(run: DemoRun, running_s: float) -> Snapshot:
         uplink=[
             ("at the platform", str(run.box.platform.count("readings"))),
             ("exchanges", str(uplink.get("batches", 0))),
-            ("bytes on air", str(run.box.relay.bytes_on_air)),
+            ("bytes on air", str(run.box.bytes_on_air)),
             ("this month", _month(uplink.get("budget", {}))),
             ("last error", str(uplink.get("last_error") or "none")),
         ],

@@ -16,7 +16,7 @@ from gateway_agent.records import Command
 from hardware.rig.clock import RigClock
 from hardware.rig.count import Tally, alarms_in_journal, journal_rows, platform_rows, tally
 from hardware.rig.platform_desk import Arrival
-from hardware.rig.pole_box import PoleBox, Ports, Scenario
+from hardware.rig.pole_box import ModemOnPole, PoleBox, Ports, Scenario
 from hardware.rig.world import cover_moments
 
 TEMPLATE = Path(__file__).parents[1] / "poles" / "demo.toml"
@@ -40,7 +40,8 @@ ROUND_S = 60.0
 
 _COMMAND_LASTS_MS = 60_000
 _NOTES = 6
-_SETTLE_S = 20.0
+_SETTLE_S, _SETTLE_RADIO_S = 20.0, 600.0
+_STOP_RADIO_S = 270.0
 _LOOK_S = 0.1
 
 
@@ -87,7 +88,9 @@ class Happened:
 class DemoRun:
     """`start`, `wait` as long as wanted, `finish`; then `result`."""
 
-    def __init__(self, folder: Path, clock: RigClock, seed: int, ports: Ports) -> None:
+    def __init__(
+        self, folder: Path, clock: RigClock, seed: int, ports: Ports, modem: ModemOnPole | None = None
+    ) -> None:
         self.folder = folder
         self.clock = clock
         self.seed = seed
@@ -97,11 +100,15 @@ class DemoRun:
         self.machines: list[dict[str, Any]] = []
         self.started_ms = 0
         self._ports = ports
+        self._modem = modem
+        self._to_deliver = 0
         self._random = Random(f"{seed}/commands")
 
     async def start(self, agent_for: "AgentMaker", seconds: float | None) -> None:
         """Build the pole, start the agent, and plan the events of a run of `seconds` (None: without end)."""
-        self.box = await PoleBox.start(SCENARIO, self.folder, self.clock, seed=self.seed, ports=self._ports)
+        self.box = await PoleBox.start(
+            SCENARIO, self.folder, self.clock, seed=self.seed, ports=self._ports, modem=self._modem
+        )
         self.box.platform.listeners.append(self._arrived)
         self.agent = agent_for(self.box)
         await self.agent.start()
@@ -120,9 +127,11 @@ class DemoRun:
         await self.agent.start()
 
     async def settle(self) -> None:
-        """Give what is under way time to end: alarms on their way up, commands that have no result yet."""
+        """Give what is under way time to end: alarms on their way up, commands that have no result yet; through a modem
+        also what was measured until now, for a slow radio needs minutes for its beginnings."""
+        self._to_deliver = 0 if self._modem is None else self.agent.latest.get("journal", {}).get("committed", 0)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_SETTLE_S):
+            async with asyncio.timeout(_SETTLE_S if self._modem is None else _SETTLE_RADIO_S):
                 while self._is_under_way():
                     self.agent.check()
                     await asyncio.sleep(_LOOK_S)
@@ -131,7 +140,7 @@ class DemoRun:
         """Let the agent finish, switch everything off and count."""
         try:
             self.machines = [machine.info() for machine in self.box.machines.values() if machine.running]
-            await self.agent.stop(within_s=20)
+            await self.agent.stop(within_s=20 if self._modem is None else _STOP_RADIO_S)
         finally:
             await self.box.stop()
         self._read_alarms_raised()
@@ -149,7 +158,7 @@ class DemoRun:
         word and a SIGKILL is in the journal's count alone, hence the larger of the two.
         """
         happened = self.happened
-        bytes_on_air = self.box.relay.bytes_on_air
+        bytes_on_air = self.box.bytes_on_air
         confirmed = happened.commands_confirmed
         return {
             "seed": self.seed,
@@ -190,7 +199,12 @@ class DemoRun:
     def _is_under_way(self) -> bool:
         happened = self.happened
         alarms = len(happened.alarms_at_platform.get(COVER_POINT, ()))
-        return len(happened.commands_confirmed) < len(happened.commands_sent) or alarms < len(happened.covers_opened)
+        delivered = self.box.platform.count("readings") if self._to_deliver else 0
+        return (
+            len(happened.commands_confirmed) < len(happened.commands_sent)
+            or alarms < len(happened.covers_opened)
+            or delivered < self._to_deliver
+        )
 
     def _read_alarms_raised(self) -> None:
         """Alarms other than the cover's, which the world counts itself, by the journal."""

@@ -252,7 +252,13 @@ class Desk:
         return self._read_table(self._store.files.whole(gateway, CHANNELS))
 
     def _find_table(self, gateway: str, digest: bytes) -> ChannelTable | None:
-        return self._read_table(self._store.files.whole_with(gateway, CHANNELS, digest))
+        """The channel table that a batch names; one that cannot be read any more is forgotten, to be sent anew."""
+        try:
+            return self._read_table(self._store.files.whole_with(gateway, CHANNELS, digest))
+        except FormatError as error:
+            log.warning("the channel table %s of %s is asked for again: %s", digest.hex(), gateway, error)
+            self._store.files.drop_with(gateway, CHANNELS, digest)
+            return None
 
     def _read_table(self, data: bytes | None) -> ChannelTable | None:
         if data is None:
@@ -273,9 +279,17 @@ class Desk:
         return self._names[table.encoded]
 
     def _find_state(self, gateway: str, state_id: bytes) -> State | None:
+        """The state that a batch builds on. One that cannot be read, kept by another version or damaged, is as good as
+        none: the gateway builds on another one."""
         found = self._store.state(gateway, state_id)
         table = None if found is None else self._find_table(gateway, found[0])
-        return None if found is None or table is None else State.load(found[1], table)
+        if found is None or table is None:
+            return None
+        try:
+            return State.load(found[1], table)
+        except FormatError as error:
+            log.warning("the state %s of %s is not used: %s", state_id.hex(), gateway, error)
+            return None
 
     def _answer(self, code: str, gateway: str, said: answer.Answer) -> Reply:
         mailbox = self._store.pending_commands(gateway, self._clock.unix_ms())[: answer.MAX_COMMANDS]

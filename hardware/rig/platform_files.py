@@ -96,6 +96,13 @@ class PlatformFiles:
         find = "SELECT max(number) FROM uploads WHERE gateway = ? AND kind = ? AND is_whole"
         self._connection.execute(f"DELETE FROM uploads WHERE number = ({find})", (gateway, kind))
 
+    def drop_with(self, gateway: str, kind: str, digest: bytes) -> None:
+        """Forget the files of that kind whose SHA-256 begins with `digest`, so that they may be sent again."""
+        self._connection.execute(
+            "DELETE FROM uploads WHERE gateway = ? AND kind = ? AND substr(digest, 1, ?) = ?",
+            (gateway, kind, len(digest), digest),
+        )
+
     def handle_upload(self, gateway: str, request: Request) -> Reply:
         """Answer a request for `/u/<kind>`."""
         kind = request.path[1]

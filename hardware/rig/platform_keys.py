@@ -17,8 +17,10 @@ from typing import TypeVar
 import apsw
 
 from gateway_agent.clock import Clock
-from gateway_agent.journal.contents import begin, load
+from gateway_agent.errors import GatepostError
+from gateway_agent.journal.contents import Damaged, Foreign, begin, load
 from gateway_agent.journal.errors import JournalUnavailable, SecurityStateLost
+from gateway_agent.journal.file_lock import take_lock
 from gateway_agent.journal.schema import make_tables
 from gateway_agent.journal.store import Entry, Store
 from gateway_agent.uplink.edhoc import EdhocFailed, PublicKey, Responder
@@ -41,6 +43,10 @@ CREATE TABLE contexts (
 );
 """
 Result = TypeVar("Result")
+
+
+class KeysError(GatepostError):
+    """The platform's files of keys cannot be used; the text says which, why, and what to do."""
 
 
 class SecurityFile:
@@ -99,10 +105,9 @@ class PlatformKeys:
     takes_edhoc = True
 
     def __init__(self, path: Path | str, identity: PlatformIdentity, clock: Clock) -> None:
-        """Keys at `path`, made where there is none."""
+        """Keys at `path`, made where there is none; one process at a time has them. Raises KeysError."""
         self.counters = KeyCounters()
-        self._connection = _open(path)
-        self._store = SecurityFile(path if path == ":memory:" else f"{path}.numbers")
+        self._lock, self._connection, self._store = _open(path)
         self._identity = identity
         self._clock = clock
         self._open: dict[bytes, _Open] = {}
@@ -226,9 +231,11 @@ class PlatformKeys:
         return message_2
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the files, for another platform to open."""
         self._store.connection.close()
         self._connection.close()
+        if self._lock is not None:
+            os.close(self._lock)
 
     async def _complete(self, kid: bytes, message_3: bytes) -> None:
         pending = self._pending.pop(kid)
@@ -304,9 +311,58 @@ class PlatformKeys:
         return [kid for (kid,) in rows.fetchall() if isinstance(kid, bytes)]
 
 
-def _open(path: Path | str) -> apsw.Connection:
+def _open(path: Path | str) -> tuple[int | None, apsw.Connection, SecurityFile]:
+    """(lock, who and which keys, numbers of the contexts), opened or made. Raises KeysError."""
+    if path == ":memory:":
+        return None, _open_keys(path), SecurityFile(path)
+    lock = _take_lock(Path(path))
+    numbers = f"{path}.numbers"
+    place = str(path)
+    try:
+        connection = _open_keys(path)
+        try:
+            place = numbers
+            return lock, connection, SecurityFile(numbers)
+        except BaseException:
+            connection.close(True)
+            raise
+    except (apsw.Error, Damaged, Foreign) as error:
+        os.close(lock)
+        raise KeysError(
+            f"{place}: the platform's keys cannot be read or written ({error}): see that the file and its folder may "
+            "be written, or move it away; then enrol each gateway again, with --new-keys (docs/security.md)"
+        ) from error
+    except BaseException:
+        os.close(lock)
+        raise
+
+
+def _take_lock(path: Path) -> int:
+    """Numbers that two processes take are used twice."""
+    try:
+        return take_lock(path)
+    except BlockingIOError as error:
+        raise KeysError(
+            f"{path}: another platform uses these keys: end it first, so that it takes what changes; or name another "
+            "file with --database"
+        ) from error
+    except OSError as error:
+        raise KeysError(
+            f"{path}: cannot be opened ({error.strerror}): see that the folder {path.parent} is there and may be "
+            "written, or name another file with --database"
+        ) from error
+
+
+def _open_keys(path: Path | str) -> apsw.Connection:
     connection = apsw.Connection(str(path))
-    if connection.execute("SELECT count(*) FROM sqlite_schema").get == 0:
-        connection.execute(_TABLES)
-    connection.execute("PRAGMA synchronous = FULL")
+    try:
+        if connection.execute("SELECT count(*) FROM sqlite_schema").get == 0:
+            with connection:
+                connection.execute(_TABLES)
+        else:
+            connection.execute("SELECT name, kid, x, y, revoked, record FROM gateways LIMIT 0")
+        connection.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        connection.close(True)
+        raise
     return connection

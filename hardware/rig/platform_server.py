@@ -29,9 +29,10 @@ from gateway_agent.errors import GatepostError
 from gateway_agent.journal.errors import SecurityStateLost
 from gateway_agent.uplink.admission import Admission, Limits, for_platform
 from gateway_agent.uplink.coap_message import Arrived, Reply
-from gateway_agent.uplink.coap_options import from_reply, to_request, tuning
+from gateway_agent.uplink.coap_options import Tuning, from_reply, to_request
 from gateway_agent.uplink.datagram import Datagram, read_kid, split_edhoc
 from gateway_agent.uplink.security import SecurityContext
+from gateway_agent.uplink.timing import Timing
 from hardware.rig.platform_socket import PlatformSocket
 
 log = logging.getLogger("gatepost.platform")
@@ -137,7 +138,7 @@ class PlatformServer:
         self.port = 0
         self._handler = handler
         self._keys = keys
-        self._tuning = tuning(ack_timeout_s, max_retransmit)
+        self._tuning = Tuning(Timing(ack_timeout_s, max_retransmit))
         self._admission = Admission(
             for_platform(is_clear=keys is None, takes_edhoc=keys is not None and keys.takes_edhoc),
             lambda: asyncio.get_running_loop().time(),

@@ -1,7 +1,7 @@
 """The platform stand-in's database: everything that gateways sent, each journal record once, and the commands.
 
-SQLite. A message is stored whole in one transaction before it is answered. Whoever wants to count again reads the
-tables; `readings`, `windows`, `alarms`, `events` and `commands` are meant for people.
+SQLite. A message is stored whole in one transaction, and on the disk, before it is answered. Whoever wants to count
+again reads the tables; `readings`, `windows`, `alarms`, `events` and `commands` are meant for people.
 """
 
 import json
@@ -287,7 +287,8 @@ def _open(path: Path) -> apsw.Connection:
                     connection.execute(_TABLES)
             elif not _is_ours(connection):
                 raise StoreError(f"{path}: the file is a database of something else: move it away, or {_ANOTHER}")
-            connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
+            # What is acknowledged leaves the gateway's journal, so that it must be on this disk, not on its way there.
+            connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
         except BaseException:
             connection.close(True)
             raise

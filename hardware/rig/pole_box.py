@@ -30,6 +30,9 @@ from hardware.rig.count import Period
 from hardware.rig.devices import SimulatedDevice
 from hardware.rig.inputs import Inputs
 from hardware.rig.machine import NodeMachine, build_flash
+from hardware.rig.modem.emulator import Emulator
+from hardware.rig.modem.radio import Radio
+from hardware.rig.modem.uart import Uart
 from hardware.rig.platform import Platform
 from hardware.rig.platform_keys import PlatformKeys
 from hardware.rig.pty_drop import PtyDrop
@@ -55,10 +58,25 @@ class Scenario:
     period_s: float = 2.0
 
 
+@dataclass(frozen=True, slots=True)
+class ModemOnPole:
+    """The pole's only way to the platform is an emulated modem of this model, in this radio (hardware/rig/modem)."""
+
+    model: str
+    radio: str
+
+    def bearer(self, port: str) -> str:
+        """What pole.toml says of it."""
+        kind = "cat1" if self.radio == "cat1" else "nb-iot"
+        return f'\n[[uplink.bearers]]\nname = "radio"\nkind = "{kind}"\nmodem = "{self.model}"\nport = "{port}"\n'
+
+
 class PoleBox:
     """Everything around the agent. Made by `start`, which leaves nothing behind when it fails; ended by `stop`."""
 
-    def __init__(self, folder: Path, clock: RigClock, scenario: Scenario, seed: int) -> None:
+    def __init__(
+        self, folder: Path, clock: RigClock, scenario: Scenario, seed: int, modem: ModemOnPole | None = None
+    ) -> None:
         self.folder = folder
         self.clock = clock
         self.seed = seed
@@ -75,19 +93,32 @@ class PoleBox:
         """The nodes' ends of their lines, `<node>/pole` and `<node>/sensors`; devices have their own `drop`."""
         self.platform: Platform
         self.relay: Relay
+        self.radio: Radio | None = None
+        self.emulator: Emulator | None = None
         self.pole: PoleConfig
         self.world: World
         self.identity_path = folder / "gateway.identity.toml"
         self._scenario = scenario
+        self._modem = modem
         self._scenes: dict[str, Scene] = {}
         self._open = AsyncExitStack()
 
     @classmethod
     async def start(
-        cls, scenario: Scenario, folder: Path, clock: RigClock, *, seed: int, ports: Ports = "pty"
+        cls,
+        scenario: Scenario,
+        folder: Path,
+        clock: RigClock,
+        *,
+        seed: int,
+        ports: Ports = "pty",
+        modem: ModemOnPole | None = None,
     ) -> "PoleBox":
-        """Build and switch on all of it in `folder`. Raises ConfigError, PlatformError, MachineError or OSError."""
-        box = cls(folder, clock, scenario, seed)
+        """Build and switch on all of it in `folder`. Without a `modem` the agent reaches the platform over the relay.
+
+        Raises ConfigError, PlatformError, MachineError or OSError, and ValueError for a modem or radio that is none.
+        """
+        box = cls(folder, clock, scenario, seed, modem)
         try:
             await box._start_radio()
             box._lay_lines(ports)
@@ -103,6 +134,12 @@ class PoleBox:
         """Switch everything off and finish the databases. Once is enough; twice does no harm."""
         await self._open.aclose()
         self.truth.close(self.clock.unix_ms())
+
+    @property
+    def bytes_on_air(self) -> int:
+        """Bytes of both directions between gateway and platform, headers included."""
+        through_modem = 0 if self.radio is None else self.radio.up.air_bytes + self.radio.down.air_bytes
+        return self.relay.bytes_on_air + through_modem
 
     def is_open(self) -> bool:
         """Whether any cover stands open."""
@@ -159,7 +196,28 @@ class PoleBox:
             bus = Bus(table["name"], table["baud"], table.get("parity", "N"), table.get("stop_bits", 1))
             self.buses[bus.name] = bus
             filled[f"port_{bus.name}"] = self._port(bus, ports)
-        self.pole_toml.write_text(Template(text).substitute(filled))
+        finished = Template(text).substitute(filled)
+        if self._modem is not None:
+            # The modem has a radio of its own instead of the relay.
+            finished = finished.replace(filled["platform"], f"coap://127.0.0.1:{self.platform.port}")
+            finished += self._modem.bearer(self._connect_modem(self._modem, ports))
+        self.pole_toml.write_text(finished)
+
+    def _connect_modem(self, modem: ModemOnPole, ports: Ports) -> str:
+        """Put the modem on a serial port and return its name."""
+        uart = Uart()
+        self._open.callback(uart.close)
+        self.radio = Radio(modem.radio, self.seed)
+        self._open.callback(self.radio.close)
+        path = (
+            str(uart.as_pty(self.folder / "serial-modem").path)
+            if ports == "pty"
+            else uart.as_url(f"{self.folder.name}-modem").path
+        )
+        self.emulator = Emulator(modem.model, uart, self.radio, seed=self.seed, clock=self.clock)
+        self.emulator.start()
+        self._open.callback(self.emulator.stop)
+        return path
 
     def _port(self, bus: Bus, ports: Ports) -> str:
         if ports == "pty":

@@ -10,6 +10,7 @@ from gateway_agent.clock import SystemClock
 from gateway_agent.journal import Journal
 from gateway_agent.uplink.uplink import Uplink
 from gateway_agent.uplink.uplink_settings import UplinkSettings
+from tests.over_ip import over_ip
 
 
 async def main(path: Path, url: str) -> dict[str, float]:
@@ -19,7 +20,7 @@ async def main(path: Path, url: str) -> dict[str, float]:
     journal = Journal.open(path, clock)
     open_s = time.monotonic() - began_s
     settings = UplinkSettings("gp-bench", url, "clear", batch_s=3600, batch_readings=10_000_000)
-    uplink = Uplink(settings, journal, clock)
+    uplink = Uplink(settings, journal, clock, over_ip(clock=clock))
     sending = asyncio.create_task(uplink.run())
     records, rss_early_mb = journal.depth, 0.0
     began_s = time.monotonic()

@@ -27,6 +27,7 @@ from tests.bench._wire_keys import Enrolled
 from tests.bench._wire_sent import GATEWAY, Sent, compare, fast_folder
 from tests.bench._wire_workload import Workload
 from tests.faults._inline import run_inline
+from tests.over_ip import over_ip
 
 SETUP = (kinds.SECURITY, kinds.TRANSFER)
 """Kinds of messages that are told apart, beside the first question: they come once, and not for each reading."""
@@ -77,7 +78,8 @@ async def _send(workload: Workload, form: str, interval_ms: int, folder: Path, c
         form=form,
     )
     units = {point: info.unit for point, info in workload.points.items()}
-    uplink = Uplink(settings, journal, clock, units=units, names=names_of(workload), table=table_of(workload))
+    table, names = table_of(workload), names_of(workload)
+    uplink = Uplink(settings, journal, clock, over_ip(clock=clock), units=units, names=names, table=table)
     greeted: int | None = None
 
     def look(payload: bytes) -> None:

@@ -25,6 +25,7 @@ from tests.bench._wire_keys import Enrolled
 from tests.bench._wire_sent import GATEWAY, Sent, compare, fast_folder
 from tests.bench._wire_workload import Poll, Workload
 from tests.faults._inline import run_inline
+from tests.over_ip import over_ip
 
 BLOCK_SIZE_EXPONENT = 6
 """Blocks of 1,024 bytes."""
@@ -103,7 +104,7 @@ async def _send(workload: Workload, interval_ms: int, folder: Path, clock: RigCl
     await server.start()
     relay = await Relay.start(("127.0.0.1", server.port))
     host, port = relay.address
-    client = CoapClient(f"coap://{host}:{port}", security=enrolled.key_ring(MemoryStore(), folder, clock))
+    client = CoapClient(f"coap://{host}:{port}", over_ip(), security=enrolled.key_ring(MemoryStore(), folder, clock))
     try:
         payloads = await _send_day(workload, interval_ms, client, clock)
         delivered, wrong = compare(workload, platform.readings)

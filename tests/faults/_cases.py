@@ -37,7 +37,7 @@ def run_cases(group: str, arguments: list[str]) -> Iterator[Row]:
     Raises SystemExit for a name that is none, and at the end when a row is not as its case should be.
     """
     known = find_cases(group)
-    names = [name if name.startswith(f"{group}/") else f"{group}/{name}" for name in arguments] or list(known)
+    names = [name if name in known else f"{group}/{name}" for name in arguments] or list(known)
     for name in names:
         if name not in known:
             raise SystemExit(f"there is no case {name}; there are: {', '.join(known)}")

@@ -10,7 +10,6 @@ from typing import Any
 from unittest.mock import patch
 
 from gateway_agent.journal import Journal
-from gateway_agent.uplink.timing import Timing
 from hardware.rig.clock import RigClock
 from hardware.rig.relay import RadioFaults
 from tests.bench._wire_pole import START_MS, synthetic_day
@@ -22,7 +21,7 @@ from tests.faults._uplink_world import UplinkWorld, Verdict
 
 SEED = 101
 """Of the pole: not a day that figures are quoted of."""
-SETTINGS: dict[str, Any] = {"batch_s": 120.0, "timing": Timing(2.0, 3), "retry_longest_s": 20.0}
+SETTINGS: dict[str, Any] = {"batch_s": 120.0, "link": {"ack_timeout_s": 2.0}, "retry_longest_s": 20.0}
 """A batch each two minutes, so that an hour has many steps."""
 
 

@@ -29,6 +29,7 @@ from tests.bench._wire_agent import table_of
 from tests.bench._wire_keys import Enrolled
 from tests.bench._wire_workload import Poll, Workload
 from tests.faults._uplink_link import SteppedRelay
+from tests.over_ip import over_ip
 
 GATEWAY = "gp-fault"
 _PLATFORM, _KEYS = "platform.sqlite", "keys.sqlite"
@@ -84,7 +85,8 @@ class UplinkWorld:
         faults: RadioFaults,
         seed: int = 1,
     ) -> None:
-        """`settings` are those of UplinkSettings that shall not be the default, `faults` and `seed` the link's."""
+        """`settings` are those of UplinkSettings that shall not be the default, and "link" what `over_ip` takes;
+        `faults` and `seed` are the link's."""
         self.truth = Truth()
         self.clock = clock
         self.relay: SteppedRelay
@@ -254,12 +256,15 @@ class UplinkWorld:
         keys = self._enrolled.key_ring(journal, self._journal_folder, self.clock)
         self._journal = journal
         host, port = self.relay.address
-        settings = UplinkSettings(GATEWAY, f"coap://{host}:{port}", keys, **self._settings)
+        chosen = dict(self._settings)
+        bearers = over_ip(clock=self.clock, **chosen.pop("link", {}))
+        settings = UplinkSettings(GATEWAY, f"coap://{host}:{port}", keys, **chosen)
         units = {point: info.unit for point, info in self._workload.points.items()}
         self.uplink = Uplink(
             settings,
             journal,
             self.clock,
+            bearers,
             units=units,
             table=table_of(self._workload),
             random=Random(self._seed),

@@ -7,7 +7,6 @@ bytes on the air are told for each loss. The control takes what was sent for ack
 
 from typing import Any
 
-from gateway_agent.uplink.timing import Timing
 from hardware.rig.relay import RadioFaults
 from tests.faults._cases import Row
 from tests.faults._cores import on_all_cores
@@ -16,7 +15,7 @@ from tests.faults._uplink_steps import Outcome, letting_go_at_once, run_broken
 
 LOSSES_PCT = (0, 5, 10, 15, 20, 25, 30)
 SEEDS = (1, 2)
-_SETTINGS: dict[str, Any] = {"batch_s": 60.0, "timing": Timing(5.0, 3), "retry_longest_s": 60.0}
+_SETTINGS: dict[str, Any] = {"batch_s": 60.0, "link": {"ack_timeout_s": 5.0}, "retry_longest_s": 60.0}
 """The first repetition comes after the slowest answer, as on a radio that is slow (RFC 7252, 4.8.1)."""
 
 

@@ -9,7 +9,6 @@ when they are sent.
 from random import Random
 
 from gateway_agent.uplink import forms
-from gateway_agent.uplink.timing import Timing
 from hardware.rig.relay import RadioFaults
 from tests.faults._cases import Row
 from tests.faults._cores import on_all_cores
@@ -37,8 +36,7 @@ def _run(seed: int, minutes: int) -> Outcome:
     settings = {
         "batch_s": random.choice((60.0, 120.0, 300.0)),
         "form": random.choice((forms.AUTO, forms.AUTO, forms.SELF_CONTAINED, forms.SENML_ONLY)),
-        "command_delay_s": random.choice((3600.0, 3600.0, 5.0)),
-        "timing": Timing(5.0, 3),
+        "link": {"command_delay_s": random.choice((3600.0, 3600.0, 5.0)), "ack_timeout_s": 5.0},
         "retry_longest_s": 30.0,
     }
     return run_broken(Storm(seed), minutes, settings, faults, seed)

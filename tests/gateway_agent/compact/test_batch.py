@@ -16,11 +16,11 @@ from gateway_agent.compact import (
     decode_batch,
     encode_batch,
 )
-from gateway_agent.compact.walk import MAX_DETAIL, MAX_STEPS
+from gateway_agent.compact.limits import MAX_DETAIL, MAX_STEPS
 from gateway_agent.journal import EVENT, RESULT, TELEMETRY, Record
 from gateway_agent.records import CommandResult, Event, Reading, Thinned, Window
 from gateway_agent.uplink.errors import FormatError
-from tests.gateway_agent.compact.random_batches import EPOCH, LARGEST, records, tables
+from tests.gateway_agent.compact.random_batches import EPOCH, LARGEST, records, tables, times
 
 POLE = ChannelTable(
     tuple(
@@ -66,15 +66,32 @@ def test_chains_of_batches_come_back_as_they_were_whichever_states_they_refer_to
         states.append(encoded.state)
 
 
-@settings(deadline=None, max_examples=60)
-@given(st.data(), st.integers(20, 400))
-def test_a_limit_of_bytes_is_kept_unless_the_first_record_alone_is_longer(data: st.DataObject, limit: int) -> None:
+@settings(deadline=None, max_examples=40)
+@given(st.data())
+def test_a_backlog_arrives_whole_in_a_chain_of_batches_that_keep_their_limit(
+    data: st.DataObject,
+) -> None:
     table = data.draw(tables())
-    batch = data.draw(records(table, most=30))
-    encoded = encode_batch(batch, table, epoch=EPOCH, first_waiting=1, sent_ms=1_800_000_000_000, limit_bytes=limit)
-    assert 1 <= encoded.count <= len(batch)
-    assert len(encoded.payload) <= limit or encoded.count == 1
-    assert read(encoded, table) == batch[: encoded.count]
+    rest = backlog = data.draw(records(table, most=20))
+    state, arrived = None, list[Record]()
+    while rest:
+        asked = data.draw(st.none() | st.integers(1, rest[0].sequence))
+        sent_ms = data.draw(st.none() | times)
+        limit = data.draw(st.integers(20, 400))
+        encoded = encode_batch(
+            rest, table, state=state, epoch=EPOCH, first_waiting=asked, sent_ms=sent_ms, limit_bytes=limit
+        )
+        kept = {} if state is None else {state.id: state}
+        told = decode_batch(encoded.payload, {table.digest: table}.get, kept.get)
+        assert told.state == encoded.state
+        assert told.first_waiting == asked
+        assert (told.sent_ms is None) == (sent_ms is None)
+        assert sent_ms is None or told.sent_ms is None or 0 <= told.sent_ms - sent_ms < 250
+        assert encoded.count >= 1
+        assert len(encoded.payload) <= limit or encoded.count == 1
+        arrived += told.records
+        state, rest = encoded.state, rest[encoded.count :]
+    assert arrived == backlog
 
 
 def test_a_limit_of_bytes_is_used_well() -> None:

@@ -1,4 +1,4 @@
-"""Compact batches of a pole: how long they are, what is not here, and what a hostile one can ask of its reader."""
+"""Compact batches of a pole: how long they are, and what a hostile one can ask of its reader."""
 
 from random import Random
 
@@ -8,8 +8,6 @@ from gateway_agent.compact import (
     Channel,
     ChannelTable,
     State,
-    UnknownState,
-    UnknownTable,
     decode_batch,
     encode_batch,
 )
@@ -56,18 +54,6 @@ def test_a_batch_that_promises_much_and_says_little_does_not_keep_its_reader_bus
         payload = b"\x10" + EPOCH.to_bytes(4, "big") + TABLE.digest + bytes((fill,)) * 1100
         with pytest.raises(FormatError):
             Platform().read(payload)
-
-
-def test_what_is_not_here_is_told_by_its_name() -> None:
-    records = [Record(1, TELEMETRY, (Reading("air/pm2_5", START_MS, 5, 0),), EPOCH)]
-    first = encode_batch(records, TABLE, epoch=EPOCH)
-    with pytest.raises(UnknownTable) as table:
-        decode_batch(first.payload, lambda digest: None, lambda state_id: None)
-    assert table.value.digest == TABLE.digest
-    following = encode_batch(records, TABLE, state=first.state, epoch=EPOCH)
-    with pytest.raises(UnknownState) as state:
-        decode_batch(following.payload, {TABLE.digest: TABLE}.get, lambda state_id: None)
-    assert state.value.id == first.state.id
 
 
 def test_a_state_is_named_by_all_batches_that_led_to_it() -> None:

@@ -41,7 +41,7 @@ def test_a_reader_made_from_the_page_reads_chains_of_batches(data: st.DataObject
         state = encoded.state if data.draw(st.integers(0, 4)) else None
 
 
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=80)
 @given(st.data())
 def test_what_is_damaged_is_read_or_refused_by_both_alike(data: st.DataObject) -> None:
     table = data.draw(tables())

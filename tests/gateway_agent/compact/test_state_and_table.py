@@ -1,6 +1,7 @@
 """States and channel tables that somebody else wrote: as they should be, or refused with a sentence."""
 
 import zlib
+from dataclasses import replace
 from typing import Any
 
 import cbor2
@@ -85,6 +86,21 @@ def test_a_state_with_any_byte_changed_is_used_or_refused(data: st.DataObject) -
 @given(tables())
 def test_a_table_comes_back_as_it_was(table: ChannelTable) -> None:
     assert ChannelTable.decode(table.encode()) == table
+
+
+@given(tables(), st.data())
+def test_any_change_of_a_table_gives_another_table_or_an_error(table: ChannelTable, data: st.DataObject) -> None:
+    content = bytearray(table.encode())
+    for _ in range(data.draw(st.integers(0, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    changed = bytes(content[: data.draw(st.integers(0, len(content)))]) + data.draw(st.binary(max_size=8))
+    try:
+        found = ChannelTable.decode(changed)
+    except FormatError:
+        return
+    assert found.encode() == changed
+    assert (found == table) == (changed == table.encode())
+    assert State.load(replace(State.new(found, EPOCH), id=b"abc").dump(), found).table == found
 
 
 @pytest.mark.parametrize(

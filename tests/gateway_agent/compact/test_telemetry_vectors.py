@@ -9,7 +9,7 @@ import cbor2
 import pytest
 
 from gateway_agent.compact import ChannelTable, State, decode_batch, encode_batch
-from gateway_agent.compact.walk import MAX_STEPS
+from gateway_agent.compact.limits import MAX_STEPS
 from gateway_agent.uplink.errors import FormatError
 from tests.gateway_agent.compact import second_decoder
 from tests.gateway_agent.compact.random_batches import plain

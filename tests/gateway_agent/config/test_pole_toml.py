@@ -67,7 +67,7 @@ CASES = tomllib.loads((Path(__file__).parent / "wrong_poles.toml").read_text())[
 MODELS: list[type[BaseModel]] = [
     model
     for model in vars(schema).values()
-    if isinstance(model, type) and issubclass(model, BaseModel) and model.__module__ == schema.__name__
+    if isinstance(model, type) and issubclass(model, BaseModel) and model.__module__.startswith("gateway_agent.config.")
 ]
 
 
@@ -138,6 +138,8 @@ def test_every_example_of_a_mend_is_one_that_the_key_accepts() -> None:
         for wrong in (float("nan"), [], {}):
             for key, field in model.model_fields.items():
                 source = parse_toml("", Path("x.toml"))
+                if errors_at(model, {key: wrong}, key) == []:
+                    continue
                 with pytest.raises(ConfigError) as caught:
                     validate(model, replace(source, data={key: wrong}))
                 mends = [one.mend for one in caught.value.problems if one.what.startswith(f"{key} is")]

@@ -12,14 +12,13 @@ from gateway_agent.uplink.client import CoapClient
 from gateway_agent.uplink.coap_message import COMPACT, Arrived, Reply, Request
 from gateway_agent.uplink.oscore_context import JournalSecurityContext, OscoreKeys
 from gateway_agent.uplink.security import CLEAR, AskEdhoc
-from gateway_agent.uplink.timing import Timing
 from hardware.rig.platform_server import Known, PlatformServer
 from hardware.rig.relay import RadioFaults, Relay
+from tests.over_ip import over_ip
 
 GATEWAY = "gp-test-1"
 MESSAGE_3 = b"\x44proo"
 """Stands for EDHOC's third message; the platform takes no other."""
-TIMING = Timing(ack_timeout_s=2, max_retransmit=2)
 
 
 def gateway_keys(number: int = 1) -> OscoreKeys:
@@ -133,7 +132,7 @@ class World:
     async def restart_client(self) -> None:
         """A new client with the same keys."""
         await self.client.close()
-        self.client = CoapClient(self.client.url, TIMING, security=self.security or CLEAR)
+        self.client = CoapClient(self.client.url, over_ip(2, 2), security=self.security or CLEAR)
 
 
 def batch(payload: bytes = b"batch") -> Request:
@@ -156,7 +155,7 @@ async def world(
     await server.start()
     relay = await Relay.start(("127.0.0.1", server.port), seed=5, faults=faults)
     host, port = relay.address
-    client = CoapClient(f"coap://{host}:{port}", TIMING, security=security or CLEAR)
+    client = CoapClient(f"coap://{host}:{port}", over_ip(2, 2), security=security or CLEAR)
     this = World(server, relay, client, security, keys)
     made.append(this)
     add_up, add_down = relay.up.add, relay.down_link.add

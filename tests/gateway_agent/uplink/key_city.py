@@ -23,12 +23,12 @@ from gateway_agent.uplink.identity import (
     write_secret,
 )
 from gateway_agent.uplink.key_ring import KeyRing
-from gateway_agent.uplink.timing import Timing
 from hardware.rig.clock import RigClock
 from hardware.rig.platform_keys import PlatformKeys
 from hardware.rig.platform_server import PlatformServer
 from hardware.rig.relay import Relay
 from tests.gateway_agent.journal.failing_disk import FailingDisk
+from tests.over_ip import over_ip
 
 NAME = "gp-east-12"
 
@@ -91,7 +91,7 @@ class City:
             self.clock,
         )
         host, port = self.relay.address
-        self.client = CoapClient(f"coap://{host}:{port}", Timing(1, 1), security=self.ring)
+        self.client = CoapClient(f"coap://{host}:{port}", over_ip(1, 1), security=self.ring)
 
     async def stop_gateway(self, *, gently: bool) -> None:
         await self.client.close()

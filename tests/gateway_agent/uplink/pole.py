@@ -9,19 +9,21 @@ from random import Random
 
 import apsw
 
+from gateway_agent.bearers.choice import Bearers
 from gateway_agent.compact import Channel, ChannelTable
 from gateway_agent.journal import Journal
 from gateway_agent.journal.writer import Writer
 from gateway_agent.records import Command, Event, Reading
+from gateway_agent.uplink.budget import ByteBudget
 from gateway_agent.uplink.forms import SENML_ONLY
 from gateway_agent.uplink.security import CLEAR
-from gateway_agent.uplink.timing import Timing
 from gateway_agent.uplink.uplink import Uplink
 from gateway_agent.uplink.uplink_settings import UplinkSettings
 from hardware.rig.clock import RigClock
 from hardware.rig.platform import Platform
 from hardware.rig.relay import RadioFaults, Relay
 from tests.gateway_agent.journal.failing_disk import FailingDisk
+from tests.over_ip import over_ip
 
 POINTS = ("air/pm2_5", "air/temperature", "air/humidity", "gas/ch4")
 UNITS = {"air/pm2_5": "ug/m3", "air/temperature": "Cel", "air/humidity": "%RH"}
@@ -44,7 +46,9 @@ class Pole:
     relay: Relay
     settings: UplinkSettings
     journal: Journal
-    uplink: Uplink
+    command_delay_s: float
+    uplink: Uplink = field(init=False)
+    bearers: Bearers = field(init=False)
     given: list[Reading] = field(default_factory=list)
     seen: list[bytes] = field(default_factory=list)
     mailbox: list[Command] = field(default_factory=list)
@@ -90,12 +94,25 @@ class Pole:
             self.given = self.given[: len(self.given) - pending]
         await self.journal._committer.close()
 
-    def start_uplink(self) -> None:
+    def limit(self, budget: ByteBudget) -> None:
+        """Hold the link to a plan from now on."""
+        self.bearers.current.budget = budget
+
+    async def use(self, bearers: Bearers) -> None:
+        """Go on with an uplink over other bearers."""
+        await self.stop_gateway(gently=True)
+        self.journal = Journal.open(self.folder / "journal.sqlite", self.clock, commit_s=2)
+        self.start_uplink(bearers)
+
+    def start_uplink(self, bearers: Bearers | None = None) -> None:
         """Start the uplink on the journal as it is."""
+        made = over_ip(2, 2, command_delay_s=self.command_delay_s, clock=self.clock)
+        self.bearers = bearers or made
         self.uplink = Uplink(
             self.settings,
             self.journal,
             self.clock,
+            self.bearers,
             units=UNITS,
             table=TABLE,
             on_commands=self._take_mailbox,
@@ -155,13 +172,10 @@ async def pole(
         batch_s=batch_s,
         batch_readings=batch_readings,
         form=form,
-        command_delay_s=command_delay_s,
-        timing=Timing(ack_timeout_s=2, max_retransmit=2),
     )
     writer = Writer(folder / "journal.sqlite", vfs=disk.vfs_name if disk else None)
     journal = Journal(writer, clock, 2.0, 64)
-    uplink = Uplink(settings, journal, clock)
-    made = Pole(clock, folder, platform, relay, settings, journal, uplink)
+    made = Pole(clock, folder, platform, relay, settings, journal, command_delay_s)
 
     def look(payload: bytes) -> str | None:
         made.seen.append(payload)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway_agent.journal import ALARM, EVENT, RESULT, TELEMETRY, THINNED, Journal, Record
@@ -122,6 +122,7 @@ readings = st.builds(
 )
 
 
+@settings(max_examples=40)
 @given(st.lists(st.lists(readings, min_size=1, max_size=30), min_size=1, max_size=12))
 def test_no_message_is_longer_than_its_bound_and_none_is_empty(polls: list[list[Reading]]) -> None:
     parts = [part for poll in polls for part in split_poll(poll)]

@@ -94,7 +94,7 @@ def test_a_plan_that_is_short_lasts_the_month_and_is_used(tmp_path: Path, plan_k
     assert not any(pace.least_s for pace in paces)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     plan_bytes=st.integers(20_000, 900_000),
     load=st.floats(0.3, 6),
@@ -242,10 +242,11 @@ def test_the_count_survives_a_restart_and_loses_no_more_than_is_said(tmp_path: P
     asyncio.run(main())
 
 
-async def measure_each_minute(this: Pole, minutes: int) -> None:
-    for minute in range(minutes):
+async def measure_each_minute(this: Pole, minutes: int, each: int = 1) -> None:
+    """One poll a minute, or one each so many minutes."""
+    for minute in range(0, minutes, each):
         this.measure(minute)
-        await asyncio.sleep(60)
+        await asyncio.sleep(60 * each)
 
 
 def test_the_agent_s_telemetry_becomes_windows_when_the_plan_is_used_up_and_alarms_go_at_once(tmp_path: Path) -> None:
@@ -254,7 +255,7 @@ def test_the_agent_s_telemetry_becomes_windows_when_the_plan_is_used_up_and_alar
             await this.measure_for(200)
             counted = this.uplink.air.on_air_bytes
             budget = ByteBudget(tmp_path / "bytes", clock, Plan(round(counted / (1 - KEPT_BACK))), 60)
-            this.uplink._parts.spending._budget = budget
+            this.limit(budget)
             before = this.platform.count("readings")
             await measure_each_minute(this, 7 * 60)
             await this.journal.add_event(Event("manhole/cover", "alarm", "cover", clock.unix_ms(), True))
@@ -274,11 +275,12 @@ def test_a_platform_that_is_away_for_days_does_not_use_the_plan_up_and_gets_all_
     async def main(clock: RigClock) -> None:
         async with pole(clock, tmp_path, batch_s=900, form=AUTO) as this:
             plan = 2 * MIB
-            budget = this.uplink._parts.spending._budget = ByteBudget(tmp_path / "bytes", clock, Plan(plan), 900)
+            budget = ByteBudget(tmp_path / "bytes", clock, Plan(plan), 900)
+            this.limit(budget)
             await measure_each_minute(this, 5 * 60)
             this.relay.down = True
             before = budget.month.total
-            await measure_each_minute(this, 2 * 24 * 60)
+            await measure_each_minute(this, 2 * 24 * 60, each=4)
             away = budget.month.total - before
             assert 0 < away <= 1.05 * ASKING * plan * 2 / 12
             on_the_way = this.uplink.air.on_air_bytes - budget.month.total
@@ -288,7 +290,7 @@ def test_a_platform_that_is_away_for_days_does_not_use_the_plan_up_and_gets_all_
             assert budget.pace == Pace(1), "an outage is no reason to send less"
             await this.settle()
             assert this.check() == (0, 0, 0)
-            assert budget.month.by_kind[BACKFILL] > 3000
+            assert budget.month.by_kind[BACKFILL] > 1000
 
     run_virtual(main)
 
@@ -296,7 +298,8 @@ def test_a_platform_that_is_away_for_days_does_not_use_the_plan_up_and_gets_all_
 def test_a_past_for_which_there_is_no_room_goes_as_windows_and_none_of_it_is_lost(tmp_path: Path) -> None:
     async def main(clock: RigClock) -> None:
         async with pole(clock, tmp_path, batch_s=900) as this:
-            budget = this.uplink._parts.spending._budget = ByteBudget(tmp_path / "bytes", clock, Plan(6_000_000), 900)
+            budget = ByteBudget(tmp_path / "bytes", clock, Plan(6_000_000), 900)
+            this.limit(budget)
             await measure_each_minute(this, 10 * 60)
             assert budget.pace == Pace(1)
             budget.plan = replace(budget.plan, bytes=2_500_000)
@@ -320,15 +323,14 @@ def test_a_past_for_which_there_is_no_room_goes_as_windows_and_none_of_it_is_los
 def test_held_telemetry_waits_for_the_month_and_commands_come_all_the_same(tmp_path: Path) -> None:
     async def main(clock: RigClock) -> None:
         async with pole(clock, tmp_path, batch_s=900, command_delay_s=3600) as this:
-            budget = this.uplink._parts.spending._budget = ByteBudget(
-                tmp_path / "bytes", clock, Plan(1 * MIB, overrun="hold"), 900, answers_within_s=3600
-            )
+            budget = ByteBudget(tmp_path / "bytes", clock, Plan(1 * MIB, overrun="hold"), 900, answers_within_s=3600)
+            this.limit(budget)
             await measure_each_minute(this, 60)
             budget.month.by_kind["other"] = 1 * MIB
             before = this.platform.count("readings")
             this.platform.send(Command("c1", "lamp", "street", {"level_pct": 5}, clock.unix_ms() + 10**9))
             exchanges = this.uplink.counters.exchanges
-            await measure_each_minute(this, 24 * 60)
+            await measure_each_minute(this, 24 * 60, each=4)
             assert this.platform.count("readings") == before
             assert this.mailbox
             assert this.uplink.counters.exchanges - exchanges <= 26, "each hour one question, and nothing in between"

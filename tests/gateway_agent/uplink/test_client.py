@@ -15,7 +15,8 @@ from gateway_agent.uplink.security import CLEAR
 from gateway_agent.uplink.told import TOLD_S
 from hardware.rig.clock import RigClock, run_virtual
 from hardware.rig.relay import RadioFaults
-from tests.gateway_agent.uplink.coap_world import GATEWAY, TIMING, FixedSecurity, batch, gateway_keys, world
+from tests.gateway_agent.uplink.coap_world import GATEWAY, FixedSecurity, batch, gateway_keys, world
+from tests.over_ip import over_ip
 
 HEADERS = 28
 
@@ -137,7 +138,7 @@ def test_nothing_is_sent_when_the_keys_do_not_protect_it() -> None:
 
     async def main(clock: RigClock) -> None:
         async with world() as this:
-            client = CoapClient(this.client.url, security=Forgetful(None))
+            client = CoapClient(this.client.url, over_ip(), security=Forgetful(None))
             with pytest.raises(ClearTextError):
                 await client.ask(batch())
             with pytest.raises(ClearTextError):
@@ -151,7 +152,7 @@ def test_nothing_is_sent_when_the_keys_do_not_protect_it() -> None:
 @pytest.mark.parametrize("url", ["coap://platform.example", "coap://192.0.2.1:5683", "coap://[2001:db8::1]"])
 def test_a_configuration_that_would_send_in_the_clear_over_the_air_is_refused(url: str) -> None:
     with pytest.raises(UplinkError, match="gatepost enrol"):
-        CoapClient(url, security=CLEAR)
+        CoapClient(url, over_ip(), security=CLEAR)
 
 
 def test_a_dead_link_fails_after_its_repetitions_and_the_numbers_go_on() -> None:
@@ -376,7 +377,7 @@ def test_new_keys_are_agreed_by_the_clients_own_socket_and_counted_as_security()
             this.keys.edhoc = lambda message: b"two"
             await this.restart_platform()
             security = Renewing(this.security.held)
-            async with CoapClient(this.client.url, TIMING, security=security) as client:
+            async with CoapClient(this.client.url, over_ip(2, 2), security=security) as client:
                 await client.ask(batch())
                 assert security.log == ["two", "spoke"]
                 assert client.refused == {}
@@ -393,7 +394,7 @@ def test_a_platform_that_refuses_new_keys_has_not_refused_the_request() -> None:
             async def refuse(message: Any) -> bytes:
                 raise Refused("4.00", "unknown gateway")
 
-            client = CoapClient(this.client.url, TIMING, security=security)
+            client = CoapClient(this.client.url, over_ip(2, 2), security=security)
             client._ask_edhoc = refuse  # type: ignore[method-assign]
             with pytest.raises(ExchangeFailed, match="unknown gateway"):
                 await client.ask(batch())
@@ -413,7 +414,7 @@ def test_keys_whose_state_is_lost_are_reported_and_asked_for_once_more() -> None
         async with world() as this:
             assert this.security is not None
             security = Losing(this.security.held)
-            async with CoapClient(this.client.url, TIMING, security=security) as client:
+            async with CoapClient(this.client.url, over_ip(2, 2), security=security) as client:
                 await client.ask(batch())
                 assert security.log == ["lost", "spoke"]
 
@@ -443,7 +444,7 @@ def test_a_platform_that_is_not_there_is_told_at_once() -> None:
     async def main(clock: RigClock) -> None:
         async with world() as this:
             url = f"coap://127.0.0.1:{this.server.port}"
-            async with CoapClient(url, TIMING, security=this.security or CLEAR) as client:
+            async with CoapClient(url, over_ip(2, 2), security=this.security or CLEAR) as client:
                 await this.server.stop()
                 began = clock.loop.time()
                 with pytest.raises(ExchangeFailed, match="refused"):

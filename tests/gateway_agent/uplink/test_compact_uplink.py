@@ -3,9 +3,10 @@
 import asyncio
 from pathlib import Path
 
+import apsw
 import pytest
 
-from gateway_agent.records import Command
+from gateway_agent.records import Command, Event
 from gateway_agent.uplink.coap_message import Arrived, Reply
 from gateway_agent.uplink.forms import AUTO, SELF_CONTAINED
 from hardware.rig.clock import RigClock, run_virtual
@@ -63,6 +64,51 @@ def test_a_bad_link_loses_and_doubles_nothing(tmp_path: Path, faults: RadioFault
             await this.settle()
             assert this.check() == (0, 0, 0)
             assert this.platform.count("alarms") == 6
+
+    run_virtual(main)
+
+
+def test_what_only_senml_can_say_goes_as_senml(tmp_path: Path) -> None:
+    async def main(clock: RigClock) -> None:
+        async with pole(clock, tmp_path, form=AUTO) as this:
+            await this.measure_for(30)
+            await this.journal.add_event(Event("lamp", "event", "x" * 1025, clock.unix_ms()))
+            await this.measure_for(30)
+            await this.settle()
+            assert this.check() == (0, 0, 0)
+            assert this.rows("SELECT code FROM events") == [("x" * 1025,)]
+            assert {0, 4} <= {payload[0] >> 5 for payload in this.seen}, "compact batches before and behind it"
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE states SET state = x'00'",
+        "UPDATE states SET state = substr(state, 1, 40)",
+        "UPDATE uploads SET data = x'00'",
+    ],
+    ids=["another version", "cut", "table"],
+)
+def test_what_the_platform_cannot_read_any_more_is_what_it_lacks(tmp_path: Path, damage: str) -> None:
+    async def main(clock: RigClock) -> None:
+        async with pole(clock, tmp_path, form=AUTO) as this:
+            port = this.platform.port
+            await this.measure_for(30)
+            await this.settle()
+            await this.platform.stop()
+            database = apsw.Connection(str(tmp_path / "platform.sqlite"))
+            database.execute(damage)
+            assert database.changes() > 0
+            database.close()
+            this.platform = await Platform.start(tmp_path / "platform.sqlite", clock, port=port)
+            await this.measure_for(30)
+            await this.settle()
+            assert this.check() == (0, 0, 0)
+            assert this.platform.counters.unread > 0
+            assert this.platform.counters.refused == 0
+            assert this.seen[-1][0] >> 4 == 1, "compact batches again"
 
     run_virtual(main)
 

@@ -37,25 +37,25 @@ def confirmed(confirmation: Confirmation, clock: Hours, interval_s: float, batch
 
 def test_the_first_batch_and_then_one_in_sixteen_is_confirmed_where_nothing_is_lost() -> None:
     clock = Hours()
-    assert confirmed(Confirmation(86_400, clock), clock, 60, 50) == [0, 16, 32, 48]
+    assert confirmed(Confirmation(lambda: 86_400, clock), clock, 60, 50) == [0, 16, 32, 48]
     assert LONGEST == 16
 
 
 def test_answers_are_never_further_apart_than_a_command_may_take() -> None:
     clock = Hours()
-    assert confirmed(Confirmation(3600, clock), clock, 900, 9) == [0, 4, 8]
-    assert confirmed(Confirmation(3600, clock), clock, 3600, 3) == [0, 1, 2]
-    assert confirmed(Confirmation(5, clock), clock, 60, 3) == [0, 1, 2]
+    assert confirmed(Confirmation(lambda: 3600, clock), clock, 900, 9) == [0, 4, 8]
+    assert confirmed(Confirmation(lambda: 3600, clock), clock, 3600, 3) == [0, 1, 2]
+    assert confirmed(Confirmation(lambda: 5, clock), clock, 60, 3) == [0, 1, 2]
 
 
 def test_a_schedule_that_comes_a_little_late_confirms_no_more_often() -> None:
     clock = Hours()
-    assert confirmed(Confirmation(3600, clock), clock, 901.5, 9) == [0, 4, 8]
+    assert confirmed(Confirmation(lambda: 3600, clock), clock, 901.5, 9) == [0, 4, 8]
 
 
 def test_the_more_is_lost_the_more_is_confirmed() -> None:
     clock = Hours()
-    confirmation = Confirmation(86_400, clock)
+    confirmation = Confirmation(lambda: 86_400, clock)
     every = [confirmation.every]
     for lost in (0, 1, 2, 4, 8):
         for _ in range(20):

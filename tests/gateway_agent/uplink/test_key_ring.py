@@ -6,7 +6,16 @@ from pathlib import Path
 import pytest
 
 from gateway_agent.uplink.errors import ExchangeFailed
-from gateway_agent.uplink.identity import IdentityExists, enrol, load_identity, load_platform, load_record, write_secret
+from gateway_agent.uplink.identity import (
+    IdentityExists,
+    enrol,
+    load_identity,
+    load_platform,
+    load_platform_identity,
+    load_record,
+    new_platform,
+    write_secret,
+)
 from gateway_agent.uplink.key_ring import UNANSWERED
 from hardware.rig.clock import RigClock, run_virtual
 from tests.gateway_agent.journal.failing_disk import FailingDisk
@@ -85,6 +94,28 @@ def test_a_platform_that_lost_its_keys_is_found_out_and_new_ones_agreed(tmp_path
             this.keys._forget_contexts(NAME)
             assert await this.ask_until_answered() == UNANSWERED + 1
             assert this.ring.agreements == 1
+
+    run_virtual(main)
+
+
+def test_another_platform_is_told_from_one_that_is_away(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def main(clock: RigClock) -> None:
+        async with city(tmp_path, clock) as this:
+            await this.stop_platform()
+            other, _ = new_platform("city")
+            (tmp_path / "other.toml").write_text(other)
+            this.files.platform = load_platform_identity(tmp_path / "other.toml")
+            (tmp_path / "platform.keys").unlink()
+            await this.start_platform()
+            this.keys.forget_contexts()
+            for _ in range(UNANSWERED):
+                with pytest.raises(ExchangeFailed):
+                    await this.ask()
+            assert "who answers is not city" not in caplog.text
+            with pytest.raises(ExchangeFailed):
+                await this.ask()
+            assert [one.levelname for one in caplog.records if "who answers is not city" in one.message] == ["WARNING"]
+            assert this.ring.agreements == 0
 
     run_virtual(main)
 

@@ -12,10 +12,10 @@ from aiocoap.resource import Resource, Site
 from gateway_agent.uplink.answer import FileOffer
 from gateway_agent.uplink.client import CoapClient
 from gateway_agent.uplink.security import CLEAR
-from gateway_agent.uplink.timing import Timing
 from gateway_agent.uplink.transfer_format import CONFIGURATION, LEDGER, digest_of
 from gateway_agent.uplink.transfers import Transfers
 from hardware.rig.clock import RigClock, run_virtual
+from tests.over_ip import over_ip
 
 DATA = Random(9).randbytes(3000)
 
@@ -63,7 +63,7 @@ def test_a_plain_server_gets_a_file_whole(tmp_path: Path, size: int) -> None:
         site.add_resource(("u", LEDGER), taking)
         port = free_port()
         server = await Context.create_server_context(site, bind=("127.0.0.1", port), transports=["simplesocketserver"])
-        client = CoapClient(f"coap://127.0.0.1:{port}", Timing(1, 1), security=CLEAR)
+        client = CoapClient(f"coap://127.0.0.1:{port}", over_ip(1, 1), security=CLEAR)
         transfers = Transfers(client, (), tmp_path)
         transfers.send(LEDGER, DATA[:size])
         for _ in range(20):
@@ -84,7 +84,7 @@ def test_a_file_comes_whole_from_a_plain_server(tmp_path: Path) -> None:
         site.add_resource(("d", CONFIGURATION), giving)
         port = free_port()
         server = await Context.create_server_context(site, bind=("127.0.0.1", port), transports=["simplesocketserver"])
-        client = CoapClient(f"coap://127.0.0.1:{port}", Timing(1, 1), security=CLEAR)
+        client = CoapClient(f"coap://127.0.0.1:{port}", over_ip(1, 1), security=CLEAR)
 
         async def take(data: bytes) -> str:
             got.append(data)

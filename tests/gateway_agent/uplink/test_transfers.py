@@ -13,7 +13,6 @@ from gateway_agent.uplink.client import CoapClient
 from gateway_agent.uplink.coap_message import Block, Reply, Request
 from gateway_agent.uplink.errors import ExchangeFailed, FormatError, Refused
 from gateway_agent.uplink.security import CLEAR
-from gateway_agent.uplink.timing import Timing
 from gateway_agent.uplink.transfer_format import (
     CHANNELS,
     CONFIGURATION,
@@ -28,6 +27,7 @@ from hardware.rig.clock import RigClock, run_virtual
 from hardware.rig.platform import Platform
 from hardware.rig.relay import RadioFaults, Relay
 from tests.gateway_agent.uplink.pole import pole
+from tests.over_ip import over_ip
 
 GATEWAY = "gp-test-1"
 WHO = (f"g={GATEWAY}",)
@@ -50,7 +50,7 @@ class Ends:
 
     def start_gateway(self) -> None:
         host, port = self.relay.address
-        self.client = CoapClient(f"coap://{host}:{port}", Timing(1, 1), security=CLEAR)
+        self.client = CoapClient(f"coap://{host}:{port}", over_ip(1, 1), security=CLEAR)
         takers = {kind: self.taker(kind) for kind in (CONFIGURATION, UPDATE)}
         self.transfers = Transfers(self.client, WHO, self.folder / "files", takers)
 

@@ -20,6 +20,7 @@ from hardware.rig.platform import Platform
 from hardware.rig.relay import RadioFaults
 from tests.gateway_agent.journal.failing_disk import FailingDisk
 from tests.gateway_agent.uplink.pole import pole
+from tests.over_ip import over_ip
 
 
 def sequences(payload: bytes) -> list[object]:
@@ -86,7 +87,7 @@ def test_a_platform_that_was_never_there_costs_nothing_but_time(
             await this.measure_for(300)
             await this.alarm()
             assert (this.journal.depth, this.uplink.counters.last_answer_ms) == (601, None)
-            assert "does not answer" in str(this.uplink.counters.problem)
+            assert str(this.uplink.counters.problem).endswith("does not answer: no answer in time")
             await this.platform.come_back()
             await this.settle()
             assert this.check() == (0, 0, 0)
@@ -391,7 +392,7 @@ def test_settings_that_cannot_work_are_refused_with_their_mend(tmp_path: Path, u
     async def main(clock: RigClock) -> None:
         journal = Journal.open(tmp_path / "journal.sqlite", clock)
         with pytest.raises(UplinkError, match=mend):
-            Uplink(UplinkSettings("gp-1", url, CLEAR), journal, clock)
+            Uplink(UplinkSettings("gp-1", url, CLEAR), journal, clock, over_ip())
         await journal.close()
 
     run_virtual(main)

@@ -22,14 +22,14 @@ DOSES = {
     "gateway-restart": partial(restart_gateway, minutes=10, stride=7),
     "platform-restart": partial(restart_platform, minutes=10, stride=5),
     "storm": partial(storm, runs=6, minutes=40),
-    "fuzz": partial(fuzz, payloads=6400),
+    "fuzz": partial(fuzz, payloads=3000),
 }
 CONTROLS = {
     "loss": partial(hopeful, hours=0.5, losses_pct=(30,)),
     "gateway-restart": partial(forgetful, minutes=10, stride=9),
     "platform-restart": partial(credulous, minutes=20, stride=4),
     "storm": partial(forgetful_storm, runs=3, minutes=20),
-    "fuzz": partial(fuzz_control, payloads=400),
+    "fuzz": partial(fuzz_control, payloads=40),
 }
 
 

@@ -20,6 +20,7 @@ from gateway_agent.uplink.errors import FormatError
 from hardware.rig.clock import DEMO_START_UNIX_MS, RigClock, run_virtual
 from hardware.rig.platform import Arrival, Platform, PlatformError
 from hardware.rig.platform_messages import SentAlarm, SentReading, read_message
+from hardware.rig.platform_store import PlatformStore
 
 T = DEMO_START_UNIX_MS
 POLL = Record(
@@ -95,6 +96,14 @@ def test_a_message_is_stored_and_acknowledged_with_the_clock(tmp_path: Path) -> 
         ("gp-1", "air/temperature", T + 130, -47, -1, "sample", "Cel", 7, 42),
         ("gp-1", "air/pm2_5", T - 10_000, 352, -1, "mean", "ug/m3", 7, 42),
     ]
+
+
+def test_what_is_acknowledged_is_on_the_disk(tmp_path: Path) -> None:
+    """The gateway lets go of it, so that a power cut at the platform must not take it."""
+    store = PlatformStore(tmp_path / "platform.sqlite")
+    # SQLite's FULL: each commit of a write-ahead log is synced; with NORMAL only what is moved out of the log is.
+    assert store._connection.execute("PRAGMA synchronous").get == 2
+    store.close()
 
 
 def test_a_record_is_stored_once_per_gateway_and_epoch(tmp_path: Path) -> None:

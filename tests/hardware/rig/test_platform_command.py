@@ -14,6 +14,7 @@ from gateway_agent.journal import TELEMETRY, Record
 from gateway_agent.records import Reading
 from gateway_agent.uplink.answer import Answer, decode_answer
 from gateway_agent.uplink.batches import build_batch
+from gateway_agent.uplink.identity import new_platform
 
 GATEPOST = (sys.executable, "-m", "gateway_agent", "platform")
 
@@ -68,3 +69,44 @@ def test_wrong_words_and_an_unusable_database_have_their_exit_codes(tmp_path: Pa
         ended = subprocess.run((*GATEPOST, *words), capture_output=True, text=True, timeout=60, check=False)
         assert (ended.returncode, "Traceback" in ended.stderr) == (code, False)
         assert ended.stderr
+
+
+def test_files_of_keys_that_cannot_be_used_are_told_with_the_mend(tmp_path: Path) -> None:
+    keys = keys_of_a_platform(tmp_path)
+    (tmp_path / "text.sqlite.keys").write_text("no database, and long enough to be taken for one" * 30)
+    (tmp_path / "other.sqlite.keys.numbers").write_text("no database, and long enough to be taken for one" * 30)
+    apsw.Connection(str(tmp_path / "foreign.sqlite.keys")).execute("CREATE TABLE letters (text)")
+    for name, place in (
+        ("absent/city", "absent/city.sqlite.keys"),
+        ("text", "text.sqlite.keys"),
+        ("other", "other.sqlite.keys.numbers"),
+        ("foreign", "foreign.sqlite.keys"),
+    ):
+        ended = run("--identity", keys, "--port", "0", "--database", tmp_path / f"{name}.sqlite")
+        assert (ended.returncode, "Traceback" in ended.stderr) == (1, False), ended.stderr
+        assert ended.stderr.startswith(f"{tmp_path / place}: ")
+
+
+def test_a_platform_that_runs_has_its_keys_alone(tmp_path: Path) -> None:
+    """Else both would use the same numbers, and who is revoked would go on speaking with the one that runs."""
+    own = ("--identity", keys_of_a_platform(tmp_path), "--port", "0", "--database", tmp_path / "city.sqlite")
+    with subprocess.Popen((*GATEPOST, *own), stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert "listening" in process.stdout.readline()
+            ended = run(*own, "--revoke", "gp-1")
+        finally:
+            process.send_signal(signal.SIGINT)
+    assert ended.returncode == 1
+    assert "another platform uses these keys" in ended.stderr
+    assert "revoked" not in ended.stderr
+
+
+def keys_of_a_platform(folder: Path) -> Path:
+    identity, _public = new_platform("city")
+    (folder / "city.identity.toml").write_text(identity)
+    return folder / "city.identity.toml"
+
+
+def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run((*GATEPOST, *words), capture_output=True, text=True, timeout=60, check=False)

@@ -22,7 +22,6 @@ from hardware.rig.clock import RigClock, run_virtual
 from hardware.rig.platform_server import PlatformServer, ServerError
 from tests.gateway_agent.uplink.coap_world import (
     MESSAGE_3,
-    TIMING,
     FixedSecurity,
     World,
     batch,
@@ -31,6 +30,7 @@ from tests.gateway_agent.uplink.coap_world import (
     world,
 )
 from tests.gateway_agent.uplink.oscore_peer import Platform as MemoryContext
+from tests.over_ip import over_ip
 
 
 class Raw(asyncio.DatagramProtocol):
@@ -257,7 +257,7 @@ def test_the_third_message_of_edhoc_comes_with_the_first_request(message_3: byte
             assert this.security is not None
             this.keys.edhoc = lambda message: None
             await this.restart_platform()
-            async with CoapClient(this.client.url, TIMING, security=Completing(this.security.held)) as client:
+            async with CoapClient(this.client.url, over_ip(2, 2), security=Completing(this.security.held)) as client:
                 if reason is None:
                     assert (await client.ask(batch())).code == "2.04"
                 else:
@@ -337,7 +337,7 @@ def test_aiocoap_as_server_with_its_own_oscore_serves_our_client() -> None:
         server.server_credentials[":gateway"] = ServerContext(platform_keys())
         interface = server.request_interfaces[0].token_interface.message_interface
         port = interface._pool._transport.get_extra_info("sockname")[1]
-        async with CoapClient(f"coap://127.0.0.1:{port}", security=await FixedSecurity.begin()) as client:
+        async with CoapClient(f"coap://127.0.0.1:{port}", over_ip(), security=await FixedSecurity.begin()) as client:
             reply = await client.ask(Request("POST", ("senml",), ("e=1",), b"abc", 112))
             assert reply == Reply("2.04", b"cba", 60)
         await server.shutdown()

@@ -1,0 +1,85 @@
+"""What a modem's driver must not forget when the agent starts anew: how far the ladder was climbed, and PINs tried.
+
+A JSON file, written whole each time. One that is missing is a new modem; one that cannot be read is treated as one in
+which everything was tried already is not, so it is put aside and said so, and PINs are then not tried (`is_damaged`).
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from gateway_agent.whole_file import write_whole
+
+_KEPT_CLIMBS = 100
+PinOutcome = Literal["tried", "accepted", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Climb:
+    """A rung that was taken: when, which, and why."""
+
+    unix_ms: int
+    rung: str
+    reason: str
+
+
+@dataclass
+class KeptState:
+    """See the module. `level` is the number of rungs that were taken since there was service last.
+
+    `awaits_answer`: the trouble was that nothing is answered, so that a connection alone is not service.
+    """
+
+    path: Path | None
+    level: int = 0
+    climbs: list[Climb] = field(default_factory=list)
+    pins: dict[str, PinOutcome] = field(default_factory=dict)
+    answered_ms: int | None = None
+    awaits_answer: bool = False
+    is_damaged: bool = False
+
+    def save(self) -> None:
+        """Have it on the disk when this returns. Raises OSError."""
+        del self.climbs[:-_KEPT_CLIMBS]
+        if self.path is None:
+            return
+        content = {
+            "level": self.level,
+            "climbs": [asdict(climb) for climb in self.climbs],
+            "pins": self.pins,
+            "answered_ms": self.answered_ms,
+            "awaits_answer": self.awaits_answer,
+            "is_damaged": self.is_damaged,
+        }
+        write_whole(self.path, json.dumps(content, indent=1).encode() + b"\n")
+
+
+def load_state(path: Path | None) -> KeptState:
+    """The state in a file, or a new one. Raises OSError where there is a file and it cannot be opened."""
+    if path is None or not path.exists():
+        return KeptState(path)
+    try:
+        return _state_of(path, json.loads(path.read_bytes()))
+    except (ValueError, KeyError, TypeError):
+        path.replace(path.with_name(path.name + ".damaged"))
+        return KeptState(path, is_damaged=True)
+
+
+def _state_of(path: Path, content: dict[str, Any]) -> KeptState:
+    answered_ms = content["answered_ms"]
+    return KeptState(
+        path,
+        int(content["level"]),
+        [Climb(int(one["unix_ms"]), str(one["rung"]), str(one["reason"])) for one in content["climbs"]],
+        {str(key): value for key, value in content["pins"].items()},
+        None if answered_ms is None else int(answered_ms),
+        bool(content["awaits_answer"]),
+        bool(content["is_damaged"]),
+    )
+
+
+def pin_key(iccid: str, pin: str) -> str:
+    """Under which a PIN of a SIM is remembered. No secret is kept by it: a PIN has four digits."""
+    return hashlib.sha256(f"{iccid} {pin}".encode()).hexdigest()[:24]

@@ -1,0 +1,410 @@
+"""A modem's life: from the port to registered to a data connection, kept so, with UDP sockets for whoever asks.
+
+`Modem.run` is a loop of sessions. A session goes through the stages; what fails in one is a trouble, for which the
+ladder (`ladder`) names a rung, and a new session begins. The state tells at each moment how far it is and why.
+"""
+
+import asyncio
+import logging
+import random as randomness
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from gateway_agent.clock import Clock
+from gateway_agent.modem.at import AtEngine
+from gateway_agent.modem.dialect import Dialect, Identity, ModemData, load_modem
+from gateway_agent.modem.dialects.choice import dialect_of
+from gateway_agent.modem.errors import (
+    AtError,
+    ModemError,
+    NoAnswerError,
+    PortGoneError,
+    RebootedError,
+    RefusedError,
+)
+from gateway_agent.modem.events import Damaged, DataDown, Received, RegistrationChanged, SocketClosed, Started, Waiting
+from gateway_agent.modem.kept_state import load_state
+from gateway_agent.modem.ladder import Ladder, Rung, Step, Trouble
+from gateway_agent.modem.port import SerialPort
+from gateway_agent.modem.rungs import rungs_of, take
+from gateway_agent.modem.settings import ModemCounters, ModemSettings, ModemState, StateName
+from gateway_agent.modem.sockets import ModemLink, Sockets
+from gateway_agent.modem.stream import Line
+from gateway_agent.modem.tgpp import Registration, RegistrationState, Signal
+from gateway_agent.modem.trouble import Attention, TroubleError
+from gateway_agent.modem.unlock import have_sim
+
+_LOG = logging.getLogger("gatepost.modem")
+
+_NEVER_S = float("inf")
+_PORT_S = 1.0
+_PORT_LONGEST_S = 10.0
+_KNOCKS = 3
+_REGISTRATION_S = 2.0
+_DENIED_S = 30.0
+_POLL_S = 60.0
+_SLEEPER_POLL_S = 900.0
+_DOUBT_S = 5.0
+_SETTLED_S = 60.0
+_REBOOTS, _REBOOTS_MS = 4, 600_000
+_UNANSWERED = 4
+
+
+class Modem:
+    """One modem on one port. `on_change` is told of each new state, `state_file` keeps what must not be forgotten.
+
+    Raises UnknownModemError, and OSError where the state file cannot be read.
+    """
+
+    def __init__(
+        self,
+        settings: ModemSettings,
+        clock: Clock,
+        *,
+        state_file: Path | None = None,
+        on_change: Callable[[ModemState], None] = lambda state: None,
+        random: randomness.Random | None = None,
+    ) -> None:
+        self.settings = settings
+        self.data: ModemData = load_modem(settings.model)
+        self.counters = ModemCounters()
+        self.signal = Signal()
+        self.registration = Registration(RegistrationState.UNKNOWN)
+        self.identity = Identity()
+        self.address = ""
+        self.kept = load_state(state_file)
+        self.unanswered = 0
+        self.state = ModemState("starting", clock.monotonic_ms(), "not started yet")
+        self._clock = clock
+        self._on_change = on_change
+        self._ladder = Ladder(rungs_of(settings.hooks), self.kept, clock, daily_cap=settings.daily_cap, chance=random)
+        self._attention = Attention()
+        self._port = SerialPort(settings.port, self._heard, self._port_gone)
+        self.at = AtEngine(self._port, self._urc)
+        self.dialect: Dialect = dialect_of(self.at, self.data, settings.link)
+        self._sockets = Sockets(self.data, self.dialect, self._attention, self.counters)
+        self._opening = asyncio.Lock()
+        self._patient_until_s = float("-inf")
+        self._boots_ms: deque[int] = deque(maxlen=_REBOOTS)
+        self._without_ms = 0
+        self._without_since_ms: int | None = clock.monotonic_ms()
+
+    @property
+    def is_online(self) -> bool:
+        """Whether sockets can be opened and used."""
+        return self.state.name == "online"
+
+    @property
+    def seconds_without_service(self) -> float:
+        """Seconds since the start in which there was no data connection."""
+        since_ms = self._without_since_ms
+        running_ms = 0 if since_ms is None else self._clock.monotonic_ms() - since_ms
+        return (self._without_ms + running_ms) / 1000
+
+    @property
+    def recoveries(self) -> dict[Rung, int]:
+        """How often each rung was taken since the start."""
+        return dict(self._ladder.climbed)
+
+    def status(self) -> dict[str, Any]:
+        """Everything about the modem, ready for JSON."""
+        return {
+            "model": self.settings.model,
+            "port": self.settings.port,
+            "state": self.state.name,
+            "for_s": round((self._clock.monotonic_ms() - self.state.since_ms) / 1000, 1),
+            "reason": self.state.reason,
+            "identity": asdict(self.identity),
+            "registration": self.registration.state.name.lower(),
+            "area": self.registration.area,
+            "cell": self.registration.cell,
+            "address": self.address,
+            "signal": asdict(self.signal),
+            "at": asdict(self.at.counters),
+            "counters": asdict(self.counters),
+            "recoveries": self.recoveries,
+            "climbs": [asdict(climb) for climb in self.kept.climbs[-5:]],
+            "disturbances_today": self._ladder.disturbances(),
+            "daily_cap": self.settings.daily_cap,
+            "without_service_s": round(self.seconds_without_service, 1),
+            "unanswered": self.unanswered,
+            "awaits_answer": self.kept.awaits_answer,
+            "answered_ms": self.kept.answered_ms,
+        }
+
+    async def run(self) -> None:
+        """Keep the modem in service until cancelled. What is ordinary in the field raises nothing."""
+        try:
+            while True:
+                step = await self._live()
+                if step is not None:
+                    await self._climb(step)
+        finally:
+            self._sockets.lose_all(ModemError("the modem's driver has ended"))
+            self._port.close()
+
+    async def open(
+        self, host: str, port: int, on_datagram: Callable[[bytes], None], on_lost: Callable[[Exception], None]
+    ) -> ModemLink:
+        """A link to a peer. Raises ModemError, with the modem's state in words where it has no service."""
+        self._require_service()
+        async with self._opening:
+            self._require_service()
+            return await self._sockets.open(host, port, on_datagram, on_lost)
+
+    def note_answered(self) -> None:
+        """The uplink's word: the platform has answered an exchange."""
+        self.unanswered = 0
+        self.kept.answered_ms = self._clock.unix_ms()
+        self.kept.awaits_answer = False
+
+    def note_unanswered(self) -> None:
+        """The uplink's word: an exchange was sent, as often as it is, and never answered."""
+        self.unanswered += 1
+        self._attention.stir()
+
+    # The stages of a session.
+
+    async def _live(self) -> Step | None:
+        """One session, until something ends it; the rung to take then, None where it only has to begin anew."""
+        self.counters.sessions += 1
+        self._attention.begin()
+        try:
+            await self._open_port()
+            await self._contact()
+            try:
+                await have_sim(self.dialect, self.settings.pin, self.kept, self._attention)
+            finally:
+                self.identity = await self.dialect.identity()
+            self._enter("searching", "looking for the network")
+            await self.dialect.connect()
+            while True:
+                await self._register()
+                is_registered = True
+                while is_registered:
+                    await self._bring_data_up()
+                    is_registered = await self._serve()
+        except PortGoneError as problem:
+            self._enter("absent", str(problem))
+            return None
+        except RebootedError as problem:
+            return self._rebooted(problem)
+        except NoAnswerError as problem:
+            self._enter("silent", str(problem))
+            return self._ladder.next("silent", str(problem))
+        except TroubleError as problem:
+            self._enter(problem.state, str(problem))
+            step = self._ladder.next(problem.trouble, str(problem))
+            return self._at_once(step) if problem.trouble == "unanswered" else step
+        except AtError as problem:
+            is_registered = self.registration.state.is_registered
+            trouble: Trouble = "no-data" if is_registered else "searching"
+            self._enter("no-data" if is_registered else "searching", str(problem))
+            return self._ladder.next(trouble, str(problem))
+        finally:
+            self._sockets.lose_all(ModemError(self.state.reason))
+
+    async def _open_port(self) -> None:
+        """Have the port open: a modem that is not there is waited for."""
+        wait_s = _PORT_S
+        while not self._port.is_open:
+            try:
+                self._open_at(self.settings.baud or self.data.serial.bauds[0])
+            except PortGoneError as problem:
+                self._enter("absent", str(problem))
+                await asyncio.sleep(wait_s)
+                wait_s = min(2 * wait_s, _PORT_LONGEST_S)
+
+    def _open_at(self, baud: int) -> None:
+        self._port.open(baud)
+        self.at.restart()
+
+    async def _contact(self) -> None:
+        """Hear the modem answer, at its own baud rate or another, and prepare it. Raises NoAnswerError."""
+        self._enter("starting", "waiting for the modem to answer")
+        loop = asyncio.get_running_loop()
+        limit_s = loop.time() + self.data.times.boot_s
+        first = self._port.baud
+        others = () if self.settings.baud is not None else (baud for baud in self.data.serial.bauds if baud != first)
+        answers = await self.at.knock(_KNOCKS)
+        while not answers and loop.time() < limit_s:
+            answers = await self.at.knock(_KNOCKS)
+        for baud in others if not answers else ():
+            self._open_at(baud)
+            if answers := await self.at.knock(_KNOCKS):
+                break
+        if not answers:
+            self._port.close()
+            raise NoAnswerError(f"the modem on {self.settings.port} does not answer AT, at no baud rate that it has")
+        # What it said while it started is no reason to begin anew.
+        self._attention.begin()
+        await self.dialect.prepare()
+
+    async def _register(self) -> None:
+        """Wait for the network to take us. Raises TroubleError."""
+        loop = asyncio.get_running_loop()
+        limit_s = loop.time() + self.data.times.register_s
+        denied_s = _NEVER_S
+        while True:
+            self.registration = await self.dialect.registration()
+            if self.registration.state.is_registered:
+                return
+            self._enter("searching", "looking for the network")
+            now_s = loop.time()
+            denied_s = min(denied_s, now_s) if self.registration.state is RegistrationState.DENIED else _NEVER_S
+            if now_s - denied_s >= _DENIED_S:
+                raise TroubleError("denied", "denied", "the network refuses this SIM or this modem")
+            if now_s >= limit_s:
+                raise TroubleError("searching", "searching", await self._why_unregistered())
+            await self._attention.pause(_REGISTRATION_S)
+            self._attention.check()
+
+    async def _why_unregistered(self) -> str:
+        self.signal = await self.dialect.signal()
+        strength = self.signal.rsrp_dbm or self.signal.rssi_dbm
+        heard = "no cell is heard" if strength is None else f"a cell is heard at {strength:g} dBm"
+        state = self.registration.state.name.lower()
+        return f"not registered after {self.data.times.register_s:g} s ({state}; {heard})"
+
+    async def _bring_data_up(self) -> None:
+        """Have a data connection. Raises TroubleError."""
+        self._attention.data_problem = None
+        self._enter("no-data", "registered, bringing the data connection up")
+        try:
+            self.address = await self.dialect.data_up()
+        except RefusedError as refused:
+            raise TroubleError("no-data", "no-data", f"registered without a data connection: {refused}") from refused
+        # In some families the packet service is part of the registration, and comes back with the data connection.
+        self.registration = await self.dialect.registration()
+        self.signal = await self.dialect.signal()
+        self._enter("online", f"registered ({self.registration.state.name.lower()}) with a data connection")
+
+    async def _serve(self) -> bool:
+        """Send, receive and look after the connection. Ends when the data connection has to be made anew; returns
+        whether the network still has us."""
+        loop = asyncio.get_running_loop()
+        every_s = _SLEEPER_POLL_S if self.at.may_sleep else _POLL_S
+        poll_s = loop.time() + every_s
+        settled_s = loop.time() + _SETTLED_S
+        doubt_s = _NEVER_S
+        while self._attention.data_problem is None:
+            self._attention.check()
+            if self.unanswered >= _UNANSWERED and loop.time() >= self._patient_until_s:
+                raise TroubleError("unanswered", "no-data", f"{self.unanswered} exchanges were sent, none was answered")
+            if loop.time() >= settled_s:
+                self._ladder.settled()
+                settled_s = _NEVER_S
+            if self.registration.state.is_registered:
+                doubt_s = _NEVER_S
+            elif doubt_s == _NEVER_S:
+                # An URC has said so; cells are changed in a moment, so it may be over when it is asked for.
+                doubt_s = loop.time() + _DOUBT_S
+            if await self._sockets.work(may_send=doubt_s == _NEVER_S):
+                continue
+            if loop.time() >= min(poll_s, doubt_s):
+                poll_s = loop.time() + every_s
+                await self._poll()
+            else:
+                await self._attention.pause(min(poll_s, doubt_s, settled_s) - loop.time())
+        return await self._lose_data(self._attention.data_problem)
+
+    async def _poll(self) -> None:
+        """See whether the connection is as it should be."""
+        self.registration = await self.dialect.registration()
+        if not self.registration.state.is_registered:
+            self._attention.end_data(f"no longer registered ({self.registration.state.name.lower()})")
+            return
+        self.signal = await self.dialect.signal()
+        if await self.dialect.data_address() is None:
+            self._attention.end_data("the data connection is gone, and the modem has not told so")
+        elif self.data.socket.receives == "buffered":
+            self._sockets.look_in()
+
+    async def _lose_data(self, why: str) -> bool:
+        is_registered = self.registration.state.is_registered
+        self.counters.data_lost += 1
+        self._enter("no-data" if is_registered else "searching", why)
+        self._sockets.lose_all(ModemError(why))
+        if is_registered:
+            # Which ends the registration too, in some families, until the data connection is brought up.
+            await self.dialect.data_down()
+        return is_registered
+
+    # What the modem tells.
+
+    def _heard(self, data: bytes) -> None:
+        self.at.heard(data)
+
+    def _port_gone(self, problem: PortGoneError) -> None:
+        self._attention.end_session(problem)
+        self.at.port_gone(problem)
+
+    def _urc(self, line: Line) -> None:
+        event = self.dialect.event_of(line)
+        match event:
+            case Received(number, data):
+                self._sockets.received(number, data)
+            case Waiting(number):
+                self._sockets.look_in(number)
+            case SocketClosed(number, why):
+                self._sockets.lose(number, ModemError(f"the socket is gone: {why}"))
+            case DataDown(why):
+                self._attention.end_data(why)
+            case RegistrationChanged(registration):
+                self.registration = registration
+            case Started():
+                self._attention.end_session(RebootedError(f"the modem has started anew ({line.text})"))
+            case Damaged():
+                self.at.counters.damaged += 1
+            case None:
+                _LOG.debug("modem %s says %s", self.settings.model, line.text)
+        if event is not None:
+            self._attention.stir()
+
+    # What is done about a trouble.
+
+    def _rebooted(self, problem: RebootedError) -> Step | None:
+        """A modem starts anew now and then; one that does so again and again has a trouble, often of its supply."""
+        self.counters.reboots += 1
+        self._enter("starting", str(problem))
+        now_ms = self._clock.monotonic_ms()
+        self._boots_ms.append(now_ms)
+        if len(self._boots_ms) == _REBOOTS and now_ms - self._boots_ms[0] < _REBOOTS_MS:
+            self._boots_ms.clear()
+            return self._ladder.next("rebooting", f"the modem has started {_REBOOTS} times in ten minutes by itself")
+        return None
+
+    def _at_once(self, step: Step) -> Step:
+        """The step without its wait, which comes before the next one: where there is a connection it is used meanwhile,
+        for an answer may come all the same."""
+        self.unanswered = 0
+        self._patient_until_s = asyncio.get_running_loop().time() + step.wait_s
+        return replace(step, wait_s=0.0)
+
+    async def _climb(self, step: Step) -> None:
+        _LOG.warning("modem %s: %s; %s in %.0f s", self.settings.model, step.reason, step.rung, step.wait_s)
+        self._attention.begin()
+        # A modem that says that it has started, or that is pulled out, is not waited for.
+        await self._attention.rest(step.wait_s)
+        await take(step.rung, self.dialect, self._port, self.settings.hooks)
+
+    def _require_service(self) -> None:
+        if not self.is_online:
+            raise ModemError(f"the modem {self.settings.model} has no service: {self.state.reason}")
+
+    def _enter(self, name: StateName, reason: str) -> None:
+        if (name, reason) == (self.state.name, self.state.reason):
+            return
+        now_ms = self._clock.monotonic_ms()
+        since_ms = self.state.since_ms if name == self.state.name else now_ms
+        if name == "online" and self._without_since_ms is not None:
+            self._without_ms += now_ms - self._without_since_ms
+            self._without_since_ms = None
+        elif name != "online" and self._without_since_ms is None:
+            self._without_since_ms = now_ms
+        self.state = ModemState(name, since_ms, reason)
+        _LOG.info("modem %s: %s, %s", self.settings.model, name, reason)
+        self._on_change(self.state)
