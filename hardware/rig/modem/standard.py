@@ -253,10 +253,11 @@ class Standard(Firmware):
         """AT+CPSMS=0, AT+CPSMS=1,,,"T3412","T3324"."""
         kept = self.body.kept
         if request.kind == SET:
-            self.psm = kept["psm"] = request.number(0) == 1
-            if self.psm:
+            is_on = request.number(0) == 1
+            if is_on:
                 kept["t3412_s"] = t3412_s(request.text(3, "00100001"))
                 kept["t3324_s"] = t3324_s(request.text(4, "00000101"))
+            self.psm = kept["psm"] = is_on
         elif request.kind == READ:
             self.console.say(self.wording.line("CPSMS", int(self.psm)))
 

@@ -254,6 +254,22 @@ def test_in_power_saving_nothing_comes_down_until_the_module_speaks() -> None:
     at_a_desk("bc95", play, profile="nbiot-good")
 
 
+def test_the_periodic_update_makes_a_sleeping_module_reachable_for_a_moment() -> None:
+    async def play(desk: Desk) -> None:
+        await desk.start()
+        await go_online(desk)
+        # Sleep after two seconds, an update each two minutes.
+        await say(desk, 'AT+CPSMS=1,,,"10100010","00000001"')
+        assert await desk.until(lambda: desk.modem.state == "asleep", 60)
+        assert not desk.radio.is_reachable
+        await asyncio.sleep(120)
+        assert desk.modem.state == "on"
+        assert desk.radio.is_reachable
+        assert await desk.until(lambda: desk.modem.state == "asleep", 60)
+
+    at_a_desk("bc95", play, profile="nbiot-good")
+
+
 def test_release_assistance_is_taken_from_the_command() -> None:
     async def play(desk: Desk) -> None:
         await desk.start()
