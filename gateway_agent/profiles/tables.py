@@ -1,9 +1,9 @@
 """Writing what is made from profiles and boards: `python -m gateway_agent.profiles.tables [--check]`, for `make gen`.
 
 Made are the register tables in docs/devices.md, the table of modems in docs/modems.md, the whole of docs/node-map.md,
-docs/node-codes.md, docs/objects.md and protocols/node_map.py, and the pins of each board in firmware/boards, that of the
-default board in firmware/node/board_pins.py as well. With `--check` nothing is written: the names of the stale files are
-printed and the exit code is 1 if there are any.
+docs/node-codes.md, docs/objects.md and protocols/node_map.py, and the pins of each board in firmware/boards, those of
+the default board in firmware/node/board_pins.py as well. With `--check` nothing is written: the names of the stale
+files are printed and the exit code is 1 if there are any.
 """
 
 import sys
