@@ -1,6 +1,7 @@
 """What can go wrong between a modem and its driver."""
 
 from gateway_agent.errors import GatepostError
+from gateway_agent.modem.cause import Cause
 
 
 class ModemError(GatepostError):
@@ -9,6 +10,10 @@ class ModemError(GatepostError):
 
 class PortGoneError(ModemError):
     """The serial port cannot be opened, or was pulled out; the text says which, why, and what to do."""
+
+    def __init__(self, cause: Cause, text: str) -> None:
+        self.cause = cause
+        super().__init__(text)
 
 
 class AtError(ModemError):

@@ -11,35 +11,40 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gateway_agent.clock import Clock
+from gateway_agent.modem.cause import Trouble
 from gateway_agent.modem.kept_state import Climb, KeptState
 
 _LOG = logging.getLogger("gatepost.modem")
 
 Rung = Literal["wait", "radio", "reset", "power-key", "supply"]
-Trouble = Literal[
-    "absent", "silent", "no-sim", "sim-dead", "pin", "searching", "denied", "no-data", "unanswered", "rebooting"
-]
 
 RUNGS: tuple[Rung, ...] = ("wait", "radio", "reset", "power-key", "supply")
 _HELPS: dict[Trouble, tuple[Rung, ...]] = {
-    "absent": ("wait", "wait", "power-key", "supply"),
     "silent": ("wait", "power-key", "supply"),
     "no-sim": ("wait", "reset", "power-key", "supply"),
     "sim-dead": ("wait", "reset", "power-key", "supply"),
     "pin": ("wait",),
-    "searching": ("wait", "radio", "reset", "power-key", "supply"),
+    "searching": ("radio", "reset", "power-key", "supply"),
     "denied": ("wait", "radio", "reset"),
     "no-data": ("wait", "radio", "reset", "power-key", "supply"),
     "unanswered": ("radio", "reset", "power-key", "supply"),
     "rebooting": ("wait", "power-key", "supply"),
 }
-"""Which rungs can help at all. A refusal by the network is none of the modem's faults; a locked SIM has no rung."""
+"""Which rungs can help at all, each tried in turn. A refusal by the network is none of the modem's faults; a locked SIM
+has no rung; who was looked for as long as a registration may take was waited for already."""
 
 _FIRST_WAIT_S = 5.0
 _LONGEST_WAIT_S = 3600.0
 _LONGEST_LOOK_S = 300.0
-_SLOW: dict[Trouble, float] = {"denied": 60.0, "no-sim": 30.0, "sim-dead": 60.0, "pin": 60.0, "unanswered": 120.0}
-_HARMLESS: frozenset[Trouble] = frozenset({"absent", "silent", "no-sim", "sim-dead", "pin"})
+_SLOW: dict[Trouble, float] = {
+    "denied": 60.0,
+    "no-sim": 30.0,
+    "sim-dead": 60.0,
+    "pin": 60.0,
+    "unanswered": 120.0,
+    "searching": 15.0,
+}
+_HARMLESS: frozenset[Trouble] = frozenset({"silent", "no-sim", "sim-dead", "pin"})
 """Troubles in which another look disturbs nobody, so that a mended modem is found soon."""
 _DAY_MS = 86_400_000
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from gateway_agent.clock import Clock
 from gateway_agent.modem.at import AtEngine
+from gateway_agent.modem.cause import Cause
 from gateway_agent.modem.dialect import Dialect, Identity, ModemData, load_modem
 from gateway_agent.modem.dialects.choice import dialect_of
 from gateway_agent.modem.errors import (
@@ -27,10 +28,10 @@ from gateway_agent.modem.errors import (
 )
 from gateway_agent.modem.events import Damaged, DataDown, Received, RegistrationChanged, SocketClosed, Started, Waiting
 from gateway_agent.modem.kept_state import load_state
-from gateway_agent.modem.ladder import Ladder, Rung, Step, Trouble
+from gateway_agent.modem.ladder import Ladder, Rung, Step
 from gateway_agent.modem.port import SerialPort
 from gateway_agent.modem.rungs import rungs_of, take
-from gateway_agent.modem.settings import ModemCounters, ModemSettings, ModemState, StateName
+from gateway_agent.modem.settings import ModemCounters, ModemSettings, ModemState
 from gateway_agent.modem.sockets import ModemLink, Sockets
 from gateway_agent.modem.stream import Line
 from gateway_agent.modem.tgpp import Registration, RegistrationState, Signal
@@ -45,6 +46,7 @@ _PORT_LONGEST_S = 10.0
 _KNOCKS = 3
 _REGISTRATION_S = 2.0
 _DENIED_S = 30.0
+_SIM_S = 20.0
 _POLL_S = 60.0
 _SLEEPER_POLL_S = 900.0
 _DOUBT_S = 5.0
@@ -77,7 +79,7 @@ class Modem:
         self.address = ""
         self.kept = load_state(state_file)
         self.unanswered = 0
-        self.state = ModemState("starting", clock.monotonic_ms(), "not started yet")
+        self.state = ModemState(Cause.STARTING, clock.monotonic_ms(), "not started yet")
         self._clock = clock
         self._on_change = on_change
         self._ladder = Ladder(rungs_of(settings.hooks), self.kept, clock, daily_cap=settings.daily_cap, chance=random)
@@ -115,6 +117,7 @@ class Modem:
             "model": self.settings.model,
             "port": self.settings.port,
             "state": self.state.name,
+            "cause": str(self.state.cause),
             "for_s": round((self._clock.monotonic_ms() - self.state.since_ms) / 1000, 1),
             "reason": self.state.reason,
             "identity": asdict(self.identity),
@@ -176,10 +179,10 @@ class Modem:
             await self._open_port()
             await self._contact()
             try:
-                await have_sim(self.dialect, self.settings.pin, self.kept, self._attention)
+                await self._have_sim()
             finally:
                 self.identity = await self.dialect.identity()
-            self._enter("searching", "looking for the network")
+            self._enter(Cause.LOOKING, "looking for the network")
             await self.dialect.connect()
             while True:
                 await self._register()
@@ -188,22 +191,18 @@ class Modem:
                     await self._bring_data_up()
                     is_registered = await self._serve()
         except PortGoneError as problem:
-            self._enter("absent", str(problem))
+            self._enter(problem.cause, str(problem))
             return None
         except RebootedError as problem:
             return self._rebooted(problem)
         except NoAnswerError as problem:
-            self._enter("silent", str(problem))
-            return self._ladder.next("silent", str(problem))
+            return self._trouble(Cause.SILENT, problem)
         except TroubleError as problem:
-            self._enter(problem.state, str(problem))
-            step = self._ladder.next(problem.trouble, str(problem))
-            return self._at_once(step) if problem.trouble == "unanswered" else step
+            step = self._trouble(problem.cause, problem)
+            return self._at_once(step) if problem.cause is Cause.UNANSWERED else step
         except AtError as problem:
             is_registered = self.registration.state.is_registered
-            trouble: Trouble = "no-data" if is_registered else "searching"
-            self._enter("no-data" if is_registered else "searching", str(problem))
-            return self._ladder.next(trouble, str(problem))
+            return self._trouble(Cause.NO_DATA if is_registered else Cause.NOT_REGISTERED, problem)
         finally:
             self._sockets.lose_all(ModemError(self.state.reason))
 
@@ -214,7 +213,7 @@ class Modem:
             try:
                 self._open_at(self.settings.baud or self.data.serial.bauds[0])
             except PortGoneError as problem:
-                self._enter("absent", str(problem))
+                self._enter(problem.cause, str(problem))
                 await asyncio.sleep(wait_s)
                 wait_s = min(2 * wait_s, _PORT_LONGEST_S)
 
@@ -224,7 +223,7 @@ class Modem:
 
     async def _contact(self) -> None:
         """Hear the modem answer, at its own baud rate or another, and prepare it. Raises NoAnswerError."""
-        self._enter("starting", "waiting for the modem to answer")
+        self._enter(Cause.STARTING, "waiting for the modem to answer")
         loop = asyncio.get_running_loop()
         limit_s = loop.time() + self.data.times.boot_s
         first = self._port.baud
@@ -243,44 +242,53 @@ class Modem:
         self._attention.begin()
         await self.dialect.prepare()
 
+    async def _have_sim(self) -> None:
+        await have_sim(self.dialect, self.settings.pin, self.kept, self._attention)
+
     async def _register(self) -> None:
         """Wait for the network to take us. Raises TroubleError."""
         loop = asyncio.get_running_loop()
         limit_s = loop.time() + self.data.times.register_s
         denied_s = _NEVER_S
+        look_s = loop.time() + _SIM_S
         while True:
             self.registration = await self.dialect.registration()
             if self.registration.state.is_registered:
                 return
-            self._enter("searching", "looking for the network")
+            self._enter(Cause.LOOKING, "looking for the network")
             now_s = loop.time()
             denied_s = min(denied_s, now_s) if self.registration.state is RegistrationState.DENIED else _NEVER_S
             if now_s - denied_s >= _DENIED_S:
-                raise TroubleError("denied", "denied", "the network refuses this SIM or this modem")
+                raise TroubleError(Cause.DENIED, "the network refuses this SIM or this modem")
+            if now_s >= look_s:
+                # A SIM that was taken out, or has died, shows in no other way once it has been ready.
+                await self._have_sim()
+                look_s = loop.time() + _SIM_S
             if now_s >= limit_s:
-                raise TroubleError("searching", "searching", await self._why_unregistered())
+                raise await self._unregistered()
             await self._attention.pause(_REGISTRATION_S)
             self._attention.check()
 
-    async def _why_unregistered(self) -> str:
+    async def _unregistered(self) -> TroubleError:
         self.signal = await self.dialect.signal()
         strength = self.signal.rsrp_dbm or self.signal.rssi_dbm
-        heard = "no cell is heard" if strength is None else f"a cell is heard at {strength:g} dBm"
-        state = self.registration.state.name.lower()
-        return f"not registered after {self.data.times.register_s:g} s ({state}; {heard})"
+        waited = f"not registered after {self.data.times.register_s:g} s ({self.registration.state.name.lower()})"
+        if strength is None:
+            return TroubleError(Cause.NO_NETWORK, f"{waited}, and no cell is heard")
+        return TroubleError(Cause.NOT_REGISTERED, f"{waited}, though a cell is heard at {strength:g} dBm")
 
     async def _bring_data_up(self) -> None:
         """Have a data connection. Raises TroubleError."""
         self._attention.data_problem = None
-        self._enter("no-data", "registered, bringing the data connection up")
+        self._enter(Cause.CONNECTING, "registered, bringing the data connection up")
         try:
             self.address = await self.dialect.data_up()
         except RefusedError as refused:
-            raise TroubleError("no-data", "no-data", f"registered without a data connection: {refused}") from refused
+            raise TroubleError(Cause.NO_DATA, f"registered without a data connection: {refused}") from refused
         # In some families the packet service is part of the registration, and comes back with the data connection.
         self.registration = await self.dialect.registration()
         self.signal = await self.dialect.signal()
-        self._enter("online", f"registered ({self.registration.state.name.lower()}) with a data connection")
+        self._enter(Cause.WELL, f"registered ({self.registration.state.name.lower()}) with a data connection")
 
     async def _serve(self) -> bool:
         """Send, receive and look after the connection. Ends when the data connection has to be made anew; returns
@@ -293,7 +301,7 @@ class Modem:
         while self._attention.data_problem is None:
             self._attention.check()
             if self.unanswered >= _UNANSWERED and loop.time() >= self._patient_until_s:
-                raise TroubleError("unanswered", "no-data", f"{self.unanswered} exchanges were sent, none was answered")
+                raise TroubleError(Cause.UNANSWERED, f"{self.unanswered} exchanges were sent, none was answered")
             if loop.time() >= settled_s:
                 self._ladder.settled()
                 settled_s = _NEVER_S
@@ -326,7 +334,7 @@ class Modem:
     async def _lose_data(self, why: str) -> bool:
         is_registered = self.registration.state.is_registered
         self.counters.data_lost += 1
-        self._enter("no-data" if is_registered else "searching", why)
+        self._enter(Cause.CONNECTING if is_registered else Cause.LOOKING, why)
         self._sockets.lose_all(ModemError(why))
         if is_registered:
             # Which ends the registration too, in some families, until the data connection is brought up.
@@ -369,13 +377,18 @@ class Modem:
     def _rebooted(self, problem: RebootedError) -> Step | None:
         """A modem starts anew now and then; one that does so again and again has a trouble, often of its supply."""
         self.counters.reboots += 1
-        self._enter("starting", str(problem))
+        self._enter(Cause.STARTING, str(problem))
         now_ms = self._clock.monotonic_ms()
         self._boots_ms.append(now_ms)
         if len(self._boots_ms) == _REBOOTS and now_ms - self._boots_ms[0] < _REBOOTS_MS:
             self._boots_ms.clear()
-            return self._ladder.next("rebooting", f"the modem has started {_REBOOTS} times in ten minutes by itself")
+            why = f"the modem has started {_REBOOTS} times in ten minutes by itself"
+            return self._trouble(Cause.REBOOTING, ModemError(why))
         return None
+
+    def _trouble(self, cause: Cause, problem: Exception) -> Step:
+        self._enter(cause, str(problem))
+        return self._ladder.next(cause.trouble, str(problem))
 
     def _at_once(self, step: Step) -> Step:
         """The step without its wait, which comes before the next one: where there is a connection it is used meanwhile,
@@ -395,16 +408,16 @@ class Modem:
         if not self.is_online:
             raise ModemError(f"the modem {self.settings.model} has no service: {self.state.reason}")
 
-    def _enter(self, name: StateName, reason: str) -> None:
-        if (name, reason) == (self.state.name, self.state.reason):
+    def _enter(self, cause: Cause, reason: str) -> None:
+        if (cause, reason) == (self.state.cause, self.state.reason):
             return
         now_ms = self._clock.monotonic_ms()
-        since_ms = self.state.since_ms if name == self.state.name else now_ms
-        if name == "online" and self._without_since_ms is not None:
+        since_ms = self.state.since_ms if cause.state == self.state.name else now_ms
+        if cause is Cause.WELL and self._without_since_ms is not None:
             self._without_ms += now_ms - self._without_since_ms
             self._without_since_ms = None
-        elif name != "online" and self._without_since_ms is None:
+        elif cause is not Cause.WELL and self._without_since_ms is None:
             self._without_since_ms = now_ms
-        self.state = ModemState(name, since_ms, reason)
-        _LOG.info("modem %s: %s, %s", self.settings.model, name, reason)
+        self.state = ModemState(cause, since_ms, reason)
+        _LOG.info("modem %s: %s, %s", self.settings.model, self.state.name, reason)
         self._on_change(self.state)

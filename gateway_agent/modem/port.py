@@ -14,6 +14,7 @@ from typing import Protocol
 
 import serial
 
+from gateway_agent.modem.cause import Cause
 from gateway_agent.modem.errors import PortGoneError
 
 _READ_BYTES = 4096
@@ -62,14 +63,15 @@ class SerialPort:
         try:
             opened = serial.serial_for_url(self.url, baudrate=baud, exclusive=True, timeout=0, write_timeout=0)
         except (OSError, ValueError, termios.error) as error:
-            raise PortGoneError(_problem(self.url, error)) from error
+            raise _problem(self.url, error) from error
         try:
             descriptor = opened.fileno()
         except (OSError, AttributeError) as error:
             opened.close()
             raise PortGoneError(
+                Cause.PORT_DEAD,
                 f"modem port {self.url}: this kind of port has no file descriptor to wait on; name a device such as "
-                "/dev/ttyUSB2, or socket://host:port"
+                "/dev/ttyUSB2, or socket://host:port",
             ) from error
         self._serial = opened
         self.baud = baud
@@ -80,10 +82,13 @@ class SerialPort:
     def write(self, data: bytes) -> None:
         """See Port. More than 64 KiB that the line does not take closes the port: nobody is listening there."""
         if self._serial is None or self._loop is None:
-            raise PortGoneError(f"modem port {self.url} is not open")
+            raise PortGoneError(Cause.PORT_DEAD, f"modem port {self.url} is not open")
         if len(self._waiting) + len(data) > _WAITING_LIMIT_BYTES:
-            self._lose(PortGoneError(f"modem port {self.url} takes no more bytes; check flow control and the cable"))
-            raise PortGoneError(f"modem port {self.url} takes no more bytes")
+            problem = PortGoneError(
+                Cause.PORT_DEAD, f"modem port {self.url} takes no more bytes; check flow control and the cable"
+            )
+            self._lose(problem)
+            raise problem
         self._waiting += data
         self._loop.add_writer(self._serial.fileno(), self._writable)
 
@@ -102,7 +107,7 @@ class SerialPort:
         try:
             data = self._serial.read(_READ_BYTES)
         except (OSError, termios.error) as error:
-            self._lose(PortGoneError(_problem(self.url, error)))
+            self._lose(_problem(self.url, error))
             return
         if data:
             self._on_data(data)
@@ -115,7 +120,7 @@ class SerialPort:
         except (BlockingIOError, InterruptedError):
             return
         except (OSError, termios.error) as error:
-            self._lose(PortGoneError(_problem(self.url, error)))
+            self._lose(_problem(self.url, error))
             return
         del self._waiting[:sent]
         if not self._waiting:
@@ -126,14 +131,17 @@ class SerialPort:
         self._on_gone(problem)
 
 
-def _problem(url: str, error: Exception) -> str:
+def _problem(url: str, error: Exception) -> PortGoneError:
     number = getattr(error, "errno", None)
     place = f"modem port {url}"
     if number == errno.ENOENT:
-        return f"{place} is missing; plug in the modem, switch it on, or mend the key port"
+        return PortGoneError(Cause.PORT_MISSING, f"{place} is missing; plug in the modem, or mend the key port")
     if number in (errno.EBUSY, errno.EAGAIN):
-        return f"{place} is held by another program; stop it (often ModemManager), the port is tried again by itself"
+        what = f"{place} is held by another program; stop it (often ModemManager), the port is tried again by itself"
+        return PortGoneError(Cause.PORT_HELD, what)
     if number in (errno.EACCES, errno.EPERM):
-        return f"{place} is not permitted to this user; add it to the group dialout (or uucp) and log in again"
+        what = f"{place} is not permitted to this user; add it to the group dialout (or uucp) and log in again"
+        return PortGoneError(Cause.PORT_FORBIDDEN, what)
     reason = str(error) if number is None else os.strerror(number)
-    return f"{place} does not respond ({reason}); the modem was pulled out or has restarted, it is tried again"
+    what = f"{place} does not respond ({reason}); the modem was pulled out or has restarted, it is tried again"
+    return PortGoneError(Cause.PORT_DEAD, what)

@@ -1,12 +1,10 @@
 """What a modem is told, and what it tells of itself."""
 
 from dataclasses import dataclass, field
-from typing import Literal
 
+from gateway_agent.modem.cause import Cause, StateName
 from gateway_agent.modem.dialect import LinkSettings
 from gateway_agent.modem.hooks import Hooks
-
-StateName = Literal["absent", "silent", "starting", "no-sim", "pin", "searching", "denied", "no-data", "online"]
 
 
 @dataclass(frozen=True)
@@ -27,11 +25,16 @@ class ModemSettings:
 
 @dataclass(frozen=True, slots=True)
 class ModemState:
-    """How far the modem is, since when (milliseconds of the monotonic clock), and why in words."""
+    """How far the modem is and why, since when (milliseconds of the monotonic clock), and `reason` in words."""
 
-    name: StateName
+    cause: Cause
     since_ms: int
     reason: str
+
+    @property
+    def name(self) -> StateName:
+        """How far it is."""
+        return self.cause.state
 
 
 @dataclass

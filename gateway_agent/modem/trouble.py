@@ -3,16 +3,14 @@
 import asyncio
 import contextlib
 
-from gateway_agent.modem.ladder import Trouble
-from gateway_agent.modem.settings import StateName
+from gateway_agent.modem.cause import Cause
 
 
 class TroubleError(Exception):
-    """A stage cannot be passed: the trouble for the ladder, the state that it leaves the modem in, and why in words."""
+    """A stage cannot be passed: the cause, and what is known of it in words."""
 
-    def __init__(self, trouble: Trouble, state: StateName, why: str) -> None:
-        self.trouble: Trouble = trouble
-        self.state: StateName = state
+    def __init__(self, cause: Cause, why: str) -> None:
+        self.cause = cause
         super().__init__(why)
 
 

@@ -4,6 +4,7 @@ A PIN is tried once in the life of a SIM, unless it was right: three wrong ones 
 pole. That it will be tried is on the disk before it is tried, so that not even a power cut lets it be tried twice.
 """
 
+from gateway_agent.modem.cause import Cause
 from gateway_agent.modem.dialect import Dialect, SimState
 from gateway_agent.modem.errors import RefusedError
 from gateway_agent.modem.kept_state import KeptState, PinOutcome, pin_key
@@ -24,33 +25,35 @@ async def have_sim(dialect: Dialect, pin: str | None, kept: KeptState, attention
         if sim == SimState.PIN:
             await _enter(dialect, pin, kept)
         elif sim == SimState.PUK:
-            raise TroubleError("pin", "pin", "the SIM is locked and wants its PUK")
+            raise TroubleError(Cause.PUK, "the SIM is locked and wants its PUK")
         elif sim == SimState.DEAD:
-            raise TroubleError("sim-dead", "no-sim", "the SIM does not work: the modem calls it a failure or wrong")
+            raise TroubleError(Cause.SIM_DEAD, "the SIM does not work: the modem calls it a failure or wrong")
         await attention.pause(_TRY_S)
         attention.check()
-    raise TroubleError("no-sim", "no-sim", "the modem finds no SIM")
+    raise TroubleError(Cause.NO_SIM, "the modem finds no SIM")
 
 
 async def _enter(dialect: Dialect, pin: str | None, kept: KeptState) -> None:
     if pin is None:
-        raise TroubleError("pin", "pin", "the SIM wants a PIN and pole.toml has none")
+        raise TroubleError(Cause.PIN_MISSING, "the SIM wants a PIN and pole.toml has none")
     key = pin_key((await dialect.identity()).iccid, pin)
     outcome = kept.pins.get(key)
     if outcome is None and kept.is_damaged:
-        raise TroubleError("pin", "pin", f"the record of the PINs that were tried was damaged, so the PIN {_NOT_TRIED}")
+        raise TroubleError(
+            Cause.PIN_OPEN, f"the record of the PINs that were tried was damaged, so the PIN {_NOT_TRIED}"
+        )
     if outcome == "tried":
         why = f"the PIN of pole.toml was tried on this SIM and the outcome is not known, so it {_NOT_TRIED}"
-        raise TroubleError("pin", "pin", why)
+        raise TroubleError(Cause.PIN_OPEN, why)
     if outcome == "refused":
-        raise TroubleError("pin", "pin", f"the SIM has refused the PIN of pole.toml, so it {_NOT_TRIED}")
+        raise TroubleError(Cause.PIN_REFUSED, f"the SIM has refused the PIN of pole.toml, so it {_NOT_TRIED}")
     if outcome is None:
         _note(kept, key, "tried")
     try:
         await dialect.enter_pin(pin)
     except RefusedError as refused:
         _note(kept, key, "refused")
-        raise TroubleError("pin", "pin", f"the SIM has refused the PIN of pole.toml ({refused.line})") from refused
+        raise TroubleError(Cause.PIN_REFUSED, f"the SIM has refused the PIN of pole.toml ({refused.line})") from refused
     _note(kept, key, "accepted")
 
 
@@ -68,4 +71,4 @@ def _note(kept: KeptState, key: str, outcome: PinOutcome) -> None:
         kept.save()
     except OSError as problem:
         why = f"that the PIN is tried cannot be written down ({problem}), so it {_NOT_TRIED}"
-        raise TroubleError("pin", "pin", why) from problem
+        raise TroubleError(Cause.PIN_OPEN, why) from problem

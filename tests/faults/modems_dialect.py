@@ -53,20 +53,22 @@ class Outcome:
 def dialect(on_progress: OnProgress, name: str, faults: Sequence[str] = tuple(FAULTS), radio: str = "") -> Row:
     """A case: one dialect under each of the faults."""
     jobs = [(name, fault, radio or _radio_of(name)) for fault in faults]
-    return _row(f"modems/{name}", on_all_cores(_run, jobs, on_progress))
+    return _row(f"modems/{name}", on_all_cores(run_one, jobs, on_progress))
 
 
 def control(on_progress: OnProgress, faults: Sequence[str] = _CONTROL) -> Row:
     """The control."""
     jobs = [("bc660k", fault, "nbiot-good") for fault in faults]
-    return _row("modems-control", on_all_cores(_run_careless, jobs, on_progress))
+    return _row("modems-control", on_all_cores(run_careless, jobs, on_progress))
 
 
 def _radio_of(name: str) -> str:
     return "nbiot-good" if name in ("bc95", "bc26", "bc660k", "sim7020") else "cat1"
 
 
-def _run(name: str, fault: str, radio: str) -> Outcome:
+def run_one(name: str, fault: str, radio: str) -> Outcome:
+    """One dialect under one fault."""
+
     async def main(clock: RigClock) -> Outcome:
         with tempfile.TemporaryDirectory() as folder:
             async with modem_world(Path(folder), clock, name, radio, psm=fault == "sleep") as world:
@@ -81,9 +83,10 @@ def _run(name: str, fault: str, radio: str) -> Outcome:
     return run_virtual(main)
 
 
-def _run_careless(name: str, fault: str, radio: str) -> Outcome:
+def run_careless(name: str, fault: str, radio: str) -> Outcome:
+    """The same with a journal that takes what was handed over for acknowledged."""
     with letting_go_at_once():
-        return _run(name, fault, radio)
+        return run_one(name, fault, radio)
 
 
 async def _strike(world: ModemWorld, fault: str) -> None:

@@ -91,6 +91,10 @@ class Firmware:
     def connection_changed(self, _is_connected: bool) -> None:
         """The radio connection has come or gone."""
 
+    def outside_changed(self) -> None:
+        """Coverage, the card or a lasting fault has changed."""
+        self.network.look_again()
+
     def falls_asleep(self) -> None:
         """The module falls asleep."""
 

@@ -35,7 +35,7 @@ class Neul(Standard):
 
     def started(self) -> None:
         """Register, or wait with the radio off."""
-        self.is_ready = True
+        self.card_is_ready()
         if self.body.kept.get("autoconnect", True):
             self.network.switch(True)
 
@@ -195,7 +195,7 @@ class Neul(Standard):
         if opened is None or opened.is_closed or len(rest) < 4:
             raise Refused(PARAMETER)
         host, port, size, text = rest[:4]
-        if self.radio.resolve(host) != host or not port.isdigit() or not size.isdigit():
+        if self.radio.resolve(host) != host or not port.isdecimal() or not size.isdecimal():
             raise Refused(PARAMETER)
         self.may_send(int(size))
         try:

@@ -21,6 +21,7 @@ class SimcomNb(Standard):
     """Sockets 0 to 4."""
 
     ccid_names = ("CCID",)
+    tells_card = True
     needs_pauses = True
 
     def boot_lines(self) -> list[str]:
