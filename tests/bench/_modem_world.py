@@ -24,7 +24,8 @@ from gateway_agent.control import LAMP, Control
 from gateway_agent.journal import Journal
 from gateway_agent.modem.dialect import LinkSettings
 from gateway_agent.modem.hooks import Hooks
-from gateway_agent.modem.modem import Modem, ModemSettings
+from gateway_agent.modem.modem import Modem
+from gateway_agent.modem.settings import ModemSettings
 from gateway_agent.records import Command, Event, LampOutcome, Reading
 from gateway_agent.uplink import coap_message as kinds
 from gateway_agent.uplink.air_count import AirCount
