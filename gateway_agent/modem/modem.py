@@ -181,10 +181,9 @@ class Modem:
         try:
             await self._open_port()
             await self._contact()
-            try:
-                await self._have_sim()
-            finally:
-                self.identity = await self.dialect.identity()
+            self.identity = await self.dialect.identity()
+            await self._have_sim()
+            self.identity = await self.dialect.identity()
             self._enter(Cause.LOOKING, "looking for the network")
             await self.dialect.connect()
             while True:
