@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from gateway_agent.modem.errors import (
@@ -125,8 +125,8 @@ class AtEngine:
 
     def __init__(self, port: Port, on_urc: Callable[[Line], None]) -> None:
         self.counters = AtCounters()
-        self.wake: Callable[[], None] | None = None
-        """Called before the modem is woken by AT, for a wake pin; None where there is none."""
+        self.wake: Callable[[], Awaitable[None]] | None = None
+        """Awaited before the modem is woken by AT, for a wake pin; None where there is none."""
         self._port = port
         self._on_urc = on_urc
         self._lock = asyncio.Lock()
@@ -409,7 +409,7 @@ class AtEngine:
     async def _wake_up(self) -> None:
         """Make sure that the modem hears whole commands. Raises NoAnswerError."""
         if self.wake is not None:
-            self.wake()
+            await self.wake()
         if not await self._knock(_WAKE_TRIES):
             raise SilentError("the modem does not wake up")
         if not self._in_step:
@@ -433,7 +433,7 @@ class AtEngine:
         if self._filler:
             self._port.write(_ESCAPE)
         if self.wake is not None and self._may_be_asleep():
-            self.wake()
+            await self.wake()
         for sent in range(len(_SYNC_QUESTIONS) * _SYNC_ROUNDS):
             self._fill_prompt(unseen=sent >= len(_SYNC_QUESTIONS))
             command = min(self._owed, key=lambda one: self._owed[one])

@@ -47,6 +47,7 @@ _SLOW: dict[Trouble, float] = {
 _HARMLESS: frozenset[Trouble] = frozenset({"silent", "no-sim", "sim-dead", "pin"})
 """Troubles in which another look disturbs nobody, so that a mended modem is found soon."""
 _DAY_MS = 86_400_000
+_HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,14 @@ class Ladder:
         """
         if self._kept.level and not self._kept.awaits_answer:
             self._kept.level = 0
+            self._save()
+
+    def answered(self) -> None:
+        """The platform has answered: that is service, and is remembered to the hour."""
+        now_ms = self._clock.unix_ms()
+        before_ms, self._kept.answered_ms = self._kept.answered_ms, now_ms
+        awaited, self._kept.awaits_answer = self._kept.awaits_answer, False
+        if awaited or before_ms is None or now_ms // _HOUR_MS != before_ms // _HOUR_MS:
             self._save()
 
     def _save(self) -> None:

@@ -31,7 +31,7 @@ from gateway_agent.modem.events import Damaged, DataDown, Received, Registration
 from gateway_agent.modem.kept_state import load_state
 from gateway_agent.modem.ladder import Ladder, Rung, Step
 from gateway_agent.modem.port import SerialPort
-from gateway_agent.modem.rungs import rungs_of, take
+from gateway_agent.modem.rungs import rungs_of, take, wake_with
 from gateway_agent.modem.settings import ModemCounters, ModemSettings, ModemState
 from gateway_agent.modem.sockets import ModemLink, Sockets
 from gateway_agent.modem.stream import Line
@@ -88,6 +88,7 @@ class Modem:
         self._attention = Attention()
         self._port = SerialPort(settings.port, self._heard, self._port_gone)
         self.at = AtEngine(self._port, self._urc)
+        self.at.wake = settings.hooks.wake and wake_with(settings.hooks.wake)
         self.dialect: Dialect = dialect_of(self.at, self.data, settings.link)
         self._sockets = Sockets(self.data, self.dialect, self._attention, self.counters)
         self._opening = asyncio.Lock()
@@ -164,8 +165,7 @@ class Modem:
     def note_answered(self) -> None:
         """The uplink's word: the platform has answered an exchange."""
         self.unanswered = 0
-        self.kept.answered_ms = self._clock.unix_ms()
-        self.kept.awaits_answer = False
+        self._ladder.answered()
 
     def note_unanswered(self) -> None:
         """The uplink's word: an exchange was sent, as often as it is, and never answered."""

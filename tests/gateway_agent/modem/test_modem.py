@@ -87,7 +87,9 @@ def test_a_passing_fault_costs_at_most_a_minute_and_no_rung(model: str) -> None:
     ],
 )
 @pytest.mark.parametrize("model", BENCHMARKED)
-def test_what_lasts_is_ended_by_the_lowest_rung_that_can(model: str, fault: str, causes: set[Cause], rungs: set[str]) -> None:
+def test_what_lasts_is_ended_by_the_lowest_rung_that_can(
+    model: str, fault: str, causes: set[Cause], rungs: set[str]
+) -> None:
     async def test(bench: ModemBench) -> None:
         await bench.online()
         await bench.talk_until_answered()
