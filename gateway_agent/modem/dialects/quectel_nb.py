@@ -109,6 +109,8 @@ class QuectelNb(CommonCommands):
     async def signal(self) -> Signal:
         """See Dialect; from QENG where it is told."""
         common = await super().signal()
+        if common.rssi_dbm is None and common.rsrp_dbm is None:
+            return common  # QENG would go on telling the last cell
         reply = await self.try_out("AT+QENG=0", "+QENG:")
         return common if reply is None else _with_cell(common, reply.text)
 
