@@ -24,6 +24,7 @@ from gateway_agent.modem.errors import (
     PortGoneError,
     RebootedError,
     RefusedError,
+    SilentError,
 )
 from gateway_agent.modem.port import Port
 from gateway_agent.modem.stream import AtStream, Item, Line, Prompt
@@ -172,6 +173,7 @@ class AtEngine:
         command: str,
         *,
         timeout_s: float = 2.0,
+        begin_s: float | None = None,
         answer: str = "",
         must: bool = False,
         needs: Sequence[re.Pattern[str]] = (OK,),
@@ -185,9 +187,11 @@ class AtEngine:
         `answer` begins the lines of information that belong to it (see ANY_LINE), and with `must` an OK without one is
         not believed. It ends when each of `needs` was heard, in any order: OK, and results that come later, as
         `+QIOPEN: 0,0`. `fails` are more lines that refuse it; `aborts` are URCs that make it worthless. `data` is sent
-        when the modem prompts for it. `timeout_s` counts from when the command is out. `secret` keeps it out of texts.
+        when the modem prompts for it. `timeout_s` counts from when the command is out; within `begin_s` one of `needs`
+        must have been heard, where the rest may take long. `secret` keeps it out of texts.
 
-        Raises NoAnswerError, RefusedError, InterruptedCommandError, RebootedError, PortGoneError.
+        Raises NoAnswerError (SilentError: it was not even sent), RefusedError, InterruptedCommandError, RebootedError,
+        PortGoneError.
         """
         async with self._lock:
             if not self._in_step:
@@ -199,7 +203,7 @@ class AtEngine:
             made = self._ask_of(command, shown, answer, must, needs, fails, aborts)
             self.counters.commands += 1
             try:
-                return await self._exchange(made, timeout_s, data)
+                return await self._exchange(made, timeout_s, data, begin_s)
             except NoAnswerError:
                 self.counters.timeouts += 1
                 raise
@@ -226,7 +230,9 @@ class AtEngine:
         found: list[re.Match[str] | None] = [None] * len(needs)
         return _Ask(command, shown, answer, must, tuple(needs), fails, aborts, done, found=found)
 
-    async def _exchange(self, ask: _Ask, timeout_s: float, data: bytes | None = None) -> Reply:
+    async def _exchange(
+        self, ask: _Ask, timeout_s: float, data: bytes | None = None, begin_s: float | None = None
+    ) -> Reply:
         """Send and wait. Leaves the engine out of step when it ends otherwise than with an answer."""
         self._in_step = False
         self._ask = ask
@@ -239,8 +245,7 @@ class AtEngine:
             if data is not None:
                 await self._send_data(ask, data, len(line))
                 line = data
-            async with asyncio.timeout(timeout_s + len(line) * self._port.byte_s):
-                await ask.done
+            await self._end_of(ask, timeout_s, begin_s, len(line) * self._port.byte_s)
         except TimeoutError:
             raise NoAnswerError(f"the modem has not answered {ask.shown} in {timeout_s:g} s") from None
         except RefusedError:
@@ -256,6 +261,16 @@ class AtEngine:
         if self._in_step and ask.command in self._owed:
             self._owed[ask.command] = max(0, self._owed[ask.command] - 1)
         return Reply(tuple(ask.lines), tuple(ask.found))
+
+    async def _end_of(self, ask: _Ask, timeout_s: float, begin_s: float | None, out_s: float) -> None:
+        """Wait for the end of an answer, and before that for its beginning. Raises TimeoutError."""
+        if begin_s is not None:
+            await asyncio.wait({ask.done}, timeout=begin_s + out_s)
+            if not ask.done.done() and not any(ask.found):
+                raise TimeoutError
+            timeout_s, out_s = timeout_s - begin_s, 0.0
+        async with asyncio.timeout(timeout_s + out_s):
+            await ask.done
 
     async def _send_data(self, ask: _Ask, data: bytes, command_bytes: int) -> None:
         """Wait for the prompt, or for the refusal that comes in its place, and send the data."""
@@ -396,7 +411,7 @@ class AtEngine:
         if self.wake is not None:
             self.wake()
         if not await self._knock(_WAKE_TRIES):
-            raise NoAnswerError("the modem does not wake up")
+            raise SilentError("the modem does not wake up")
         if not self._in_step:
             await self._synchronise()
 
@@ -431,7 +446,7 @@ class AtEngine:
                 return
             self._in_step = False
         self._filler = 0
-        raise NoAnswerError("the modem answers nothing")
+        raise SilentError("the modem answers nothing")
 
     def _fill_prompt(self, *, unseen: bool) -> None:
         """A modem that still waits for the data of a send swallows commands: give it its bytes. As commands, empty

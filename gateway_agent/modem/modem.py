@@ -25,6 +25,7 @@ from gateway_agent.modem.errors import (
     PortGoneError,
     RebootedError,
     RefusedError,
+    SilentError,
 )
 from gateway_agent.modem.events import Damaged, DataDown, Received, RegistrationChanged, SocketClosed, Started, Waiting
 from gateway_agent.modem.kept_state import load_state
@@ -53,6 +54,7 @@ _DOUBT_S = 5.0
 _SETTLED_S = 60.0
 _REBOOTS, _REBOOTS_MS = 4, 600_000
 _UNANSWERED = 4
+_UNHEARD = 3
 
 
 class Modem:
@@ -90,6 +92,7 @@ class Modem:
         self._sockets = Sockets(self.data, self.dialect, self._attention, self.counters)
         self._opening = asyncio.Lock()
         self._patient_until_s = float("-inf")
+        self._unheard = 0
         self._boots_ms: deque[int] = deque(maxlen=_REBOOTS)
         self._without_ms = 0
         self._without_since_ms: int | None = clock.monotonic_ms()
@@ -196,6 +199,11 @@ class Modem:
         except RebootedError as problem:
             return self._rebooted(problem)
         except NoAnswerError as problem:
+            self._unheard += 1
+            if self._unheard < _UNHEARD and not isinstance(problem, SilentError):
+                _LOG.info("modem %s: %s", self.settings.model, problem)
+                return None
+            self._unheard = 0
             return self._trouble(Cause.SILENT, problem)
         except TroubleError as problem:
             step = self._trouble(problem.cause, problem)
@@ -237,7 +245,7 @@ class Modem:
                 break
         if not answers:
             self._port.close()
-            raise NoAnswerError(f"the modem on {self.settings.port} does not answer AT, at no baud rate that it has")
+            raise SilentError(f"the modem on {self.settings.port} does not answer AT, at no baud rate that it has")
         # What it said while it started is no reason to begin anew.
         self._attention.begin()
         await self.dialect.prepare()
@@ -288,6 +296,7 @@ class Modem:
         # In some families the packet service is part of the registration, and comes back with the data connection.
         self.registration = await self.dialect.registration()
         self.signal = await self.dialect.signal()
+        self._unheard = 0
         self._enter(Cause.WELL, f"registered ({self.registration.state.name.lower()}) with a data connection")
 
     async def _serve(self) -> bool:
@@ -310,14 +319,34 @@ class Modem:
             elif doubt_s == _NEVER_S:
                 # An URC has said so; cells are changed in a moment, so it may be over when it is asked for.
                 doubt_s = loop.time() + _DOUBT_S
-            if await self._sockets.work(may_send=doubt_s == _NEVER_S):
-                continue
-            if loop.time() >= min(poll_s, doubt_s):
-                poll_s = loop.time() + every_s
-                await self._poll()
+            is_polled = loop.time() >= min(poll_s, doubt_s)
+            if await self._once(is_polled, may_send=doubt_s == _NEVER_S):
+                if is_polled:
+                    poll_s = loop.time() + every_s
             else:
                 await self._attention.pause(min(poll_s, doubt_s, settled_s) - loop.time())
         return await self._lose_data(self._attention.data_problem)
+
+    async def _once(self, is_polled: bool, *, may_send: bool) -> bool:
+        """Look at the connection, or do one piece of the sockets' work; False where there is nothing to do.
+
+        One command that is not answered is nothing yet, for the engine gets into step before the next; several are.
+        """
+        try:
+            if is_polled:
+                await self._poll()
+            elif not await self._sockets.work(may_send=may_send):
+                return False
+        except SilentError:
+            raise
+        except NoAnswerError as problem:
+            self._unheard += 1
+            if self._unheard >= _UNHEARD:
+                raise
+            _LOG.info("modem %s: %s", self.settings.model, problem)
+            return True
+        self._unheard = 0
+        return True
 
     async def _poll(self) -> None:
         """See whether the connection is as it should be."""

@@ -16,6 +16,7 @@ from gateway_agent.modem.errors import (
     NoAnswerError,
     NoPromptError,
     RefusedError,
+    SilentError,
 )
 from gateway_agent.modem.settings import ModemCounters
 from gateway_agent.modem.trouble import Attention
@@ -85,7 +86,7 @@ class Sockets:
         except RefusedError as refused:
             self._attention.end_data(f"no socket can be opened: {refused}")
             raise
-        except NoAnswerError as problem:
+        except SilentError as problem:
             self._attention.end_session(problem)
             raise
         if link.number in self._to_close:
@@ -166,6 +167,8 @@ class Sockets:
                 return
             try:
                 await self._dialect.send(link.number, data, *link.peer, answer_expected=answer_expected)
+            except SilentError:
+                raise
             except NoPromptError:
                 continue  # surely not sent: the next command gets into step first
             except NoAnswerError as problem:

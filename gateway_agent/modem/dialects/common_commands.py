@@ -24,6 +24,9 @@ from gateway_agent.modem.tgpp import (
     unix_ms_of_clock,
 )
 
+BEGIN_S = 8.0
+"""In which a modem says OK to a command whose result may take long."""
+
 _RADIO_S = 60.0
 _SLOW_S = 10.0
 _ADDRESS_S = 1.0
@@ -219,7 +222,7 @@ def hex_data(text: str, digits: str, length: int | None = None) -> bytes | Damag
     return data if length is None or len(data) == length else Damaged(text)
 
 
-__all__ = ["OK", "CommonCommands", "hex_data", "rules_of"]
+__all__ = ["BEGIN_S", "OK", "CommonCommands", "hex_data", "rules_of"]
 
 
 def _digits(text: str) -> str:

@@ -8,7 +8,7 @@ import re
 from typing import ClassVar
 
 from gateway_agent.modem.at import OK
-from gateway_agent.modem.dialects.common_commands import CommonCommands, hex_data
+from gateway_agent.modem.dialects.common_commands import BEGIN_S, CommonCommands, hex_data
 from gateway_agent.modem.events import Damaged, DataDown, Event, Received, SocketClosed
 from gateway_agent.modem.stream import Line
 
@@ -78,6 +78,7 @@ class Ml307(CommonCommands):
             needs=(OK, re.compile(rf"\+MIPOPEN: ?{socket},(?P<code>0)")),
             fails=re.compile(rf"\+MIPOPEN: ?{socket},(?P<code>-?\d+)"),
             timeout_s=self.data.times.open_s,
+            begin_s=BEGIN_S,
         )
         return socket
 

@@ -9,7 +9,7 @@ import re
 from typing import ClassVar
 
 from gateway_agent.modem.at import OK
-from gateway_agent.modem.dialects.common_commands import CommonCommands, hex_data
+from gateway_agent.modem.dialects.common_commands import BEGIN_S, CommonCommands, hex_data
 from gateway_agent.modem.errors import RefusedError
 from gateway_agent.modem.events import DataDown, Event, Received, SocketClosed
 from gateway_agent.modem.stream import Line
@@ -76,6 +76,7 @@ class QuectelNb(CommonCommands):
             needs=(OK, opened),
             fails=failed,
             timeout_s=self.data.times.open_s,
+            begin_s=BEGIN_S,
         )
         return socket
 

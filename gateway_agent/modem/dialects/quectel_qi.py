@@ -9,7 +9,7 @@ import re
 from typing import ClassVar
 
 from gateway_agent.modem.at import OK
-from gateway_agent.modem.dialects.common_commands import CommonCommands
+from gateway_agent.modem.dialects.common_commands import BEGIN_S, CommonCommands
 from gateway_agent.modem.errors import RefusedError
 from gateway_agent.modem.events import DataDown, Event, Received, SocketClosed, Waiting
 from gateway_agent.modem.stream import Line
@@ -103,6 +103,7 @@ class QuectelQi(CommonCommands):
             needs=(OK, re.compile(rf"\+QIOPEN: ?{socket},(?P<code>0)")),
             fails=re.compile(rf"\+QIOPEN: ?{socket},(?P<code>-?\d+)"),
             timeout_s=self.data.times.open_s,
+            begin_s=BEGIN_S,
         )
         return socket
 
