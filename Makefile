@@ -34,7 +34,7 @@ format: setup ## Rewrite the sources in the one format (twin: lint)
 	@$(bin)/ruff check --quiet --fix || true
 	@$(bin)/ruff format --quiet
 
-gen: setup ## Rewrite what is made from hardware/devices (twin: gen-check)
+gen: setup ## Rewrite what is made from hardware (twin: gen-check)
 	@$(bin)/python -m gateway_agent.profiles.tables
 
 gen-check: setup ## Check that the generated files are fresh; changes nothing

@@ -1,9 +1,9 @@
 """Writing what is made from profiles and boards: `python -m gateway_agent.profiles.tables [--check]`, for `make gen`.
 
-Made are the register tables in docs/devices.md, the whole of docs/node-map.md, docs/node-codes.md, docs/objects.md and
-protocols/node_map.py, and the pins of each board in firmware/boards, the default board's in firmware/node/board_pins.py
-as well. With `--check` nothing is written: the names of the stale files are printed and the exit code is 1 if there are
-any.
+Made are the register tables in docs/devices.md, the table of modems in docs/modems.md, the whole of docs/node-map.md,
+docs/node-codes.md, docs/objects.md and protocols/node_map.py, and the pins of each board in firmware/boards, those of
+the default board in firmware/node/board_pins.py as well. With `--check` nothing is written: the names of the stale
+files are printed and the exit code is 1 if there are any.
 """
 
 import sys
@@ -11,6 +11,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from gateway_agent.boards.pins_module import pins_modules
+from gateway_agent.modem.document import modems_table
 from gateway_agent.profiles.device_document import device_sections
 from gateway_agent.profiles.load import load_profile, profile_directory, profile_names
 from gateway_agent.profiles.node_codes_document import node_codes_document
@@ -21,17 +22,19 @@ from gateway_agent.uplink.objects_document import objects_document
 
 _OWN_NODE = "gatepost-node"
 _BEGIN = "<!-- made by `make gen` from hardware/devices; do not edit below -->\n"
+_BEGIN_MODEMS = "<!-- made by `make gen` from hardware/modems; do not edit below -->\n"
 
 
 def generated_files(root: Path) -> dict[Path, str]:
     """The text that each generated file should have, by its path; `root` is the repository."""
     node = load_profile(_OWN_NODE)
     protocols = profile_directory().parents[1] / "protocols"
-    devices = root / "docs" / "devices.md"
+    devices, modems = root / "docs" / "devices.md", root / "docs" / "modems.md"
     profiles = {name: load_profile(name) for name in profile_names() if name != _OWN_NODE}
     heads = {name: head_comment((profile_directory() / f"{name}.toml").read_text("utf-8")) for name in profiles}
     return {
-        devices: _hand_written(devices) + _BEGIN + "\n" + device_sections(profiles, heads),
+        devices: _hand_written(devices, _BEGIN) + _BEGIN + "\n" + device_sections(profiles, heads),
+        modems: _hand_written(modems, _BEGIN_MODEMS) + _BEGIN_MODEMS + "\n" + modems_table(),
         root / "docs" / "node-map.md": node_map_document(node),
         root / "docs" / "objects.md": objects_document(objects_file(), profiles, _head_lines(objects_path())),
         root / "docs" / "node-codes.md": node_codes_document(protocols),
@@ -85,10 +88,10 @@ def main(arguments: list[str], root: Path | None = None) -> int:
     return 1 if arguments and stale else 0
 
 
-def _hand_written(path: Path) -> str:
+def _hand_written(path: Path, mark: str) -> str:
     """The part of a document above the mark, which people write."""
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    return text.partition(_BEGIN)[0]
+    return text.partition(mark)[0]
 
 
 if __name__ == "__main__":

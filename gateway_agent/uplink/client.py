@@ -52,8 +52,17 @@ class CoapClient:
     Cancelling a call ends its exchange: nothing is repeated afterwards.
     """
 
-    def __init__(self, url: str, bearers: Bearers, *, security: Security | Clear) -> None:
-        """Raises UplinkError for a url that cannot be used, and for one that would be sent to in the clear."""
+    def __init__(
+        self,
+        url: str,
+        bearers: Bearers,
+        *,
+        security: Security | Clear,
+        on_answered: Callable[[int], None] = lambda transmissions: None,
+    ) -> None:
+        """`on_answered` is told of each confirmable message that was answered, and how often it had to be sent.
+
+        Raises UplinkError for a url that cannot be used, and for one that would be sent to in the clear."""
         self._host, self._port = split_url(url)
         if security == CLEAR and not is_this_machine(self._host):
             raise UplinkError(
@@ -65,6 +74,7 @@ class CoapClient:
         self.air = AirCount()
         for bearer in bearers:
             bearer.air.whole = self.air
+        self._on_answered = on_answered
         self._security = None if security == CLEAR else security
         self._admission = Admission(
             for_gateway(is_clear=self._security is None, is_edhoc_token=self._is_edhoc_token),
@@ -247,6 +257,7 @@ class CoapClient:
             raise
         else:
             bearer.answered(exchange.since_s, exchange.transmissions)
+            self._on_answered(exchange.transmissions)
             return answer
         finally:
             if is_edhoc:

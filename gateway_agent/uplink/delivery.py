@@ -132,7 +132,7 @@ class Delivery:
         """One exchange; whether this load, or what of it fits a message, is done with."""
         parts, air = self._parts, self._parts.client.air
         parts.counters.exchanges += 1
-        before_bytes, before_sent = air.on_air_bytes, air.sent
+        before_bytes = air.on_air_bytes
         begun_ms = parts.clock.monotonic_ms()
         message = self._make(load, asks=True)
         try:
@@ -153,8 +153,6 @@ class Delivery:
         finally:
             if load.is_late:
                 self._allowance.spend(air.on_air_bytes - before_bytes)
-        tries = air.sent - before_sent
-        parts.confirmation.counted(tries, max(0, tries - 1))
         await self._receipts.hear(answer, begun_ms)
         is_done = await self._receipts.take(message, answer)
         self._must_confirm = self._must_confirm and not is_done

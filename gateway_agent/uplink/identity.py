@@ -6,25 +6,29 @@ context, for that is a shared secret, and of the static key only the public half
 
 import os
 import secrets
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import Field
 
 from gateway_agent.errors import GatepostError
 from gateway_agent.journal.schema import sync_folder
-from gateway_agent.toml_source import Finding, TomlModel, load_toml, validate
+from gateway_agent.toml_example import toml_text
+from gateway_agent.toml_source import ConfigError, Finding, TomlModel, load_toml, validate
 from gateway_agent.toml_spelling import Spelling
-from gateway_agent.uplink.edhoc import PublicKey, StaticKey
+from gateway_agent.uplink.edhoc import EdhocFailed, PublicKey, StaticKey
 from gateway_agent.uplink.oscore_context import OscoreKeys
 from gateway_agent.whole_file import write_at
 
 KID_BYTES = 2
 """Length of a gateway's OSCORE id; the platform's is empty, for its answers need none."""
 
+_SECRETS = ("secret", "master_secret")
+
 Name = Annotated[str, Field(min_length=1, max_length=64)]
+Model = TypeVar("Model", bound=TomlModel)
 
 
 def _digits(length: int) -> Spelling:
@@ -130,17 +134,17 @@ class Enrolment:
 
 def load_identity(path: Path | str) -> Identity:
     """A gateway's identity. Raises ConfigError with line and mend."""
-    return validate(Identity, load_toml(path), (_check_own,))
+    return _secret_file(Identity, path, (_check_own,))
 
 
 def load_record(path: Path | str) -> EnrolRecord:
     """A record of a gateway. Raises ConfigError."""
-    return validate(EnrolRecord, load_toml(path))
+    return _secret_file(EnrolRecord, path)
 
 
 def load_platform_identity(path: Path | str) -> PlatformIdentity:
     """The platform's own identity. Raises ConfigError."""
-    return validate(PlatformIdentity, load_toml(path), (_check_own,))
+    return _secret_file(PlatformIdentity, path, (_check_own,))
 
 
 def load_platform(path: Path | str) -> PlatformTable:
@@ -212,7 +216,44 @@ def _key_lines(key: PublicKey) -> str:
     return f'kid = "{key.kid.hex()}"\nx = "{key.x.hex()}"\ny = "{key.y.hex()}"'
 
 
+def _secret_file(
+    model: type[Model], path: Path | str, checks: Sequence[Callable[[Model], Iterable[Finding]]] = ()
+) -> Model:
+    """As `validate`, with messages for a file of secrets: they go to screens and logs, so that they show none, and
+    nobody is told to let others read it."""
+    try:
+        source = load_toml(path)
+    except ConfigError as error:
+        if not isinstance(error.__cause__, PermissionError):
+            raise
+        mend = "let it belong to the user that runs this (chown), and to nobody else (chmod 600)"
+        raise ConfigError([replace(problem, mend=mend) for problem in error.problems]) from error
+    try:
+        return validate(model, source, checks)
+    except ConfigError as error:
+        shown = sorted((toml_text(secret) for secret in _secrets(source.data)), key=len, reverse=True)
+        problems = error.problems
+        for text in shown:
+            problems = [replace(problem, what=problem.what.replace(text, "(not shown)")) for problem in problems]
+    # Not `from error`: a traceback would show them.
+    raise ConfigError(problems)
+
+
+def _secrets(table: object) -> Iterator[object]:
+    """What stands under the names of secrets, at any depth."""
+    if isinstance(table, Mapping):
+        for name, value in table.items():
+            yield from (value,) if name in _SECRETS else _secrets(value)
+    elif isinstance(table, list):
+        for item in table:
+            yield from _secrets(item)
+
+
 def _check_own(identity: Identity | PlatformIdentity) -> Iterable[Finding]:
-    derived = StaticKey.derive(bytes.fromhex(identity.secret), bytes.fromhex(identity.key.kid))
+    try:
+        derived = StaticKey.derive(bytes.fromhex(identity.secret), bytes.fromhex(identity.key.kid))
+    except EdhocFailed as error:
+        yield Finding(("secret",), str(error), "copy the file anew")
+        return
     if derived.public != identity.key.key:
         yield Finding(("key",), "the public key does not belong to the secret", "copy the file anew")

@@ -70,7 +70,7 @@ class Uplink:
         """
         self.settings = settings
         self._random = random or Random()
-        client = CoapClient(settings.url, bearers, security=settings.security)
+        client = CoapClient(settings.url, bearers, security=settings.security, on_answered=self._count_loss)
         forms = Forms(
             settings.gateway,
             units or {},
@@ -166,6 +166,10 @@ class Uplink:
         if listening is not None:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
+
+    def _count_loss(self, transmissions: int) -> None:
+        """Whatever had to be sent again shows what the link loses."""
+        self._parts.confirmation.counted(transmissions, transmissions - 1)
 
     def _answers_within_s(self) -> float:
         """How far apart answers to batches may be: as long as a command may take, unless the mailbox is observed."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import re
 import secrets
 import signal
@@ -66,6 +67,8 @@ def command(
         raise typer.BadParameter("name the platform's keys with --identity (gatepost enrol platform), or write --clear")
     if clear and (enrol or revoke or new_keys):
         raise typer.BadParameter("--clear knows no gateways; leave --enrol, --revoke and --new-keys out")
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("gatepost.platform").setLevel(logging.INFO)
     access = None if identity is None else Access(identity, tuple(enrol or ()), tuple(revoke or ()), new_keys)
     clock = SystemClock()
     expires_ms = clock.unix_ms() + expires_s * 1000 if expires_s else 0

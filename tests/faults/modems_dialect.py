@@ -1,8 +1,8 @@
 """One dialect under every fault of its emulator: a batch each minute, alarms and commands in between; nothing is lost.
 
 Each fault is a run of its own. It strikes three times: soon after the start, in the middle of a send, and at an odd
-moment later; what lasts, lasts two minutes, or until the ladder has mended it. Then the journal must become empty. The
-control takes what was handed to the modem for acknowledged.
+moment later; what lasts, lasts two minutes (a network that never answers: fifteen), or until the ladder has mended it.
+Then the journal must become empty. The control takes what was handed to the modem for acknowledged.
 """
 
 import asyncio
@@ -21,9 +21,10 @@ from tests.faults._cores import on_all_cores
 from tests.faults._progress import OnProgress
 from tests.faults._uplink_steps import letting_go_at_once
 
-_MENDED_BY_LADDER = frozenset({"unknown", "radio-stuck", "deaf", "latched", "silence"})
+_MENDED_BY_LADDER = frozenset({"unknown", "radio-stuck", "deaf", "latched"})
 """Faults that no time ends: a rung of the ladder must. The others are of the network, the SIM, or the technician's."""
-_LASTS_S = 120.0
+_LASTS_S, _SILENCE_S = 120.0, 900.0
+"""The silence of a network is long enough for the ladder to be climbed in vain."""
 _STRIKES_AT_S = (95.0, 313.0, 707.0)
 _SECONDS = 1200.0
 _CONTROL = ("silence", "reboot-in-send", "no-answer", "unplugged")
@@ -52,20 +53,22 @@ class Outcome:
 def dialect(on_progress: OnProgress, name: str, faults: Sequence[str] = tuple(FAULTS), radio: str = "") -> Row:
     """A case: one dialect under each of the faults."""
     jobs = [(name, fault, radio or _radio_of(name)) for fault in faults]
-    return _row(f"modems/{name}", on_all_cores(_run, jobs, on_progress))
+    return _row(f"modems/{name}", on_all_cores(run_one, jobs, on_progress))
 
 
 def control(on_progress: OnProgress, faults: Sequence[str] = _CONTROL) -> Row:
     """The control."""
     jobs = [("bc660k", fault, "nbiot-good") for fault in faults]
-    return _row("modems-control", on_all_cores(_run_careless, jobs, on_progress))
+    return _row("modems-control", on_all_cores(run_careless, jobs, on_progress))
 
 
 def _radio_of(name: str) -> str:
     return "nbiot-good" if name in ("bc95", "bc26", "bc660k", "sim7020") else "cat1"
 
 
-def _run(name: str, fault: str, radio: str) -> Outcome:
+def run_one(name: str, fault: str, radio: str) -> Outcome:
+    """One dialect under one fault."""
+
     async def main(clock: RigClock) -> Outcome:
         with tempfile.TemporaryDirectory() as folder:
             async with modem_world(Path(folder), clock, name, radio, psm=fault == "sleep") as world:
@@ -80,9 +83,10 @@ def _run(name: str, fault: str, radio: str) -> Outcome:
     return run_virtual(main)
 
 
-def _run_careless(name: str, fault: str, radio: str) -> Outcome:
+def run_careless(name: str, fault: str, radio: str) -> Outcome:
+    """The same with a journal that takes what was handed over for acknowledged."""
     with letting_go_at_once():
-        return _run(name, fault, radio)
+        return run_one(name, fault, radio)
 
 
 async def _strike(world: ModemWorld, fault: str) -> None:
@@ -95,7 +99,7 @@ async def _strike(world: ModemWorld, fault: str) -> None:
         if fault in _MENDED_BY_LADDER:
             world.emulator.faults.inject(fault)
         elif fault in LASTING:
-            world.emulator.faults.inject(fault, for_s=_LASTS_S)
+            world.emulator.faults.inject(fault, for_s=_SILENCE_S if fault == "silence" else _LASTS_S)
         else:
             world.emulator.faults.inject(fault, times=2)
 

@@ -15,14 +15,13 @@ from typing import Annotated
 import typer
 
 from hardware.rig.clock import RigClock, run_real
-from hardware.rig.modem.emulator import Emulator
-from hardware.rig.modem.faults import FAULTS, ModemFaults
+from hardware.rig.modem.faults import FAULTS
 from hardware.rig.modem.models import MODELS
 from hardware.rig.modem.pins import PinServer
-from hardware.rig.modem.radio import Radio
+from hardware.rig.modem.ported import PortedModem
 from hardware.rig.modem.radio_profiles import PROFILES
 from hardware.rig.modem.sim import Sim
-from hardware.rig.modem.uart import Uart, UartEnd
+from hardware.rig.modem.uart import UartEnd
 
 
 class Printer:
@@ -99,23 +98,20 @@ async def _run(
     clock: RigClock, model: str, radio: str, link: Path, control: Path | None, seed: int, sim: Sim, wanted: list[str]
 ) -> None:
     rates = dict(_rate(item) for item in wanted if "=" in item)
-    air, uart = Radio(radio, seed), Uart()
-    modem = Emulator(model, uart, air, sim=sim, faults=ModemFaults(rates, seed), seed=seed, clock=clock)
-    port = uart.as_pty(link)
+    ported = PortedModem(model, radio, link=link, seed=seed, sim=sim, rates=rates, clock=clock)
+    modem = ported.emulator
     printer = Printer(clock.loop, modem.end_name)
-    uart.on_sent = printer.line
-    air.observe(printer.up, printer.down)
+    ported.uart.on_sent = printer.line
+    ported.radio.observe(printer.up, printer.down)
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         clock.loop.add_signal_handler(number, ended.set)
     async with AsyncExitStack() as stack:
-        stack.callback(air.close)
-        stack.callback(uart.close)
-        stack.callback(modem.stop)
+        stack.callback(ported.close)
         if control is not None:
             await stack.enter_async_context(PinServer(modem, control))
-        print(f"{model} on {radio} at {port.path}, {modem.model.baud} baud; Ctrl-C ends", flush=True)
-        modem.start()
+        print(f"{model} on {radio} at {ported.path}, {modem.model.baud} baud; Ctrl-C ends", flush=True)
+        ported.start()
         for name in wanted:
             if "=" not in name:
                 modem.faults.inject(name)

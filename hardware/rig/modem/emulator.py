@@ -24,11 +24,11 @@ from hardware.rig.modem.lasting_faults import LastingFaults
 from hardware.rig.modem.models import MODELS
 from hardware.rig.modem.radio import Radio
 from hardware.rig.modem.sim import Sim
+from hardware.rig.modem.sleep import Sleep
 from hardware.rig.modem.uart import Uart
 from hardware.rig.modem.wording import Wording
 
 _KEY_S = 0.5
-_WAKE_S = 0.1
 _LATCHED_OFF_S = 10.0
 _SLOW = 4.0
 
@@ -70,8 +70,7 @@ class Emulator:
         self._off_since_s = float("-inf")
         self._boot: asyncio.TimerHandle | None = None
         self._sim_timer: asyncio.TimerHandle | None = None
-        self._idle: asyncio.TimerHandle | None = None
-        self._waking: asyncio.TimerHandle | None = None
+        self._sleep = Sleep(self._kept, self._rested, self._wake_up)
         self._task: asyncio.Task[None] | None = None
         self._console = self._new_console()
         self.faults.on_change = LastingFaults(uart, radio, self.sim, self._look_again).change
@@ -127,12 +126,13 @@ class Emulator:
 
     def fall_asleep(self, *, reachable: bool = True) -> None:
         """Go to sleep now; not `reachable`: nor does the network get through (PSM)."""
-        if self.state != "on" or self.firmware is None:
+        if self.state not in ("on", "asleep") or self.firmware is None:
             return
-        self._stop_command()
-        self.firmware.falls_asleep()
-        self.state = "asleep"
-        self.counters["sleeps"] += 1
+        if self.state == "on":
+            self._stop_command()
+            self.firmware.falls_asleep()
+            self.state = "asleep"
+            self.counters["sleeps"] += 1
         self.radio.is_reachable = reachable
 
     def restart(self, cause: str) -> None:
@@ -200,10 +200,11 @@ class Emulator:
         return console
 
     def _end_life(self, *, is_silent: bool = True) -> None:
-        for timer in (self._boot, self._sim_timer, self._idle, self._waking):
+        for timer in (self._boot, self._sim_timer):
             if timer is not None:
                 timer.cancel()
-        self._boot = self._sim_timer = self._idle = self._waking = None
+        self._boot = self._sim_timer = None
+        self._sleep.stop()
         self._stop_command()
         if is_silent:
             self._console.reset()
@@ -225,8 +226,7 @@ class Emulator:
     def _receive(self, data: bytes) -> None:
         if self.state == "asleep":
             self.counters["swallowed bytes"] += len(data)
-            if self._waking is None:
-                self._waking = self._loop.call_later(_WAKE_S, self._wake_up)
+            self._sleep.line_is_active()
             return
         if self.state != "on" or self._is_deaf():
             self.counters["unheard bytes"] += len(data)
@@ -262,33 +262,21 @@ class Emulator:
             self._task = None
 
     def _rest_begins(self) -> None:
-        if self._idle is not None:
-            self._idle.cancel()
-            self._idle = None
-        firmware = self.firmware
-        if self.state != "on" or firmware is None:
-            return
-        psm_s = self._kept.get("t3324_s", 0.0) if self._kept.get("psm") and firmware.network.is_registered else None
-        waits = [wait_s for wait_s in (firmware.sleep_after_s, psm_s) if wait_s is not None]
-        if waits:
-            self._idle = self._loop.call_later(min(waits), self._rested, psm_s is not None)
+        if self.state == "on" and self.firmware is not None and not self.radio.is_connected:
+            self._sleep.rest_begins(self.firmware.sleep_after_s, self.firmware.network.is_registered)
 
-    def _rested(self, is_psm: bool) -> None:
-        self._idle = None
-        if self.radio.is_connected or (self._task is not None and not self._task.done()):
-            self._rest_begins()
-        else:
-            self.fall_asleep(reachable=not is_psm)
+    def _rested(self, reachable: bool) -> None:
+        # The end of a connection or of a command begins the rest anew.
+        if not self.radio.is_connected and (self._task is None or self._task.done()):
+            self.fall_asleep(reachable=reachable)
 
     def _wake_up(self) -> None:
-        if self._waking is not None:
-            self._waking.cancel()
-            self._waking = None
+        self._sleep.stop()
         if self.state == "asleep" and self.firmware is not None:
             self.state = "on"
             self.radio.is_reachable = True
             self.firmware.wakes_up()
-            self._rest_begins()
+        self._rest_begins()
 
     def _connection_changed(self, is_connected: bool) -> None:
         if self.firmware is None:
@@ -321,4 +309,4 @@ class Emulator:
 
     def _look_again(self) -> None:
         if self.firmware is not None:
-            self.firmware.network.look_again()
+            self.firmware.outside_changed()

@@ -16,6 +16,7 @@ from hardware.rig.modem.sockets import Address, ModemSocket
 _QUEUE = 8
 """Datagrams that a module takes before the first has arrived at the other end."""
 _THINKING_S = (0.005, 0.03)
+_LATE_S = (10.0, 180.0)
 _PACE_S = 0.1
 
 
@@ -91,6 +92,10 @@ class Firmware:
     def connection_changed(self, _is_connected: bool) -> None:
         """The radio connection has come or gone."""
 
+    def outside_changed(self) -> None:
+        """Coverage, the card or a lasting fault has changed."""
+        self.network.look_again()
+
     def falls_asleep(self) -> None:
         """The module falls asleep."""
 
@@ -113,6 +118,10 @@ class Firmware:
                 return
             console.is_muted = True
         try:
+            if self.faults.strikes("stray-ok"):
+                console.urc("OK")
+            if self.faults.strikes("late-answer"):
+                await asyncio.sleep(self.faults.random.uniform(*_LATE_S))
             await asyncio.sleep(self.body.random.uniform(*_THINKING_S))
             final = await self._carry_out(request)
             if final:

@@ -23,6 +23,7 @@ class ModemSocket:
     is_closed: bool = False
     inbox: deque[tuple[bytes, Address]] = field(default_factory=deque)
     sent_bytes: int = 0
+    read_bytes: int = 0
 
     def keep(self, data: bytes, sender: Address) -> bool:
         """Keep a datagram to be read; False where there is no room."""

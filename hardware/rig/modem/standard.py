@@ -1,5 +1,6 @@
 """The commands that every family shares: 3GPP TS 27.007 and V.250."""
 
+import asyncio
 from datetime import datetime, timedelta, timezone
 
 from hardware.rig.modem.body import Body
@@ -10,23 +11,41 @@ from hardware.rig.modem.sim import CME_BUSY, CME_PASSWORD, CME_PIN, CME_PUK
 
 _ZONE = timezone(timedelta(hours=8))
 _ACT_LTE, _ACT_NB = 7, 9
+_SWITCH_S = (0.2, 2.0)
 
 
 class Standard(Firmware):
-    """The shared commands. `ccid_names`: how this family asks for the card's number."""
+    """The shared commands. `ccid_names`: how this family asks for the card's number; `tells_card`: it reports +CPIN."""
 
     ccid_names: tuple[str, ...] = ("CCID",)
+    tells_card = False
 
     def __init__(self, body: Body) -> None:
         super().__init__(body)
         self.reports = 0
         self.is_ready = False
+        self.card_trouble: int | None = None
         self.psm = bool(body.kept.get("psm", False))
 
     def started(self) -> None:
         """Register, as a module does whose radio is on after a start."""
-        self.is_ready = True
+        self.card_is_ready()
         self.network.switch(True)
+
+    def card_is_ready(self) -> None:
+        """The card has started."""
+        self.is_ready = True
+        self.card_trouble = self.body.sim.trouble()
+
+    def outside_changed(self) -> None:
+        """Where this firmware tells of its card, tell that it has gone, asks for its PIN or has come."""
+        super().outside_changed()
+        trouble = self.body.sim.trouble()
+        if trouble != self.card_trouble and self.is_ready:
+            self.card_trouble = trouble
+            if self.tells_card:
+                told = {None: "READY", CME_PIN: "SIM PIN", CME_PUK: "SIM PUK"}.get(trouble, "NOT READY")
+                self.console.urc(f"+CPIN: {told}")
 
     def registration_changed(self, stat: int) -> None:
         """Tell it where CEREG has asked for that."""
@@ -149,6 +168,8 @@ class Standard(Firmware):
             return ""
         if level not in (0, 1, 4):
             raise Refused(PARAMETER)
+        if (level == 1) != self.network.is_on:
+            await asyncio.sleep(self.radio.draw(_SWITCH_S))
         self.network.switch(level == 1)
         return None
 
@@ -232,10 +253,11 @@ class Standard(Firmware):
         """AT+CPSMS=0, AT+CPSMS=1,,,"T3412","T3324"."""
         kept = self.body.kept
         if request.kind == SET:
-            self.psm = kept["psm"] = request.number(0) == 1
-            if self.psm:
+            is_on = request.number(0) == 1
+            if is_on:
                 kept["t3412_s"] = t3412_s(request.text(3, "00100001"))
                 kept["t3324_s"] = t3324_s(request.text(4, "00000101"))
+            self.psm = kept["psm"] = is_on
         elif request.kind == READ:
             self.console.say(self.wording.line("CPSMS", int(self.psm)))
 

@@ -20,6 +20,7 @@ class Wording:
         self.prompt = random.choice((b"\r\n> ", b"\r\n>", b"> "))
         self.echoes_payload = random.random() < 0.2
         self.short_errors = random.random() < 0.5
+        self.quotes_digits = random.random() < 0.5
         self.boot_noise = random.choice((b"", b"\x00", b"\xff\xfe\x00\r\n"))
         self.counts_bytes = False
 

@@ -201,9 +201,63 @@ def test_the_platform_takes_who_is_enrolled_until_it_is_revoked(keys: Path) -> N
     assert run("--enrol", keys / "gp-1.record.toml") == (False, [])
 
 
+def test_the_platform_tells_of_each_agreement_so_that_a_copied_card_shows(keys: Path) -> None:
+    (keys / "used").touch()
+    words = ("--port", "0", "--database", keys / "city.sqlite", "--identity", keys / "city.identity.toml", "--json")
+    command = (sys.executable, "-m", "gateway_agent", "platform", *words, "--enrol", keys / "gp-1.record.toml")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = json.loads(process.stdout.readline())["url"]
+            assert run_real(lambda clock: asks(url, keys, clock))
+        finally:
+            process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=30)
+    assert f"{NAME} has spoken under its new keys" in told
+
+
 def test_a_name_that_nobody_has_cannot_be_revoked(keys: Path) -> None:
     words = ("--database", keys / "city.sqlite", "--identity", keys / "city.identity.toml", "--revoke", "gp-9")
     command = (sys.executable, "-m", "gateway_agent", "platform", "--port", "0", *words)
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 1
     assert ended.stderr.strip() == "no gateway gp-9 is enrolled; there are: none"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('secret = "', 'secret = "0', "3: secret is (not shown), but 32 bytes are written in 64 hexadecimal digits"),
+        ('master_secret = "', 'master_secret = "z', "context.master_secret is (not shown), but 16 bytes"),
+        ("[context]", "[[context]]", "context is a list"),
+    ],
+)
+def test_no_message_shows_a_secret(keys: Path, old: str, new: str, told: str) -> None:
+    text = (keys / "gp-1.identity.toml").read_text()
+    secrets = [line.split('"')[1] for line in text.splitlines() if "secret = " in line]
+    (keys / "wrong.toml").write_text(text.replace(f"\n{old}", f"\n{new}", 1))
+    with pytest.raises(ConfigError) as caught:
+        load_identity(keys / "wrong.toml")
+    assert told in str(caught.value)
+    assert len(secrets) == 2
+    assert not any(secret[:24] in str(caught.value) for secret in secrets)
+    assert caught.value.__cause__ is None
+
+
+def test_a_secret_that_is_no_key_is_told_with_its_line(keys: Path) -> None:
+    lines = (keys / "gp-1.identity.toml").read_text().splitlines()
+    lines[2] = f'secret = "{"f" * 64}"'
+    (keys / "wrong.toml").write_text("\n".join(lines))
+    with pytest.raises(ConfigError, match=r"wrong\.toml:3: the secret of a static key is a number below"):
+        load_identity(keys / "wrong.toml")
+
+
+def test_nobody_is_told_to_let_others_read_a_secret(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(13, "no")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    for load in (load_identity, load_record, load_platform_identity):
+        with pytest.raises(ConfigError, match="chown") as caught:
+            load(keys / "gp-1.identity.toml")
+        assert "a+r" not in str(caught.value)

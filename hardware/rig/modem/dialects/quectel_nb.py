@@ -1,8 +1,9 @@
-"""Quectel BC26, BC66, BC660K: QIOPEN, QISEND and QIRD's push in the narrow-band form, with hexadecimal payloads.
+"""Quectel BC26, BC66, BC660K: QIOPEN, QISEND and the push of +QIURC in the narrow-band form, payloads in digits.
 
-Variants: BC26 asks for its payload with a prompt, BC66 takes it with QISENDEX, BC660K in the line of QISEND. Sources:
-RT-Thread class/bc26, Zephyr vendor_standalone/quectel/bc66x, renode's QuectelModem and a log in renode issue 917. Not
-confirmed there and chosen by seed: spacing, case of digits, whether the result of QIOPEN may overtake its OK.
+Variants: BC26 asks for its payload with a prompt, BC66 takes it with QISENDEX, BC660K in the line of QISEND. BC66 puts
+what comes on a line of its own until "viewmode" 1 is set. Sources: RT-Thread class/bc26, Zephyr vendor_standalone
+quectel/bc66x, renode's QuectelModem and the log of a BC660K in renode issue 917. Not confirmed there and chosen by
+seed: spacing, case of digits, whether the result of QIOPEN may overtake its OK.
 """
 
 import asyncio
@@ -28,6 +29,7 @@ class QuectelNb(Standard):
         self.variant = body.model.variant
         self.context = 0 if self.variant == "inline" else 1
         self.hex_out = self.hex_in = False
+        self.is_one_line = self.variant != "sendex"
         self.shows_events = False
         self.release = 0
         self.last_error = 0
@@ -68,7 +70,11 @@ class QuectelNb(Standard):
     def arrived(self, socket: ModemSocket, data: bytes, _sender: Address) -> None:
         """+QIURC: "recv" with the payload."""
         text = self.wording.hexadecimal(data) if self.hex_in else data.decode("latin-1")
-        self.console.urc(self.wording.line("QIURC", '"recv"', socket.number, len(data), f'"{text}"'))
+        head = self.wording.line("QIURC", '"recv"', socket.number, len(data))
+        if self.is_one_line:
+            self.console.urc(f'{head},"{text}"')
+        else:
+            self.console.urc(head, text.encode("latin-1") + b"\r\n")
 
     def falls_asleep(self) -> None:
         """Tell it where that is asked for."""
@@ -111,9 +117,12 @@ class QuectelNb(Standard):
 
     @command("QICFG")
     async def socket_form(self, request: Request) -> None:
-        """AT+QICFG="dataformat",<send>,<receive>: 1 is hexadecimal."""
-        if request.text(0).lower() == "dataformat":
+        """AT+QICFG="dataformat",<send>,<receive>: 1 is hexadecimal; "viewmode" 1: payloads beside their head."""
+        what = request.text(0).lower()
+        if what == "dataformat":
             self.hex_out, self.hex_in = request.number(1, 0) == 1, request.number(2, 0) == 1
+        elif what == "viewmode":
+            self.is_one_line = request.number(1, 0) == 1
 
     @command("QIOPEN")
     async def open(self, request: Request) -> str | None:
@@ -214,25 +223,11 @@ class QuectelNb(Standard):
     @command("QENG")
     async def cell(self, _request: Request) -> None:
         """AT+QENG=0: the serving cell; ..., RSRP, RSRQ, RSSI, SNR, ..., coverage level."""
-        rsrp, tac = self.network.rsrp_dbm, f'"{self.network.tac}"'
+        rsrp = self.network.rsrp_dbm
         level = 0 if rsrp > -110 else 1
-        self.console.say(
-            self.wording.line(
-                "QENG",
-                0,
-                3736,
-                0,
-                8,
-                f'"{self.network.cell}"',
-                rsrp,
-                -9,
-                rsrp + 12,
-                12,
-                8,
-                tac,
-                level,
-            )
-        )
+        signal = (rsrp, -9, rsrp + 6, 12)
+        values = (0, 3736, 12, 284, f'"{self.network.cell}"', *signal, 8, f'"{self.network.tac}"', level, 14, 2)
+        self.console.say(self.wording.line("QENG", *values))
 
     @command("QRST")
     async def reset(self, _request: Request) -> str:

@@ -2,10 +2,12 @@
 
 Sources: RT-Thread class/ec20 and class/ec200x, 78/esp-ml307 (EC801E), Quectel's note on BG95, zephyr issues 34273,
 31316 and 38654. SEND OK means that the payload was taken. A kept socket notes "recv" once, and again only when all was
-read. Not confirmed there and chosen by seed: spacing, and whether QISENDEX says SEND OK or OK.
+read. With "viewmode" 1 payloads follow their head on the same line, with "dataformat" 1 they are digits. Not confirmed
+there and chosen by seed: spacing, the words of errors, whether digits on the line of their head are quoted.
 """
 
 import asyncio
+from collections.abc import Callable
 
 from hardware.rig.modem.body import Body
 from hardware.rig.modem.request import READ, SET, Refused, Request, command
@@ -22,12 +24,13 @@ class QuectelQi(Standard):
     """Contexts 1 to 3 are taken for one; `keeps` of a socket is its access mode."""
 
     ccid_names = ("QCCID", "CCID", "ICCID")
+    tells_card = True
 
     def __init__(self, body: Body) -> None:
         super().__init__(body)
         self.last_error = 0
         self.hex_in = self.hex_out = False
-        self.shows_peer = False
+        self.is_one_line = False
 
     def boot_lines(self) -> list[str]:
         """Readiness."""
@@ -69,7 +72,7 @@ class QuectelQi(Standard):
         """Push the datagram, or keep it and note that once."""
         if socket.pushes:
             head = self.wording.line("QIURC", '"recv"', socket.number, len(data), *self._peer(socket, sender))
-            self.console.urc(head, self._received(data))
+            self._hand_over(head, data, self.console.urc)
             return
         if not socket.keep(data, sender):
             self.counters["overflowed"] += 1
@@ -78,11 +81,16 @@ class QuectelQi(Standard):
             self.console.urc(self.wording.line("QIURC", '"recv"', socket.number))
 
     def _peer(self, socket: ModemSocket, sender: Address) -> list[str]:
-        shows = self.shows_peer or socket.remote is None
-        return [f'"{sender[0]}"', str(sender[1])] if shows else []
+        return [f'"{sender[0]}"', str(sender[1])] if socket.remote is None else []
 
-    def _received(self, data: bytes) -> bytes:
-        return self.wording.hexadecimal(data).encode() + b"\r\n" if self.hex_in else data
+    def _hand_over(self, head: str, data: bytes, say: Callable[[str, bytes], None]) -> None:
+        """Say a head and its payload, in the form that QICFG has set."""
+        text = self.wording.hexadecimal(data)
+        if self.is_one_line:
+            shown = f'"{text}"' if self.wording.quotes_digits else text
+            say(f"{head},{shown if self.hex_in else data.decode('latin-1')}", b"")
+        else:
+            say(head, text.encode() + b"\r\n" if self.hex_in else data)
 
     def _failed(self, code: int) -> Refused:
         self.last_error = code
@@ -113,9 +121,12 @@ class QuectelQi(Standard):
 
     @command("QICFG", "QURCCFG", "QCFG", "QSCLK", "QIDNSCFG", "QINDCFG")
     async def configure(self, request: Request) -> None:
-        """Settings; of them "dataformat",<send>,<receive> and "recvind"/"udp/readmode" are heard."""
-        if request.name == "QICFG" and request.text(0).lower() == "dataformat":
+        """Settings; of them "dataformat",<send>,<receive> and "viewmode" are heard."""
+        what = request.text(0).lower() if request.name == "QICFG" else ""
+        if what == "dataformat":
             self.hex_out, self.hex_in = request.number(1, 0) == 1, request.number(2, 0) == 1
+        elif what == "viewmode":
+            self.is_one_line = request.number(1, 0) == 1
 
     @command("QIOPEN")
     async def open(self, request: Request) -> None:
@@ -151,7 +162,9 @@ class QuectelQi(Standard):
             return None
         remote = self._remote(opened, request)
         self.may_send(size)
-        data = await self.console.prompt(size)
+        data = await self.console.prompt(2 * size if self.hex_out else size)
+        if self.hex_out:
+            data = self._bytes(data.decode("latin-1"))
         return await self._finish(opened, data, remote)
 
     @command("QISENDEX")
@@ -159,10 +172,7 @@ class QuectelQi(Standard):
         """AT+QISENDEX=<id>,"<hex>", at most 512 bytes."""
         opened = self._opened(request)
         remote = self._remote(opened, request)
-        try:
-            data = bytes.fromhex(request.text(1))
-        except ValueError:
-            raise self._failed(_PARAMETER) from None
+        data = self._bytes(request.text(1))
         if len(data) > _SENDEX_LIMIT:
             raise self._failed(_PARAMETER)
         self.may_send(len(data))
@@ -174,17 +184,28 @@ class QuectelQi(Standard):
         opened = self.sockets.get(request.number(0))
         if opened is None or opened.pushes:
             raise self._failed(_NOT_ALLOWED)
+        wanted = request.number(1, 1500)
+        if wanted == 0:
+            waiting = sum(len(data) for data, _ in opened.inbox)
+            values = (opened.read_bytes + waiting, opened.read_bytes, waiting)
+            self.console.say(self.wording.line("QIRD", *values))
+            return
         if not opened.inbox:
             opened.is_noted = False
             self.console.say(self.wording.line("QIRD", 0))
             return
-        wanted = request.number(1, 1500)
         data, sender = opened.inbox.popleft()
         piece, rest = data[:wanted], data[wanted:]
         if rest:
             opened.inbox.appendleft((rest, sender))
-        self.console.say(self.wording.line("QIRD", len(piece), *self._peer(opened, sender)))
-        self.console.raw(self._received(piece) if self.hex_in else piece + b"\r\n")
+        opened.read_bytes += len(piece)
+        head = self.wording.line("QIRD", len(piece), *self._peer(opened, sender))
+        self._hand_over(head, piece, self._say_with_bytes)
+
+    def _say_with_bytes(self, text: str, data: bytes) -> None:
+        self.console.say(text)
+        if data:
+            self.console.raw(data if self.hex_in else data + b"\r\n")
 
     @command("QICLOSE")
     async def close(self, request: Request) -> None:
@@ -253,6 +274,12 @@ class QuectelQi(Standard):
         self.console.urc("POWERED DOWN")
         self.body.power_off()
         return ""
+
+    def _bytes(self, digits: str) -> bytes:
+        try:
+            return bytes.fromhex(digits)
+        except ValueError:
+            raise self._failed(_PARAMETER) from None
 
     def _opened(self, request: Request) -> ModemSocket:
         opened = self.sockets.get(request.number(0))

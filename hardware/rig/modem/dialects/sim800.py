@@ -19,6 +19,7 @@ class Sim800(Standard):
     """Sockets 0 to 5 with CIPMUX=1."""
 
     ccid_names = ("CCID", "ICCID")
+    tells_card = True
 
     def __init__(self, body: Body) -> None:
         super().__init__(body)

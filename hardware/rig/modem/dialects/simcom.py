@@ -20,6 +20,7 @@ class Simcom(Standard):
     """Sockets 0 to 9 over one network connection."""
 
     ccid_names = ("CCID", "CICCID")
+    tells_card = True
 
     def __init__(self, body: Body) -> None:
         super().__init__(body)

@@ -9,12 +9,9 @@ from typing import Any, TypeVar, cast
 import serial
 
 from hardware.rig.clock import RigClock, run_virtual
-from hardware.rig.modem.emulator import Emulator
-from hardware.rig.modem.faults import ModemFaults
-from hardware.rig.modem.radio import Radio
+from hardware.rig.modem.ported import PortedModem
 from hardware.rig.modem.radio_profiles import RadioProfile
 from hardware.rig.modem.sim import Sim
-from hardware.rig.modem.uart import Uart
 
 Result = TypeVar("Result")
 _names = itertools.count()
@@ -58,29 +55,26 @@ async def open_platform(answers: bool = False) -> Platform:
 class Desk:
     """`heard` is everything that has come from the modem and was not taken yet."""
 
-    def __init__(self, modem: Emulator, uart: Uart, platform: Platform, baud: int | None = None) -> None:
-        self.modem = modem
-        self.uart = uart
+    def __init__(self, ported: PortedModem, platform: Platform, baud: int | None = None) -> None:
+        self.ported = ported
+        self.modem = ported.emulator
+        self.radio = ported.radio
+        self.faults = ported.faults
         self.platform = platform
-        self.radio = modem.radio
-        self.faults = modem.faults
         self.loop = asyncio.get_running_loop()
         self.heard = bytearray()
         self.said = bytearray()
-        self._baud = baud or modem.model.baud
-        self._port = uart.as_url(f"desk-{next(_names)}")
+        self._baud = baud or self.modem.model.baud
         self._line: serial.SerialBase
         self.plug_in()
 
     def plug_in(self) -> None:
-        self._line = serial.serial_for_url(str(self._port.path), baudrate=self._baud, timeout=0)
+        self._line = serial.serial_for_url(self.ported.path, baudrate=self._baud, timeout=0)
         self.loop.add_reader(self._line.fileno(), self._read)
 
     def close(self) -> None:
         self.unplug()
-        self.modem.stop()
-        self.uart.close()
-        self.radio.close()
+        self.ported.close()
         self.platform.transport.close()
 
     def unplug(self) -> None:
@@ -103,11 +97,12 @@ class Desk:
 
     async def until(self, true: Callable[[], object], within_s: float = 60.0) -> bool:
         """Wait until it is true; False when that takes longer."""
-        end_s = self.loop.time() + within_s
+        begin_s = self.loop.time()
         while not true():
-            if self.loop.time() > end_s:
+            waited_s = self.loop.time() - begin_s
+            if waited_s > within_s:
                 return False
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01 + waited_s / 20)
         return True
 
     async def ask(self, text: str, within_s: float = 10.0, *, final: str = r"OK|ERROR|\+CME ERROR: ?\d+") -> list[str]:
@@ -154,10 +149,9 @@ def at_a_desk(
     """Play with a modem in virtual time; it has no supply yet."""
 
     async def main(clock: RigClock) -> Result:
-        uart = Uart()
-        radio = Radio(profile, seed)
-        modem = Emulator(model, uart, radio, sim=sim, faults=ModemFaults(faults, seed), seed=seed, clock=clock)
-        desk = Desk(modem, uart, await open_platform(answers), baud)
+        name = f"desk-{next(_names)}"
+        ported = PortedModem(model, profile, url=name, seed=seed, sim=sim, rates=faults, clock=clock)
+        desk = Desk(ported, await open_platform(answers), baud)
         try:
             return await play(desk)
         finally:

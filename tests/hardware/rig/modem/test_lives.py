@@ -9,6 +9,7 @@ from hardware.rig.modem.sim import Sim
 from tests.hardware.rig.modem.desk import Desk, at_a_desk
 from tests.hardware.rig.modem.typist import go_online, has_come, say, send
 
+DATA = b"\x40\x01BB"
 OUT = bytes([0x40, 0x01, 0xE2, 0x40, 0x0D, 0x0A, 0x1A, 0x00, 0xFF])
 every_model = pytest.mark.parametrize("model", list(MODELS))
 of_each_dialect = pytest.mark.parametrize(
@@ -253,6 +254,22 @@ def test_in_power_saving_nothing_comes_down_until_the_module_speaks() -> None:
     at_a_desk("bc95", play, profile="nbiot-good")
 
 
+def test_the_periodic_update_makes_a_sleeping_module_reachable_for_a_moment() -> None:
+    async def play(desk: Desk) -> None:
+        await desk.start()
+        await go_online(desk)
+        # Sleep after two seconds, an update each two minutes.
+        await say(desk, 'AT+CPSMS=1,,,"10100010","00000001"')
+        assert await desk.until(lambda: desk.modem.state == "asleep", 60)
+        assert not desk.radio.is_reachable
+        await asyncio.sleep(120)
+        assert desk.modem.state == "on"
+        assert desk.radio.is_reachable
+        assert await desk.until(lambda: desk.modem.state == "asleep", 60)
+
+    at_a_desk("bc95", play, profile="nbiot-good")
+
+
 def test_release_assistance_is_taken_from_the_command() -> None:
     async def play(desk: Desk) -> None:
         await desk.start()
@@ -276,6 +293,57 @@ def test_lost_coverage_loses_registration_and_data_until_it_is_back() -> None:
         assert not await send(desk, OUT)
         desk.radio.has_coverage = True
         assert await desk.registered()
+
+    at_a_desk("ec800", play)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+def test_a_quectel_hands_payloads_over_in_the_form_that_is_set(seed: int) -> None:
+    async def play(desk: Desk) -> None:
+        await desk.start()
+        await go_online(desk)
+
+        async def handed_over() -> bytes:
+            assert await send(desk, DATA)
+            await asyncio.sleep(2)
+            return bytes(desk.heard).replace(b" ", b"").split(b"SENDOK\r\n")[1].strip(b"\r\n").upper()
+
+        assert await handed_over() == b'+QIURC:"RECV",0,4\r\n' + DATA
+        await say(desk, 'AT+QICFG="viewmode",1')
+        assert await handed_over() == b'+QIURC:"RECV",0,4,' + DATA
+        await say(desk, 'AT+QICFG="dataformat",0,1')
+        assert (await handed_over()).replace(b'"', b"") == b"+QIURC:RECV,0,4,40014242"
+        await say(desk, 'AT+QICFG="viewmode",0')
+        assert await handed_over() == b'+QIURC:"RECV",0,4\r\n40014242'
+
+    at_a_desk("ec800", play, answers=True, seed=seed)
+
+
+def test_a_kept_datagram_is_read_in_pieces_and_noted_once_until_all_is_read() -> None:
+    async def play(desk: Desk) -> None:
+        await desk.start()
+        await go_online(desk)
+        host, port = desk.platform.address
+        await say(desk, f'AT+QIOPEN=1,1,"UDP","{host}",{port},0,0')
+        await asyncio.sleep(1)
+        await desk.ask('AT+QISENDEX=1,"41"', final="SEND OK")
+        await asyncio.sleep(1)
+        desk.heard.clear()
+        for data in (b"first", b"second"):
+            desk.platform.answer(data)
+        await asyncio.sleep(1)
+        assert desk.heard.count(b'"recv",1') == 1
+        assert [line.replace(" ", "") for line in await desk.ask("AT+QIRD=1,3")] == ["+QIRD:3", "fir", "OK"]
+        assert (await desk.ask("AT+QIRD=1,0"))[0].replace(" ", "") == "+QIRD:11,3,8"
+        assert (await desk.ask("AT+QIRD=1,1500"))[1] == "st"
+        desk.platform.answer(b"third")
+        await asyncio.sleep(1)
+        assert b'"recv"' not in desk.heard
+        assert (await desk.ask("AT+QIRD=1,1500"))[1] == "second"
+        assert (await desk.ask("AT+QIRD=1,1500"))[1] == "third"
+        assert (await desk.ask("AT+QIRD=1,1500"))[0].replace(" ", "") == "+QIRD:0"
+        desk.platform.answer(b"fourth")
+        assert await desk.until(lambda: desk.heard.count(b'"recv",1') == 1, 5)
 
     at_a_desk("ec800", play)
 

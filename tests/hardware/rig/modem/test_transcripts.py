@@ -11,7 +11,7 @@ from tests.modem_transcripts.transcript import FOLDER, Step, Transcript, filled,
 
 TRANSCRIPTS = read_all()
 PLAYED = [(model, transcript) for transcript in TRANSCRIPTS for model in transcript.models]
-SEEDS = (0, 1, 2)
+SEEDS = (0, 1)
 ANSWER_S, URC_S = 15.0, 90.0
 
 
@@ -107,8 +107,13 @@ class Replay:
         match = re.match(rb"[\r\n]*([^\r\n]+)\r(?:\n|(?=\r))", bytes(self.desk.heard))
         if match is None:
             return None
+        line, rest = match[1].decode("latin-1"), len(self.desk.heard) - match.end()
+        for step, raw in self.expected:
+            if rest < len(raw) and matches(step.text, line, dict(self.values)):
+                # Its bytes are still on the line.
+                return None
         del self.desk.heard[: match.end()]
-        return match[1].decode("latin-1")
+        return line
 
     def _is_aside(self, line: str) -> bool:
         for item in self.expected:
