@@ -107,7 +107,7 @@ def test_what_lasts_is_ended_by_the_lowest_rung_that_can(
     ("fault", "cause"),
     [
         ("denied", Cause.DENIED),
-        ("searching", Cause.NOT_REGISTERED),
+        ("searching", Cause.NO_NETWORK),
         ("sim-absent", Cause.NO_SIM),
         ("sim-dead", Cause.SIM_DEAD),
         ("sim-pin", Cause.PIN_MISSING),
