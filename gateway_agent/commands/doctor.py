@@ -23,7 +23,7 @@ from gateway_agent.modem.settings import ModemState
 
 STATUS = Path("/run/gatepost/status.sock")
 _LOOK_S = 0.2
-_ABSENT_S = 2.0
+_ABSENT_S = 1.0
 _STATUS_S = 3.0
 _LONGEST_LINE_BYTES = 1 << 22
 

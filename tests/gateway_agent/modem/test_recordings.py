@@ -85,7 +85,7 @@ def test_a_network_that_is_heard_and_takes_us_not_is_told_from_none(monkeypatch:
             Opened.made[0].answers["AT+CSQ"] = [Answer([f"+CSQ: {heard}\r\n".encode(), b"OK\r\n"])]
             Opened.made[0].answers["AT+CESQ"] = [Answer([b"+CESQ: 99,99,255,255,255,255\r\n", b"OK\r\n"])]
             running = asyncio.create_task(modem.run())
-            await asyncio.sleep(140)
+            await asyncio.sleep(125)
             causes.append(modem.state.cause)
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
