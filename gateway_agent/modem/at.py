@@ -370,6 +370,9 @@ class AtEngine:
     def _unasked(self, line: Line) -> None:
         if line.text == "OK" or _REFUSED.fullmatch(line.text):
             self.counters.stale += 1
+            if self._ask is None:
+                # Then perhaps the end before this one was not that of its command either.
+                self._in_step = False
             return
         self._on_urc(line)
 
@@ -442,6 +445,7 @@ class AtEngine:
                 self._filler = 0
                 if self._owed[command]:
                     await self._become_quiet()
+                self._in_step = True
                 self._owed = dict.fromkeys(_SYNC_QUESTIONS, 0)
                 return
             self._in_step = False

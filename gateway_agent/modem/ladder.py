@@ -20,7 +20,7 @@ Rung = Literal["wait", "radio", "reset", "power-key", "supply"]
 
 RUNGS: tuple[Rung, ...] = ("wait", "radio", "reset", "power-key", "supply")
 _HELPS: dict[Trouble, tuple[Rung, ...]] = {
-    "silent": ("wait", "power-key", "supply"),
+    "silent": ("wait", "wait", "power-key", "supply"),
     "no-sim": ("wait", "reset", "power-key", "supply"),
     "sim-dead": ("wait", "reset", "power-key", "supply"),
     "pin": ("wait",),
