@@ -7,7 +7,7 @@ it is opened; data is sent raw and received as hexadecimal text.
 import re
 from typing import ClassVar
 
-from gateway_agent.modem.at import OK
+from gateway_agent.modem.answer import OK
 from gateway_agent.modem.dialects.common_commands import BEGIN_S, CommonCommands, hex_data
 from gateway_agent.modem.events import Damaged, DataDown, Event, Received, SocketClosed
 from gateway_agent.modem.stream import Line

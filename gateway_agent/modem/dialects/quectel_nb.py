@@ -8,7 +8,7 @@ how data is given (`quirks.send`) and in the number of their context.
 import re
 from typing import ClassVar
 
-from gateway_agent.modem.at import OK
+from gateway_agent.modem.answer import OK
 from gateway_agent.modem.dialects.common_commands import BEGIN_S, CommonCommands, hex_data
 from gateway_agent.modem.errors import RefusedError
 from gateway_agent.modem.events import DataDown, Event, Received, SocketClosed

@@ -8,7 +8,7 @@ datagram's line get lost now and then.
 import re
 from typing import ClassVar
 
-from gateway_agent.modem.at import OK
+from gateway_agent.modem.answer import OK
 from gateway_agent.modem.dialects.common_commands import BEGIN_S, CommonCommands
 from gateway_agent.modem.errors import RefusedError
 from gateway_agent.modem.events import Damaged, DataDown, Event, Received, SocketClosed

@@ -8,7 +8,8 @@ and what is fetched from the module's buffer (`receives = "buffered"`) may have 
 import re
 from typing import ClassVar
 
-from gateway_agent.modem.at import OK, AtEngine
+from gateway_agent.modem.answer import OK
+from gateway_agent.modem.at import AtEngine
 from gateway_agent.modem.dialect import LinkSettings, ModemData
 from gateway_agent.modem.dialects.common_commands import BEGIN_S, CommonCommands
 from gateway_agent.modem.errors import RefusedError

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway_agent.modem.at import ANY_LINE, OK, AtEngine, AtRules
+from gateway_agent.modem.answer import ANY_LINE, OK
+from gateway_agent.modem.at import AtEngine, AtRules
 from gateway_agent.modem.errors import (
     AtError,
     InterruptedCommandError,
