@@ -40,14 +40,14 @@ PASSING = [
 def test_every_model_comes_into_service_and_carries_datagrams_of_all_lengths(model: str) -> None:
     async def test(bench: ModemBench) -> None:
         await bench.online()
-        identity = bench.modem.identity
+        identity = bench.modem.known.identity
         assert len(identity.imei) == 15
         assert identity.imsi == "460040000000101"
         assert identity.iccid == "89860000000000000101"
         assert identity.model
         assert identity.firmware
-        assert bench.modem.signal.rsrp_dbm is not None
-        assert bench.modem.registration.cell
+        assert bench.modem.known.signal.rsrp_dbm is not None
+        assert bench.modem.known.registration.cell
         link = await bench.link()
         sent = [datagram(number, length) for number, length in enumerate((3, 4, 64, link.limit_bytes // 2))]
         sent += [bytes(range(256)), b"\r\nOK\r\n+CME ERROR: 3\r\n> \x1a\x1b", datagram(9, link.limit_bytes)]

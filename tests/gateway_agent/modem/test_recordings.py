@@ -53,9 +53,9 @@ def test_the_driver_follows_the_recording(model: str, monkeypatch: pytest.Monkey
                 break
             await asyncio.sleep(0.5)
         assert modem.is_online, states
-        assert modem.identity.imei == "867725030000017"
-        assert modem.identity.iccid == "89860400000000000017"
-        assert modem.signal.rsrp_dbm is not None
+        assert modem.known.identity.imei == "867725030000017"
+        assert modem.known.identity.iccid == "89860400000000000017"
+        assert modem.known.signal.rsrp_dbm is not None
         received: list[bytes] = []
         lost: list[Exception] = []
         link = await modem.open(HOST, PORT, received.append, lost.append)
