@@ -48,7 +48,7 @@ def with_dialect(model: str, test: Callable[[Dialect], None]) -> None:
         ("bc95", "+NSOCLI: 2", None, SocketClosed),
         ("bc95", "REBOOT_CAUSE_SECURITY_RESET_PIN", None, Started()),
         ("bc660k", '+QIURC: "recv",1,3,"0a0B0c"', None, Received(1, b"\x0a\x0b\x0c")),
-        ("bc660k", '+QIURC: "recv",1,"0a0B0c"', None, None),
+        ("bc660k", '+QIURC: "recv",1,"0a0B0c"', None, Damaged),
         ("bc660k", '+QIURC: "recv",1,4,"0a0B0c"', None, Damaged),
         ("bc660k", '+QIURC:"closed",1', None, SocketClosed),
         ("bc660k", '+QIURC: "pdpdeact",1', None, DataDown),

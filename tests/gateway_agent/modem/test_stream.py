@@ -1,4 +1,5 @@
 import re
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +23,7 @@ def test_any_cut_of_the_stream_gives_the_same_lines(told: list[str | tuple[str, 
         f"\r\n{one}\r\n".encode() if isinstance(one, str) else f"\r\n{one[0]}\r\n".encode() + one[1] for one in told
     )
     at = [0, *sorted(cut for cut in cuts if cut < len(sent)), len(sent)]
-    pieces = [sent[begin:end] for begin, end in zip(at, at[1:])]
+    pieces = [sent[begin:end] for begin, end in pairwise(at)]
     expected = [Line(one) if isinstance(one, str) else Line(*one) for one in told]
     assert items_of(pieces) == expected
     assert items_of([bytes([byte]) for byte in sent]) == expected
