@@ -253,6 +253,7 @@ def _snapshot(run: DemoRun, running_s: float) -> Snapshot:
             ("exchanges", str(uplink.get("batches", 0))),
             ("bytes on air", str(run.box.bytes_on_air)),
             ("this month", _month(uplink.get("budget", {}))),
+            *_way(uplink.get("bearers", [])),
             ("last error", str(uplink.get("last_error") or "none")),
         ],
         notes=tuple(run.happened.notes),
@@ -263,6 +264,16 @@ def _point_line(point: dict[str, Any]) -> PointLine:
     value = point["value"]
     text = "" if value is None else _decimal(value, point["exponent"])
     return PointLine(point["point"], text, point["unit"], point["age_ms"], point["quality"])
+
+
+def _way(bearers: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """The modem's state and how well it hears, where there is one."""
+    found = []
+    for modem in (bearer["modem"] for bearer in bearers if bearer["modem"]):
+        rsrp_dbm = modem["signal"]["rsrp_dbm"]
+        heard = "" if rsrp_dbm is None else f", {rsrp_dbm} dBm"
+        found.append((f"modem {modem['model']}", f"{modem['state']}{heard}"))
+    return found
 
 
 def _month(budget: dict[str, Any]) -> str:

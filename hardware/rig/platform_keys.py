@@ -231,11 +231,13 @@ class PlatformKeys:
         return message_2
 
     def close(self) -> None:
-        """Close the files, for another platform to open."""
+        """Close the files, for another platform to open. A second call does nothing."""
         self._store.connection.close()
         self._connection.close()
-        if self._lock is not None:
-            os.close(self._lock)
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            # The number may be another file's by a second call.
+            os.close(lock)
 
     async def _complete(self, kid: bytes, message_3: bytes) -> None:
         pending = self._pending.pop(kid)

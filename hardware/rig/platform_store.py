@@ -95,18 +95,21 @@ class PlatformStore:
     """
 
     def __init__(self, path: Path) -> None:
-        self._lock = _take_lock(path)
+        lock = _take_lock(path)
         try:
             self._connection = _open(path)
         except BaseException:
-            os.close(self._lock)
+            os.close(lock)
             raise
+        self._lock: int | None = lock
         self.files = PlatformFiles(self._connection)
 
     def close(self) -> None:
-        """Close the file, for another platform to open."""
+        """Close the file, for another platform to open. A second call does nothing."""
         self._connection.close()
-        os.close(self._lock)
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            os.close(lock)
 
     def highest(self, gateway: str, epoch: int) -> int:
         """The highest sequence that is here of a gateway's epoch, 0 for none."""

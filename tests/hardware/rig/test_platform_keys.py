@@ -1,6 +1,7 @@
 """The platform's keys over its own ends: at whatever statement it stops, nobody is half enrolled and nobody is back."""
 
 import asyncio
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +15,8 @@ from gateway_agent.uplink.identity import Enrolment, enrol, load_identity, load_
 from gateway_agent.uplink.key_ring import UNANSWERED
 from hardware.rig.clock import RigClock, run_virtual
 from hardware.rig.platform_keys import PlatformKeys
+from hardware.rig.platform_store import PlatformStore
+from tests.bench._wire_keys import Enrolled
 from tests.gateway_agent.uplink.key_city import NAME, City, city
 
 STATEMENTS = 40
@@ -266,5 +269,20 @@ def test_an_agreement_that_the_platform_cannot_write_down_fails_and_the_next_one
             assert this.keys.counters.completed == 1
             assert await this.ask_until_answered(2 * UNANSWERED) <= UNANSWERED + 1
             assert len(this.arrived) == 2
+
+    run_virtual(main)
+
+
+def test_files_that_are_closed_twice_leave_those_of_others_open(tmp_path: Path) -> None:
+    async def main(clock: RigClock) -> None:
+        keys = await Enrolled.make("gp-1", tmp_path).platform_keys(tmp_path / "keys", clock)
+        store = PlatformStore(tmp_path / "platform.sqlite")
+        keys.close()
+        store.close()
+        others = [os.open(tmp_path / f"other{number}", os.O_CREAT | os.O_RDWR) for number in range(8)]
+        keys.close()
+        store.close()
+        for other in others:
+            os.close(other)
 
     run_virtual(main)
