@@ -25,6 +25,7 @@ STATUS = Path("/run/gatepost/status.sock")
 _LOOK_S = 0.2
 _ABSENT_S = 1.0
 _STATUS_S = 3.0
+_CLOCK_OFF_S = 5.0
 _LONGEST_LINE_BYTES = 1 << 22
 
 
@@ -155,6 +156,9 @@ def _tell(name: str, said: Diagnosis, told: dict[str, Any]) -> None:
     if told["cell"]:
         print(f"  {told['registration']} in cell {told['cell']} of area {told['area']}, address {told['address']}")
     print(f"  sent {counters['sent']}, received {counters['received']}, started by itself {counters['reboots']} times")
+    off_s = told["clock_off_s"]
+    if off_s is not None and abs(off_s) >= _CLOCK_OFF_S:
+        print(f"  the gateway's clock is {abs(off_s):.0f} s {'behind' if off_s > 0 else 'ahead of'} the network's")
     for climb in told["climbs"]:
         print(f"  {climb['rung']}: {climb['reason']}")
     print(f"  state: {said.what}")

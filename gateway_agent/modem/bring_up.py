@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from gateway_agent.clock import Clock
 from gateway_agent.modem.at import AtEngine
 from gateway_agent.modem.cause import Cause
 from gateway_agent.modem.dialect import Dialect, Identity, ModemData
@@ -32,6 +33,8 @@ class Known:
     registration: Registration = field(default_factory=lambda: Registration(RegistrationState.UNKNOWN))
     signal: Signal = field(default_factory=Signal)
     address: str = ""
+    clock_off_s: float | None = None
+    """By how much the network's clock is ahead of the gateway's, None where it tells no time."""
 
     @property
     def is_registered(self) -> bool:
@@ -52,6 +55,7 @@ class BringUp:
         kept: KeptState,
         attention: Attention,
         known: Known,
+        clock: Clock,
         enter: Callable[[Cause, str], None],
     ) -> None:
         self._settings = settings
@@ -62,6 +66,7 @@ class BringUp:
         self._kept = kept
         self._attention = attention
         self._known = known
+        self._clock = clock
         self._enter = enter
         self._own_baud = settings.baud or data.serial.bauds[0]
 
@@ -112,6 +117,8 @@ class BringUp:
         # In some families the packet service is part of the registration, and comes back with the data connection.
         self._known.registration = await self._dialect.registration()
         self._known.signal = await self._dialect.signal()
+        network_ms = await self._dialect.network_time()
+        self._known.clock_off_s = None if network_ms is None else (network_ms - self._clock.unix_ms()) / 1000
         state = self._known.registration.state.name.lower()
         self._enter(Cause.WELL, f"registered ({state}) with a data connection")
 

@@ -89,6 +89,7 @@ class Modem:
             self.kept,
             self._attention,
             self.known,
+            clock,
             self._enter,
         )
         self._sockets = Sockets(self.data, self.dialect, self._attention, self.counters)
@@ -130,6 +131,7 @@ class Modem:
             "area": self.known.registration.area,
             "cell": self.known.registration.cell,
             "address": self.known.address,
+            "clock_off_s": self.known.clock_off_s,
             "signal": asdict(self.known.signal),
             "at": asdict(self.at.counters),
             "counters": asdict(self.counters),

@@ -9,7 +9,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 
-from gateway_agent.modem.dialect import Dialect, ModemData
+from gateway_agent.modem.dialect import Dialect, ModemData, check_quotable
 from gateway_agent.modem.errors import (
     InterruptedCommandError,
     ModemError,
@@ -78,6 +78,7 @@ class Sockets:
         free = next((one for one in range(self._data.socket.count) if one not in self._links), None)
         if free is None:
             raise ModemError(f"all {self._data.socket.count} sockets of the modem are in use; close one")
+        check_quotable("the platform's name", host)
         try:
             if not self._data.socket.takes_names and not _is_address(host):
                 host = await self._dialect.resolve(host)

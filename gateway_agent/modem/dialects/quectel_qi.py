@@ -19,6 +19,7 @@ _NOT_SENT = re.compile("SEND FAIL")
 _WAITS = re.compile(r'\+QIURC: ?"recv",(\d+)')
 _PUSHED = re.compile(r'\+QIURC: ?"recv",(?P<socket>\d+),(?P<length>\d+)(?:,"[^"]*",\d+)?')
 _READ = re.compile(r'\+QIRD: ?(?P<length>\d+)(?:,"[^"]*",\d+)?')
+_DATA = re.compile(r'\+QIURC: ?"recv"|\+QIRD:')
 _GONE = re.compile(r'\+QIURC: ?"closed",(\d+).*')
 _DOWN = re.compile(r'\+QIURC: ?"pdpdeact".*')
 _READ_BYTES = 1500
@@ -43,7 +44,7 @@ class QuectelQi(CommonCommands):
             return Received(int(found["socket"]), line.payload)
         if (found := _WAITS.fullmatch(text)) is not None:
             return Waiting(int(found[1]))
-        if text.startswith(('+QIURC: "recv"', "+QIRD:")):
+        if _DATA.match(text):
             return Waiting(None)
         if (found := _GONE.fullmatch(text)) is not None:
             return SocketClosed(int(found[1]), "closed by the network")

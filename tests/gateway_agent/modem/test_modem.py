@@ -48,6 +48,8 @@ def test_every_model_comes_into_service_and_carries_datagrams_of_all_lengths(mod
         assert identity.firmware
         assert bench.modem.known.signal.rsrp_dbm is not None
         assert bench.modem.known.registration.cell
+        assert bench.modem.known.clock_off_s is not None
+        assert abs(bench.modem.known.clock_off_s) <= 2
         link = await bench.link()
         sent = [datagram(number, length) for number, length in enumerate((3, 4, 64, link.limit_bytes // 2))]
         sent += [bytes(range(256)), b"\r\nOK\r\n+CME ERROR: 3\r\n> \x1a\x1b", datagram(9, link.limit_bytes)]
@@ -320,6 +322,12 @@ def test_a_name_needs_a_modem_that_knows_names() -> None:
     on_bench("bc660k", refused)
     for model in ("ec800", "ml307", "air780"):
         on_bench(model, taken)
+
+
+@pytest.mark.parametrize("words", [{"apn": 'a"b'}, {"user": "ü"}, {"password": "a\rAT+CFUN=0"}])
+def test_words_that_would_break_a_command_are_refused(words: dict[str, str]) -> None:
+    with pytest.raises(ModemError, match="use ASCII without quotation marks"):
+        LinkSettings(**words)
 
 
 def test_a_datagram_that_is_too_long_is_told_at_once() -> None:
