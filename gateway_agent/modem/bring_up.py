@@ -19,6 +19,8 @@ from gateway_agent.modem.unlock import have_sim
 _NEVER_S = float("inf")
 _PORT_S = 1.0
 _PORT_LONGEST_S = 10.0
+_ABSENT_S = 300.0
+_MAY_HANG = frozenset({Cause.PORT_MISSING, Cause.PORT_DEAD})
 _KNOCKS = 3
 _REGISTRATION_S = 2.0
 _DENIED_S = 30.0
@@ -128,13 +130,20 @@ class BringUp:
             self._port.close()
 
     async def _open_port(self) -> None:
-        """Have the port open: a modem that is not there is waited for."""
+        """Have the port open: a modem that is not there is waited for, a while.
+
+        Raises TroubleError when it stays away: one on USB that hangs may have gone with its port.
+        """
+        loop = asyncio.get_running_loop()
+        limit_s = loop.time() + _ABSENT_S
         wait_s = _PORT_S
         while not self._port.is_open:
             try:
                 self._open_at(self._own_baud)
             except PortGoneError as problem:
                 self._enter(problem.cause, str(problem))
+                if problem.cause in _MAY_HANG and loop.time() >= limit_s:
+                    raise TroubleError(problem.cause, str(problem)) from problem
                 await asyncio.sleep(wait_s)
                 wait_s = min(2 * wait_s, _PORT_LONGEST_S)
 

@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 from gateway_agent.whole_file import write_whole
 
-_KEPT_CLIMBS = 100
 PinOutcome = Literal["tried", "accepted", "refused"]
 
 
@@ -43,7 +42,6 @@ class KeptState:
 
     def save(self) -> None:
         """Have it on the disk when this returns. Raises OSError."""
-        del self.climbs[:-_KEPT_CLIMBS]
         if self.path is None:
             return
         content = {

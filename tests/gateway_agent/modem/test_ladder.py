@@ -58,9 +58,22 @@ def test_a_day_has_only_so_many_disturbances() -> None:
     ladder = ladder_of(kept, watch, cap=3)
     rungs = [ladder.next("searching", "no network").rung for _ in range(6)]
     assert rungs == ["radio", "reset", "power-key", "wait", "wait", "wait"]
-    assert "3 attempts to mend it were made today" in kept.climbs[-1].reason
+    assert "the 3 attempts of a day to mend it are used up" in kept.climbs[-1].reason
     watch.now_ms += DAY_MS
     assert ladder.next("searching", "no network").rung == "supply"
+
+
+def test_many_waits_do_not_hide_the_disturbances_of_the_day() -> None:
+    watch, kept = Watch(), KeptState(None)
+    ladder = ladder_of(kept, watch, cap=3)
+    for _ in range(500):
+        ladder.next("searching", "no network")
+        watch.now_ms += 100_000
+    assert ladder.disturbances() == 3
+    assert len(kept.climbs) == 23
+    watch.now_ms += 2 * DAY_MS
+    ladder.next("pin", "locked")
+    assert len(kept.climbs) == 20
 
 
 def test_a_clock_that_was_set_back_does_not_use_up_the_day() -> None:

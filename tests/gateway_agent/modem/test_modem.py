@@ -144,6 +144,38 @@ def test_a_modem_that_is_pulled_out_and_put_back_is_taken_up_again() -> None:
     on_bench("ec800", test)
 
 
+def test_a_modem_that_stays_away_is_started_by_its_key() -> None:
+    async def test(bench: ModemBench) -> None:
+        await bench.online()
+        bench.uart.unplug()
+        await asyncio.sleep(250)
+        assert bench.module.counters["power keys"] == 0
+        await bench.until(lambda: bench.module.counters["power keys"] == 1, 200)
+        bench.uart.replug()
+        await bench.talk_until_answered()
+
+    on_bench("ec800", test)
+
+
+@pytest.mark.parametrize(("model", "command"), [("bc95", "AT+NSONMI=1"), ("a7670", "AT+CIPRXGET=1")])
+def test_what_a_modem_keeps_instead_of_pushing_is_fetched(model: str, command: str) -> None:
+    async def test(bench: ModemBench) -> None:
+        await bench.online()
+        await bench.modem.at.ask(command)
+        link = await bench.link()
+        sent = [datagram(number, 40 + 100 * number) for number in range(5)]
+        for data in sent[:2]:
+            link.send(data, answer_expected=True)
+            await asyncio.sleep(5)
+        assert bench.answers == [answer_to(data) for data in sent[:2]]
+        for data in sent[2:]:
+            link.send(data, answer_expected=True)
+        await asyncio.sleep(30)
+        assert bench.answers == [answer_to(data) for data in sent]
+
+    on_bench(model, test)
+
+
 def test_nothing_that_comes_back_climbs_the_ladder_while_it_is_still_tried() -> None:
     async def test(bench: ModemBench) -> None:
         await bench.online()
