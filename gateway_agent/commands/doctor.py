@@ -121,7 +121,6 @@ async def _try_out(
         show(f"{bearer.name}: {state.reason}")
 
     modem = Modem(settings, clock, state_file=modem_state_file(pole, bearer), on_change=changed)
-    climbs = len(modem.kept.climbs)
     running = asyncio.create_task(modem.run())
     loop = asyncio.get_running_loop()
     limit_s = loop.time() + seconds
@@ -130,7 +129,7 @@ async def _try_out(
         while loop.time() < limit_s and not running.done():
             await asyncio.sleep(_LOOK_S)
             is_absent = modem.state.name == "absent" and loop.time() >= absent_s
-            if modem.is_online or is_absent or len(modem.kept.climbs) > climbs:
+            if modem.is_online or is_absent or any(modem.recoveries.values()):
                 break
     finally:
         running.cancel()
