@@ -13,7 +13,7 @@ LONGEST_LINE_BYTES = 8192
 """More without a line end is noise. The longest true line is a datagram of 1500 bytes in hexadecimal and its head."""
 
 _GLUE = re.compile(r"\+[A-Z][A-Z0-9]{1,15}: ?|\+CM[ES] ERROR:")
-_FINAL_BEHIND = re.compile(r"(\+.*[^ ]|\d{10,22})(OK|ERROR)")
+_FINAL_BEHIND = re.compile(r"(\+.*[^ ]|[\d.,]+)(OK|ERROR)")
 _NOISE = "".join(map(chr, range(0x21))) + "".join(map(chr, range(0x7F, 0x100)))
 
 
