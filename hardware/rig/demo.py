@@ -35,6 +35,7 @@ from hardware.rig.view import BusLine, PointLine, Snapshot, draw
 _FRAME_S = 0.5
 _FAST_FRAME_S = 30.0
 _LOG_EVERY_S = 10.0
+_LAST_ERROR = 24
 
 
 def command(
@@ -254,7 +255,7 @@ def _snapshot(run: DemoRun, running_s: float) -> Snapshot:
             ("bytes on air", str(run.box.bytes_on_air)),
             ("this month", _month(uplink.get("budget", {}))),
             *_way(uplink.get("bearers", [])),
-            ("last error", str(uplink.get("last_error") or "none")),
+            ("last error", _shortened(str(uplink.get("last_error") or "none"))),
         ],
         notes=tuple(run.happened.notes),
     )
@@ -264,6 +265,12 @@ def _point_line(point: dict[str, Any]) -> PointLine:
     value = point["value"]
     text = "" if value is None else _decimal(value, point["exponent"])
     return PointLine(point["point"], text, point["unit"], point["age_ms"], point["quality"])
+
+
+def _shortened(problem: str) -> str:
+    """What fits beside the other boxes, without the platform's address in front; the log has all of it."""
+    told = problem.partition(": ")[2] if problem.startswith("coap://") else problem
+    return told if len(told) <= _LAST_ERROR else f"{told[: _LAST_ERROR - 1]}…"
 
 
 def _way(bearers: list[dict[str, Any]]) -> list[tuple[str, str]]:
