@@ -52,10 +52,11 @@ def test_glued_lines_are_cut_where_the_next_begins(digits: str) -> None:
     ]
 
 
-def test_a_final_behind_its_line_is_cut_off() -> None:
+def test_a_final_that_is_glued_to_its_line_is_cut_off() -> None:
     assert items_of([b"+CSQ: 21,99OK\r\n"]) == [Line("+CSQ: 21,99"), Line("OK")]
     assert items_of([b"2,60OK\r\n"]) == [Line("2,60"), Line("OK")]
     assert items_of([b"10.0.0.7ERROR\r\n"]) == [Line("10.0.0.7"), Line("ERROR")]
+    assert items_of([b"OKSEND OK\r\nSEND OKOK\r\n"]) == [Line("OK"), Line("SEND OK"), Line("SEND OK"), Line("OK")]
     assert items_of([b"0, CONNECT OK\r\n+CME ERROR: 3\r\n"]) == [Line("0, CONNECT OK"), Line("+CME ERROR: 3")]
 
 
