@@ -191,6 +191,7 @@ def _uplink(agent: "Agent") -> dict[str, Any]:
         "bearer": current.name,
         "bearers": [_bearer(bearer) for bearer in agent.bearers],
         "key_agreements": 0 if agent.keys is None else agent.keys.agreements,
+        "key_trouble": None if agent.keys is None else agent.keys.trouble,
         "transfer_problem": agent.uplink.transfers.problem,
     }
 

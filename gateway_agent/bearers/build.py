@@ -34,8 +34,8 @@ def _build(pole: PoleConfig, config: BearerConfig, clock: Clock) -> Bearer:
         if state.name == "online":
             bearer.may_be_back()
 
-    state_file = Path(f"{pole.journal.path}.modem.{config.name}")
-    wiring = _modem_settings(config, config.modem, config.port)
+    state_file = modem_state_file(pole, config)
+    wiring = modem_settings(config, config.modem, config.port)
     modem = Modem(wiring, clock, state_file=state_file, on_change=on_change)
     payload_bytes = min(settings.payload_bytes, modem.data.socket.limit_bytes - BESIDE_PAYLOAD_BYTES)
     way = ModemWay(modem)
@@ -43,7 +43,13 @@ def _build(pole: PoleConfig, config: BearerConfig, clock: Clock) -> Bearer:
     return bearer
 
 
-def _modem_settings(config: BearerConfig, model: str, port: str) -> ModemSettings:
+def modem_state_file(pole: PoleConfig, config: BearerConfig) -> Path:
+    """Where the driver of a bearer's modem keeps what it must not forget: beside the journal."""
+    return Path(f"{pole.journal.path}.modem.{config.name}")
+
+
+def modem_settings(config: BearerConfig, model: str, port: str) -> ModemSettings:
+    """What the driver of a bearer's modem is told."""
     sleep_s = None if config.sleep_update_s is None else (config.sleep_update_s, config.sleep_active_s)
     link = LinkSettings(config.apn, config.user, config.password, sleep_s, config.edrx, config.band)
     hooks = hooks_of(config.power_key_command, config.supply_command, config.wake_command)

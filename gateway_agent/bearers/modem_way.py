@@ -23,7 +23,7 @@ class ModemWay:
         try:
             return await self.modem.open(host, port, on_datagram, on_lost)
         except ModemError as problem:
-            raise NoWay(f"the modem on {self.modem.settings.port} has no way there: {problem}") from problem
+            raise NoWay(str(problem)) from problem
 
     def heard(self, is_answered: bool) -> None:
         """Tell the modem whether an exchange was answered: one that sends and hears nothing must be started anew."""

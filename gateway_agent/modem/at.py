@@ -13,9 +13,10 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
 
+from gateway_agent.modem.answer import ANY_LINE, OK, REFUSED, Answer, Reply, Verdict, restored
 from gateway_agent.modem.errors import (
     AtError,
     InterruptedCommandError,
@@ -24,18 +25,14 @@ from gateway_agent.modem.errors import (
     PortGoneError,
     RebootedError,
     RefusedError,
+    SilentError,
 )
 from gateway_agent.modem.port import Port
 from gateway_agent.modem.stream import AtStream, Item, Line, Prompt
 
 _LOG = logging.getLogger("gatepost.modem.at")
 
-OK = re.compile("OK")
-ANY_LINE = "*"
-"""For `answer`: every line that is no known URC belongs to it, as with AT+CGSN, whose answer is a bare number."""
-
 _NEVER = re.compile("(?!)")
-_REFUSED = re.compile(r"ERROR|\+CM[ES] ERROR: ?(?P<code>\d+)?.*")
 _SYNC_QUESTIONS = {"AT+CSQ": "+CSQ:", "AT+CGATT?": "+CGATT:", "AT+CESQ": "+CESQ:", "AT+CFUN?": "+CFUN:"}
 _SYNC_ROUNDS = 2
 _OWED_S = 3.0
@@ -44,11 +41,8 @@ _ESCAPE = b"\x1b"
 _WAKE_TRIES = 10
 _QUIET_TRIES = 10
 _WAKE_S = 0.3
-_OK_GRACE_S = 0.3
 _PAYLOAD_STALL_S = 1.0
 _PROMPT_S = 5.0
-_LEAST_RESTORED = 5
-_SHOWN_CHARACTERS = 40
 
 
 @dataclass
@@ -64,43 +58,6 @@ class AtCounters:
     damaged: int = 0
     """Lines and payloads that could not be used."""
     reboots: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """The answer of a command: its lines of information, and for each of `needs` the match that fulfilled it."""
-
-    lines: tuple[Line, ...]
-    found: tuple[re.Match[str] | None, ...]
-
-    @property
-    def text(self) -> str:
-        """The first line of information, empty where there is none."""
-        return self.lines[0].text if self.lines else ""
-
-
-@dataclass
-class _Ask:
-    command: str
-    shown: str
-    answer: str
-    must: bool
-    needs: tuple[re.Pattern[str], ...]
-    fails: re.Pattern[str] | None
-    aborts: re.Pattern[str] | None
-    done: asyncio.Future[None]
-    prompted: asyncio.Event = field(default_factory=asyncio.Event)
-    lines: list[Line] = field(default_factory=list)
-    found: list[re.Match[str] | None] = field(default_factory=list)
-    without_ok: bool = False
-
-    def end(self, error: Exception | None = None) -> None:
-        """It is answered, or will not be: whoever waits, also for the prompt, goes on."""
-        if error is None:
-            self.done.set_result(None)
-        else:
-            self.done.set_exception(error)
-        self.prompted.set()
 
 
 @dataclass(frozen=True)
@@ -124,12 +81,12 @@ class AtEngine:
 
     def __init__(self, port: Port, on_urc: Callable[[Line], None]) -> None:
         self.counters = AtCounters()
-        self.wake: Callable[[], None] | None = None
-        """Called before the modem is woken by AT, for a wake pin; None where there is none."""
+        self.wake: Callable[[], Awaitable[None]] | None = None
+        """Awaited before the modem is woken by AT, for a wake pin; None where there is none."""
         self._port = port
         self._on_urc = on_urc
         self._lock = asyncio.Lock()
-        self._ask: _Ask | None = None
+        self._ask: Answer | None = None
         self._in_step = False
         self._owed = dict.fromkeys(_SYNC_QUESTIONS, 0)
         self._filler = 0
@@ -172,6 +129,7 @@ class AtEngine:
         command: str,
         *,
         timeout_s: float = 2.0,
+        begin_s: float | None = None,
         answer: str = "",
         must: bool = False,
         needs: Sequence[re.Pattern[str]] = (OK,),
@@ -185,9 +143,11 @@ class AtEngine:
         `answer` begins the lines of information that belong to it (see ANY_LINE), and with `must` an OK without one is
         not believed. It ends when each of `needs` was heard, in any order: OK, and results that come later, as
         `+QIOPEN: 0,0`. `fails` are more lines that refuse it; `aborts` are URCs that make it worthless. `data` is sent
-        when the modem prompts for it. `timeout_s` counts from when the command is out. `secret` keeps it out of texts.
+        when the modem prompts for it. `timeout_s` counts from when the command is out; within `begin_s` one of `needs`
+        must have been heard, where the rest may take long. `secret` keeps it out of texts.
 
-        Raises NoAnswerError, RefusedError, InterruptedCommandError, RebootedError, PortGoneError.
+        Raises NoAnswerError (SilentError: it was not even sent), RefusedError, InterruptedCommandError, RebootedError,
+        PortGoneError.
         """
         async with self._lock:
             if not self._in_step:
@@ -195,11 +155,10 @@ class AtEngine:
             elif self._may_be_asleep():
                 await self._wake_up()
             await self._leave_gap()
-            shown = _shown(command, secret)
-            made = self._ask_of(command, shown, answer, must, needs, fails, aborts)
+            made = Answer(command, answer, must, needs, fails, aborts, secret)
             self.counters.commands += 1
             try:
-                return await self._exchange(made, timeout_s, data)
+                return await self._exchange(made, timeout_s, data, begin_s)
             except NoAnswerError:
                 self.counters.timeouts += 1
                 raise
@@ -208,25 +167,18 @@ class AtEngine:
                 raise
 
     async def knock(self, tries: int) -> bool:
-        """Send AT until an OK comes, at most `tries` times; whether one came. For the first contact at a baud rate."""
+        """Send AT until an OK comes, at most `tries` times; whether one came. For the first contact at a baud rate.
+
+        Whose OK it was nobody knows, so the engine is out of step after it.
+        """
         async with self._lock:
-            return await self._knock(tries)
+            answers = await self._knock(tries)
+            self._in_step = False
+            return answers
 
-    def _ask_of(
-        self,
-        command: str,
-        shown: str,
-        answer: str = "",
-        must: bool = False,
-        needs: Sequence[re.Pattern[str]] = (OK,),
-        fails: re.Pattern[str] | None = None,
-        aborts: re.Pattern[str] | None = None,
-    ) -> _Ask:
-        done = asyncio.get_running_loop().create_future()
-        found: list[re.Match[str] | None] = [None] * len(needs)
-        return _Ask(command, shown, answer, must, tuple(needs), fails, aborts, done, found=found)
-
-    async def _exchange(self, ask: _Ask, timeout_s: float, data: bytes | None = None) -> Reply:
+    async def _exchange(
+        self, ask: Answer, timeout_s: float, data: bytes | None = None, begin_s: float | None = None
+    ) -> Reply:
         """Send and wait. Leaves the engine out of step when it ends otherwise than with an answer."""
         self._in_step = False
         self._ask = ask
@@ -239,8 +191,7 @@ class AtEngine:
             if data is not None:
                 await self._send_data(ask, data, len(line))
                 line = data
-            async with asyncio.timeout(timeout_s + len(line) * self._port.byte_s):
-                await ask.done
+            await self._end_of(ask, timeout_s, begin_s, len(line) * self._port.byte_s)
         except TimeoutError:
             raise NoAnswerError(f"the modem has not answered {ask.shown} in {timeout_s:g} s") from None
         except RefusedError:
@@ -252,12 +203,22 @@ class AtEngine:
                 ask.done.exception()  # seen, also where the wait for it was cut short
             self._stream.wants_prompt = False
             self._stream.expect_echo(b"")
-        self._in_step = not ask.without_ok
+        self._in_step = not ask.is_without_ok
         if self._in_step and ask.command in self._owed:
             self._owed[ask.command] = max(0, self._owed[ask.command] - 1)
-        return Reply(tuple(ask.lines), tuple(ask.found))
+        return ask.reply
 
-    async def _send_data(self, ask: _Ask, data: bytes, command_bytes: int) -> None:
+    async def _end_of(self, ask: Answer, timeout_s: float, begin_s: float | None, out_s: float) -> None:
+        """Wait for the end of an answer, and before that for its beginning. Raises TimeoutError."""
+        if begin_s is not None:
+            await asyncio.wait({ask.done}, timeout=begin_s + out_s)
+            if not ask.done.done() and not ask.has_begun:
+                raise TimeoutError
+            timeout_s, out_s = timeout_s - begin_s, 0.0
+        async with asyncio.timeout(timeout_s + out_s):
+            await ask.done
+
+    async def _send_data(self, ask: Answer, data: bytes, command_bytes: int) -> None:
         """Wait for the prompt, or for the refusal that comes in its place, and send the data."""
         self._filler = len(data)
         try:
@@ -285,92 +246,37 @@ class AtEngine:
         """Say what a line is: part of the present answer, its end, or an URC."""
         _LOG.debug("< %s", line.text)
         ask = self._ask
-        text = self._restored(line.text)
-        if text is not line.text:
-            line = Line(text, line.payload)
-        if self._rules.boots.fullmatch(text):
+        known = self._rules.urcs if ask is None or ask.answer == ANY_LINE else (ask.answer, *self._rules.urcs)
+        line = Line(restored(line.text, known), line.payload)
+        if self._rules.boots.fullmatch(line.text):
             self.counters.reboots += 1
             self._in_step = False
             self._on_urc(line)
-            self._fail(RebootedError(f"the modem has started anew ({text})"))
-            return
-        if ask is None or ask.done.done():
+            self._fail(RebootedError(f"the modem has started anew ({line.text})"))
+        elif ask is None or ask.done.done():
             self._unasked(line)
-            return
-        if ask.aborts is not None and ask.aborts.fullmatch(text):
+        elif ask.aborts is not None and ask.aborts.fullmatch(line.text):
             self._on_urc(line)
-            self._fail(InterruptedCommandError(f"{text} came while {ask.shown} was waited for"))
-            return
-        if _is_echo(text, ask.command):
-            return
-        if text.startswith(ask.command) and text[len(ask.command) :].strip():
-            self._line(Line(text[len(ask.command) :].strip(), line.payload))
-            return
-        if self._is_end(ask, text):
-            return
-        if self._is_information(ask, text):
-            ask.lines.append(line)
-        else:
-            self._unasked(line)
-
-    def _is_information(self, ask: _Ask, text: str) -> bool:
-        if ask.answer == ANY_LINE:
-            return not text.startswith(self._rules.urcs)
-        return bool(ask.answer) and text.startswith(ask.answer)
-
-    def _is_end(self, ask: _Ask, text: str) -> bool:
-        """Whether a line is one of those that end the answer, and end it when it was the last."""
-        for index, need in enumerate(ask.needs):
-            match = need.fullmatch(text)
-            if match is None or ask.found[index] is not None:
-                continue
-            if need is OK and ask.must and not ask.lines:
+            self._fail(InterruptedCommandError(f"{line.text} came while {ask.shown} was waited for"))
+        elif text := ask.without_echo(line.text):
+            line = Line(text, line.payload)
+            verdict = ask.take(line, self._rules.urcs)
+            if verdict is Verdict.STALE:
                 self.counters.stale += 1
-                return True
-            ask.found[index] = match
-            self._end_if_whole(ask)
-            return True
-        refused = _REFUSED.fullmatch(text)
-        if refused is None and ask.fails is not None and ask.fails.fullmatch(text) is not None:
-            refused = re.fullmatch("(?P<code>)?.*", text)
-        if refused is None:
-            return False
-        code = refused["code"]
-        ask.end(RefusedError(ask.shown, text, int(code) if code else None))
-        return True
-
-    def _end_if_whole(self, ask: _Ask) -> None:
-        missing = [need for need, match in zip(ask.needs, ask.found) if match is None]
-        if not missing:
-            ask.end()
-        elif missing == [OK]:
-            # Some firmware leaves out the OK where a result says it all. Should it come after all, it is an old one.
-            asyncio.get_running_loop().call_later(_OK_GRACE_S, self._do_without_ok, ask)
-
-    def _do_without_ok(self, ask: _Ask) -> None:
-        if not ask.done.done():
-            ask.without_ok = True
-            ask.end()
+            elif verdict is Verdict.OTHER:
+                self._unasked(line)
 
     def _unasked(self, line: Line) -> None:
-        if line.text == "OK" or _REFUSED.fullmatch(line.text):
+        if line.text == "OK" or REFUSED.fullmatch(line.text):
             self.counters.stale += 1
+            if self._ask is None:
+                # Then perhaps the end before this one was not that of its command either.
+                self._in_step = False
             return
         self._on_urc(line)
 
-    def _restored(self, text: str) -> str:
-        """The line with the one or two characters put back that a waking UART has lost at its front."""
-        wanted = self._rules.urcs
-        if self._ask is not None and self._ask.answer not in ("", ANY_LINE):
-            wanted = (self._ask.answer, *wanted)
-        for whole in wanted:
-            for lost in (1, 2):
-                if len(whole) - lost >= _LEAST_RESTORED - 1 and text.startswith(whole[lost:]):
-                    return whole[:lost] + text
-        return text
-
     def _fail(self, error: AtError | PortGoneError) -> None:
-        if self._ask is not None and not self._ask.done.done():
+        if self._ask is not None:
             self._ask.end(error)
 
     def _watch_payload(self) -> None:
@@ -394,9 +300,9 @@ class AtEngine:
     async def _wake_up(self) -> None:
         """Make sure that the modem hears whole commands. Raises NoAnswerError."""
         if self.wake is not None:
-            self.wake()
+            await self.wake()
         if not await self._knock(_WAKE_TRIES):
-            raise NoAnswerError("the modem does not wake up")
+            raise SilentError("the modem does not wake up")
         if not self._in_step:
             await self._synchronise()
 
@@ -404,7 +310,7 @@ class AtEngine:
         """AT until OK; in step only when the first was answered."""
         for sent in range(tries):
             try:
-                await self._exchange(self._ask_of("AT", "AT"), _WAKE_S)
+                await self._exchange(Answer("AT"), _WAKE_S)
             except (RefusedError, NoAnswerError, RebootedError):
                 continue
             # Nobody knows which of several was answered.
@@ -418,20 +324,21 @@ class AtEngine:
         if self._filler:
             self._port.write(_ESCAPE)
         if self.wake is not None and self._may_be_asleep():
-            self.wake()
+            await self.wake()
         for sent in range(len(_SYNC_QUESTIONS) * _SYNC_ROUNDS):
             self._fill_prompt(unseen=sent >= len(_SYNC_QUESTIONS))
             command = min(self._owed, key=lambda one: self._owed[one])
             with contextlib.suppress(RefusedError, NoAnswerError, RebootedError):
-                await self._exchange(self._ask_of(command, command, _SYNC_QUESTIONS[command], must=True), _SYNC_S)
+                await self._exchange(Answer(command, _SYNC_QUESTIONS[command], must=True), _SYNC_S)
                 self._filler = 0
                 if self._owed[command]:
                     await self._become_quiet()
+                self._in_step = True
                 self._owed = dict.fromkeys(_SYNC_QUESTIONS, 0)
                 return
             self._in_step = False
         self._filler = 0
-        raise NoAnswerError("the modem answers nothing")
+        raise SilentError("the modem answers nothing")
 
     def _fill_prompt(self, *, unseen: bool) -> None:
         """A modem that still waits for the data of a send swallows commands: give it its bytes. As commands, empty
@@ -454,14 +361,3 @@ class AtEngine:
         rest_s = self._last_heard_s + self._rules.gap_s - asyncio.get_running_loop().time()
         if rest_s > 0:
             await asyncio.sleep(min(rest_s, self._rules.gap_s))
-
-
-def _is_echo(text: str, command: str) -> bool:
-    """Whether a line is the command come back, perhaps without its first characters."""
-    return text == command or (len(text) > 3 and command.endswith(text) and "+" in text)
-
-
-def _shown(command: str, secret: bool) -> str:
-    if secret:
-        return command.partition("=")[0] + "=..."
-    return command if len(command) <= _SHOWN_CHARACTERS else command[:_SHOWN_CHARACTERS] + "..."

@@ -4,7 +4,9 @@ from enum import StrEnum
 from typing import Literal
 
 StateName = Literal["absent", "silent", "starting", "no-sim", "pin", "searching", "denied", "no-data", "online"]
-Trouble = Literal["silent", "no-sim", "sim-dead", "pin", "searching", "denied", "no-data", "unanswered", "rebooting"]
+Trouble = Literal[
+    "absent", "silent", "no-sim", "sim-dead", "pin", "searching", "denied", "no-data", "unanswered", "rebooting"
+]
 """What the ladder knows of a cause."""
 
 
@@ -68,6 +70,10 @@ _STATES: dict[Cause, StateName] = {
     Cause.UNANSWERED: "no-data",
 }
 _TROUBLES: dict[Cause, Trouble] = {
+    Cause.PORT_MISSING: "absent",
+    Cause.PORT_HELD: "absent",
+    Cause.PORT_FORBIDDEN: "absent",
+    Cause.PORT_DEAD: "absent",
     Cause.SILENT: "silent",
     Cause.REBOOTING: "rebooting",
     Cause.NO_SIM: "no-sim",

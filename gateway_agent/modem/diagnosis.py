@@ -27,7 +27,7 @@ _NEXT_STEPS: dict[Cause, str] = {
     Cause.CONNECTING: "wait a minute and look again",
     Cause.PORT_MISSING: "plug the modem in and see that it has supply; compare the key port with /dev/serial/by-id",
     Cause.PORT_HELD: "stop the other program, often with: systemctl disable --now ModemManager",
-    Cause.PORT_FORBIDDEN: "add the agent's user to the group dialout: usermod -aG dialout <user>; restart the agent",
+    Cause.PORT_FORBIDDEN: "add the agent's user to the group dialout (usermod -aG dialout <user>) and restart it",
     Cause.PORT_DEAD: "look at the cable and the supply; if the modem has several ports, take the one for AT commands",
     Cause.SILENT: "look at supply, power key and the crossing of TX and RX; try another port of the modem, or a baud",
     Cause.REBOOTING: "measure the supply while it sends: it needs 0.5 A at 3.8 V for NB-IoT, 2 A for Cat 1, in bursts",
@@ -38,7 +38,7 @@ _NEXT_STEPS: dict[Cause, str] = {
     Cause.PIN_OPEN: "try the PIN in a telephone, switch the PIN off there, and put the SIM back",
     Cause.PUK: "unlock the SIM in a telephone with the PUK that came with it, and switch its PIN off",
     Cause.NO_NETWORK: "look at the antenna and its plug; see whether the operator covers this place with this radio",
-    Cause.NOT_REGISTERED: "check apn, band, that the SIM's contract is for this radio, and better a weak antenna",
+    Cause.NOT_REGISTERED: "check apn and band, and that the contract is for this radio; better the antenna",
     Cause.DENIED: "ask the operator whether SIM and contract are active, for this radio and this module (IMEI lock)",
     Cause.NO_DATA: "check apn, user and password of the bearer; ask the operator whether data is part of the contract",
 }
@@ -46,7 +46,7 @@ _NEXT_STEPS: dict[Cause, str] = {
 _NEVER = Diagnosis(
     "never-answered",
     "",
-    "check the uplink's url and port, the APN's way to the platform (a private APN may have none) and any firewall",
+    "check url and port of the uplink, whether this APN leads there (a private one may not), and any firewall",
 )
 _PLATFORM = Diagnosis(
     "platform-silent",
@@ -101,6 +101,6 @@ def _is_weak(status: Mapping[str, Any]) -> bool:
 
 
 def _exhausted(status: Mapping[str, Any]) -> str:
-    if status["disturbances_today"] < status["daily_cap"]:
+    if status["disturbances_today"] < status["daily_cap"] or not status["daily_cap"]:
         return ""
     return f"; the {status['daily_cap']} attempts of a day to mend it are used up"

@@ -141,12 +141,18 @@ def _check(data: ModemData) -> Iterator[Finding]:
         yield Finding(("socket", "limit_bytes"), what, f"at most {_HEX_LIMIT_BYTES}")
 
 
+def check_quotable(what: str, text: str) -> None:
+    """Raise ModemError when a text cannot stand between quotation marks in a command."""
+    if not (text.isascii() and text.isprintable()) or '"' in text:
+        raise ModemError(f"{what} holds characters that a modem does not take; use ASCII without quotation marks")
+
+
 @dataclass(frozen=True, slots=True)
 class LinkSettings:
     """What a modem has to know of the network and of the pole's habits.
 
     `psm_s`: seconds of T3412 and T3324 where it may sleep between messages, None for a modem that is always reachable.
-    `edrx`: four bits, None for off.
+    `edrx`: four bits, None for off. `band`: the one to look in, None for all; bc95, bc35 and bc28 only.
     """
 
     apn: str = ""
@@ -155,6 +161,11 @@ class LinkSettings:
     psm_s: tuple[int, int] | None = None
     edrx: str | None = None
     band: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ModemError for what cannot stand between quotation marks in a command."""
+        for key in ("apn", "user", "password"):
+            check_quotable(f"{key} of the modem's bearer", getattr(self, key))
 
 
 @dataclass(frozen=True, slots=True)

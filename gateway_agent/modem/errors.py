@@ -24,6 +24,10 @@ class NoAnswerError(AtError):
     """A command was not answered in its time: nobody knows whether the modem has done it."""
 
 
+class SilentError(NoAnswerError):
+    """The modem answers nothing at all, not even when it is only asked whether it is there."""
+
+
 class NoPromptError(NoAnswerError):
     """The modem has not asked for the data of a send, so it has surely not sent it."""
 

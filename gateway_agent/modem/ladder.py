@@ -20,7 +20,8 @@ Rung = Literal["wait", "radio", "reset", "power-key", "supply"]
 
 RUNGS: tuple[Rung, ...] = ("wait", "radio", "reset", "power-key", "supply")
 _HELPS: dict[Trouble, tuple[Rung, ...]] = {
-    "silent": ("wait", "power-key", "supply"),
+    "absent": ("power-key", "supply"),
+    "silent": ("wait", "wait", "power-key", "supply"),
     "no-sim": ("wait", "reset", "power-key", "supply"),
     "sim-dead": ("wait", "reset", "power-key", "supply"),
     "pin": ("wait",),
@@ -37,6 +38,7 @@ _FIRST_WAIT_S = 5.0
 _LONGEST_WAIT_S = 3600.0
 _LONGEST_LOOK_S = 300.0
 _SLOW: dict[Trouble, float] = {
+    "absent": 60.0,
     "denied": 60.0,
     "no-sim": 30.0,
     "sim-dead": 60.0,
@@ -44,9 +46,11 @@ _SLOW: dict[Trouble, float] = {
     "unanswered": 120.0,
     "searching": 15.0,
 }
-_HARMLESS: frozenset[Trouble] = frozenset({"silent", "no-sim", "sim-dead", "pin"})
+_HARMLESS: frozenset[Trouble] = frozenset({"absent", "silent", "no-sim", "sim-dead", "pin"})
 """Troubles in which another look disturbs nobody, so that a mended modem is found soon."""
 _DAY_MS = 86_400_000
+_HOUR_MS = 3_600_000
+_LAST_CLIMBS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +88,14 @@ class Ladder:
         rung = helpful[min(level, len(helpful) - 1)]
         reason = why
         if rung != "wait" and self.disturbances() >= self._daily_cap:
-            rung, reason = "wait", f"{why}; {self._daily_cap} attempts to mend it were made today, so it is left alone"
+            rung, reason = "wait", f"{why}; the {self._daily_cap} attempts of a day to mend it are used up"
         first_s = _SLOW.get(trouble, _FIRST_WAIT_S)
         longest_s = _LONGEST_LOOK_S if rung == "wait" and trouble in _HARMLESS else _LONGEST_WAIT_S
         wait_s = min(first_s * 2 ** min(level, 16), longest_s) * self._chance.uniform(0.75, 1.25)
         self._kept.level += 1
         self._kept.awaits_answer = trouble == "unanswered"
         self._kept.climbs.append(Climb(self._clock.unix_ms(), rung, reason))
+        self._forget_old()
         self._save()
         self.climbed[rung] += 1
         return Step(rung, wait_s, reason)
@@ -104,6 +109,14 @@ class Ladder:
             self._kept.level = 0
             self._save()
 
+    def answered(self) -> None:
+        """The platform has answered: that is service, and is remembered to the hour."""
+        now_ms = self._clock.unix_ms()
+        before_ms, self._kept.answered_ms = self._kept.answered_ms, now_ms
+        awaited, self._kept.awaits_answer = self._kept.awaits_answer, False
+        if awaited or before_ms is None or now_ms // _HOUR_MS != before_ms // _HOUR_MS:
+            self._save()
+
     def _save(self) -> None:
         """Write it down; a disk that does not take it is no reason to leave the modem alone."""
         try:
@@ -113,5 +126,13 @@ class Ladder:
 
     def disturbances(self) -> int:
         """Rungs of the last day that disturbed modem or network. A clock that was set makes old ones no younger."""
-        now_ms = self._clock.unix_ms()
-        return sum(climb.rung != "wait" and abs(now_ms - climb.unix_ms) < _DAY_MS for climb in self._kept.climbs)
+        return sum(self._is_counted(climb) for climb in self._kept.climbs)
+
+    def _is_counted(self, climb: Climb) -> bool:
+        return climb.rung != "wait" and abs(self._clock.unix_ms() - climb.unix_ms) < _DAY_MS
+
+    def _forget_old(self) -> None:
+        """Keep the last climbs, for people, and those that the day's count needs."""
+        last = len(self._kept.climbs) - _LAST_CLIMBS
+        climbs = enumerate(self._kept.climbs)
+        self._kept.climbs[:] = [climb for at, climb in climbs if at >= last or self._is_counted(climb)]

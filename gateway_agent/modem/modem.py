@@ -1,7 +1,8 @@
 """A modem's life: from the port to registered to a data connection, kept so, with UDP sockets for whoever asks.
 
-`Modem.run` is a loop of sessions. A session goes through the stages; what fails in one is a trouble, for which the
-ladder (`ladder`) names a rung, and a new session begins. The state tells at each moment how far it is and why.
+`Modem.run` is a loop of sessions. A session brings the modem up (`bring_up`) and serves; what fails is a trouble, for
+which the ladder (`ladder`) names a rung, and a new session begins. The state tells at each moment how far it is, and
+why.
 """
 
 import asyncio
@@ -15,8 +16,9 @@ from typing import Any
 
 from gateway_agent.clock import Clock
 from gateway_agent.modem.at import AtEngine
+from gateway_agent.modem.bring_up import BringUp, Known
 from gateway_agent.modem.cause import Cause
-from gateway_agent.modem.dialect import Dialect, Identity, ModemData, load_modem
+from gateway_agent.modem.dialect import Dialect, ModemData, load_modem
 from gateway_agent.modem.dialects.choice import dialect_of
 from gateway_agent.modem.errors import (
     AtError,
@@ -24,35 +26,28 @@ from gateway_agent.modem.errors import (
     NoAnswerError,
     PortGoneError,
     RebootedError,
-    RefusedError,
+    SilentError,
 )
 from gateway_agent.modem.events import Damaged, DataDown, Received, RegistrationChanged, SocketClosed, Started, Waiting
 from gateway_agent.modem.kept_state import load_state
 from gateway_agent.modem.ladder import Ladder, Rung, Step
 from gateway_agent.modem.port import SerialPort
-from gateway_agent.modem.rungs import rungs_of, take
+from gateway_agent.modem.rungs import rungs_of, take, wake_with
 from gateway_agent.modem.settings import ModemCounters, ModemSettings, ModemState
 from gateway_agent.modem.sockets import ModemLink, Sockets
 from gateway_agent.modem.stream import Line
-from gateway_agent.modem.tgpp import Registration, RegistrationState, Signal
 from gateway_agent.modem.trouble import Attention, TroubleError
-from gateway_agent.modem.unlock import have_sim
 
 _LOG = logging.getLogger("gatepost.modem")
 
 _NEVER_S = float("inf")
-_PORT_S = 1.0
-_PORT_LONGEST_S = 10.0
-_KNOCKS = 3
-_REGISTRATION_S = 2.0
-_DENIED_S = 30.0
-_SIM_S = 20.0
 _POLL_S = 60.0
 _SLEEPER_POLL_S = 900.0
 _DOUBT_S = 5.0
 _SETTLED_S = 60.0
 _REBOOTS, _REBOOTS_MS = 4, 600_000
 _UNANSWERED = 4
+_UNHEARD = 3
 
 
 class Modem:
@@ -73,10 +68,7 @@ class Modem:
         self.settings = settings
         self.data: ModemData = load_modem(settings.model)
         self.counters = ModemCounters()
-        self.signal = Signal()
-        self.registration = Registration(RegistrationState.UNKNOWN)
-        self.identity = Identity()
-        self.address = ""
+        self.known = Known()
         self.kept = load_state(state_file)
         self.unanswered = 0
         self.state = ModemState(Cause.STARTING, clock.monotonic_ms(), "not started yet")
@@ -86,10 +78,24 @@ class Modem:
         self._attention = Attention()
         self._port = SerialPort(settings.port, self._heard, self._port_gone)
         self.at = AtEngine(self._port, self._urc)
+        self.at.wake = settings.hooks.wake and wake_with(settings.hooks.wake)
         self.dialect: Dialect = dialect_of(self.at, self.data, settings.link)
+        self._bring_up = BringUp(
+            settings,
+            self.data,
+            self._port,
+            self.at,
+            self.dialect,
+            self.kept,
+            self._attention,
+            self.known,
+            clock,
+            self._enter,
+        )
         self._sockets = Sockets(self.data, self.dialect, self._attention, self.counters)
         self._opening = asyncio.Lock()
         self._patient_until_s = float("-inf")
+        self._unheard = 0
         self._boots_ms: deque[int] = deque(maxlen=_REBOOTS)
         self._without_ms = 0
         self._without_since_ms: int | None = clock.monotonic_ms()
@@ -120,12 +126,13 @@ class Modem:
             "cause": str(self.state.cause),
             "for_s": round((self._clock.monotonic_ms() - self.state.since_ms) / 1000, 1),
             "reason": self.state.reason,
-            "identity": asdict(self.identity),
-            "registration": self.registration.state.name.lower(),
-            "area": self.registration.area,
-            "cell": self.registration.cell,
-            "address": self.address,
-            "signal": asdict(self.signal),
+            "identity": asdict(self.known.identity),
+            "registration": self.known.registration.state.name.lower(),
+            "area": self.known.registration.area,
+            "cell": self.known.registration.cell,
+            "address": self.known.address,
+            "clock_off_s": self.known.clock_off_s,
+            "signal": asdict(self.known.signal),
             "at": asdict(self.at.counters),
             "counters": asdict(self.counters),
             "recoveries": self.recoveries,
@@ -161,8 +168,7 @@ class Modem:
     def note_answered(self) -> None:
         """The uplink's word: the platform has answered an exchange."""
         self.unanswered = 0
-        self.kept.answered_ms = self._clock.unix_ms()
-        self.kept.awaits_answer = False
+        self._ladder.answered()
 
     def note_unanswered(self) -> None:
         """The uplink's word: an exchange was sent, as often as it is, and never answered."""
@@ -176,119 +182,32 @@ class Modem:
         self.counters.sessions += 1
         self._attention.begin()
         try:
-            await self._open_port()
-            await self._contact()
-            try:
-                await self._have_sim()
-            finally:
-                self.identity = await self.dialect.identity()
-            self._enter(Cause.LOOKING, "looking for the network")
-            await self.dialect.connect()
+            await self._bring_up.until_registered()
             while True:
-                await self._register()
-                is_registered = True
-                while is_registered:
-                    await self._bring_data_up()
-                    is_registered = await self._serve()
+                await self._bring_up.data_up()
+                self._unheard = 0
+                if not await self._serve():
+                    await self._bring_up.register()
         except PortGoneError as problem:
             self._enter(problem.cause, str(problem))
             return None
         except RebootedError as problem:
             return self._rebooted(problem)
         except NoAnswerError as problem:
+            self._unheard += 1
+            if self._unheard < _UNHEARD and not isinstance(problem, SilentError):
+                _LOG.info("modem %s: %s", self.settings.model, problem)
+                return None
+            self._unheard = 0
             return self._trouble(Cause.SILENT, problem)
         except TroubleError as problem:
             step = self._trouble(problem.cause, problem)
             return self._at_once(step) if problem.cause is Cause.UNANSWERED else step
         except AtError as problem:
-            is_registered = self.registration.state.is_registered
+            is_registered = self.known.is_registered
             return self._trouble(Cause.NO_DATA if is_registered else Cause.NOT_REGISTERED, problem)
         finally:
             self._sockets.lose_all(ModemError(self.state.reason))
-
-    async def _open_port(self) -> None:
-        """Have the port open: a modem that is not there is waited for."""
-        wait_s = _PORT_S
-        while not self._port.is_open:
-            try:
-                self._open_at(self.settings.baud or self.data.serial.bauds[0])
-            except PortGoneError as problem:
-                self._enter(problem.cause, str(problem))
-                await asyncio.sleep(wait_s)
-                wait_s = min(2 * wait_s, _PORT_LONGEST_S)
-
-    def _open_at(self, baud: int) -> None:
-        self._port.open(baud)
-        self.at.restart()
-
-    async def _contact(self) -> None:
-        """Hear the modem answer, at its own baud rate or another, and prepare it. Raises NoAnswerError."""
-        self._enter(Cause.STARTING, "waiting for the modem to answer")
-        loop = asyncio.get_running_loop()
-        limit_s = loop.time() + self.data.times.boot_s
-        first = self._port.baud
-        others = () if self.settings.baud is not None else (baud for baud in self.data.serial.bauds if baud != first)
-        answers = await self.at.knock(_KNOCKS)
-        while not answers and loop.time() < limit_s:
-            answers = await self.at.knock(_KNOCKS)
-        for baud in others if not answers else ():
-            self._open_at(baud)
-            if answers := await self.at.knock(_KNOCKS):
-                break
-        if not answers:
-            self._port.close()
-            raise NoAnswerError(f"the modem on {self.settings.port} does not answer AT, at no baud rate that it has")
-        # What it said while it started is no reason to begin anew.
-        self._attention.begin()
-        await self.dialect.prepare()
-
-    async def _have_sim(self) -> None:
-        await have_sim(self.dialect, self.settings.pin, self.kept, self._attention)
-
-    async def _register(self) -> None:
-        """Wait for the network to take us. Raises TroubleError."""
-        loop = asyncio.get_running_loop()
-        limit_s = loop.time() + self.data.times.register_s
-        denied_s = _NEVER_S
-        look_s = loop.time() + _SIM_S
-        while True:
-            self.registration = await self.dialect.registration()
-            if self.registration.state.is_registered:
-                return
-            self._enter(Cause.LOOKING, "looking for the network")
-            now_s = loop.time()
-            denied_s = min(denied_s, now_s) if self.registration.state is RegistrationState.DENIED else _NEVER_S
-            if now_s - denied_s >= _DENIED_S:
-                raise TroubleError(Cause.DENIED, "the network refuses this SIM or this modem")
-            if now_s >= look_s:
-                # A SIM that was taken out, or has died, shows in no other way once it has been ready.
-                await self._have_sim()
-                look_s = loop.time() + _SIM_S
-            if now_s >= limit_s:
-                raise await self._unregistered()
-            await self._attention.pause(_REGISTRATION_S)
-            self._attention.check()
-
-    async def _unregistered(self) -> TroubleError:
-        self.signal = await self.dialect.signal()
-        strength = self.signal.rsrp_dbm or self.signal.rssi_dbm
-        waited = f"not registered after {self.data.times.register_s:g} s ({self.registration.state.name.lower()})"
-        if strength is None:
-            return TroubleError(Cause.NO_NETWORK, f"{waited}, and no cell is heard")
-        return TroubleError(Cause.NOT_REGISTERED, f"{waited}, though a cell is heard at {strength:g} dBm")
-
-    async def _bring_data_up(self) -> None:
-        """Have a data connection. Raises TroubleError."""
-        self._attention.data_problem = None
-        self._enter(Cause.CONNECTING, "registered, bringing the data connection up")
-        try:
-            self.address = await self.dialect.data_up()
-        except RefusedError as refused:
-            raise TroubleError(Cause.NO_DATA, f"registered without a data connection: {refused}") from refused
-        # In some families the packet service is part of the registration, and comes back with the data connection.
-        self.registration = await self.dialect.registration()
-        self.signal = await self.dialect.signal()
-        self._enter(Cause.WELL, f"registered ({self.registration.state.name.lower()}) with a data connection")
 
     async def _serve(self) -> bool:
         """Send, receive and look after the connection. Ends when the data connection has to be made anew; returns
@@ -305,34 +224,54 @@ class Modem:
             if loop.time() >= settled_s:
                 self._ladder.settled()
                 settled_s = _NEVER_S
-            if self.registration.state.is_registered:
+            if self.known.is_registered:
                 doubt_s = _NEVER_S
             elif doubt_s == _NEVER_S:
                 # An URC has said so; cells are changed in a moment, so it may be over when it is asked for.
                 doubt_s = loop.time() + _DOUBT_S
-            if await self._sockets.work(may_send=doubt_s == _NEVER_S):
-                continue
-            if loop.time() >= min(poll_s, doubt_s):
-                poll_s = loop.time() + every_s
-                await self._poll()
+            is_polled = loop.time() >= min(poll_s, doubt_s)
+            if await self._once(is_polled, may_send=doubt_s == _NEVER_S):
+                if is_polled:
+                    poll_s = loop.time() + every_s
             else:
                 await self._attention.pause(min(poll_s, doubt_s, settled_s) - loop.time())
         return await self._lose_data(self._attention.data_problem)
 
+    async def _once(self, is_polled: bool, *, may_send: bool) -> bool:
+        """Look at the connection, or do one piece of the sockets' work; False where there is nothing to do.
+
+        One command that is not answered is nothing yet, for the engine gets into step before the next; several are.
+        """
+        try:
+            if is_polled:
+                await self._poll()
+            elif not await self._sockets.work(may_send=may_send):
+                return False
+        except SilentError:
+            raise
+        except NoAnswerError as problem:
+            self._unheard += 1
+            if self._unheard >= _UNHEARD:
+                raise
+            _LOG.info("modem %s: %s", self.settings.model, problem)
+            return True
+        self._unheard = 0
+        return True
+
     async def _poll(self) -> None:
         """See whether the connection is as it should be."""
-        self.registration = await self.dialect.registration()
-        if not self.registration.state.is_registered:
-            self._attention.end_data(f"no longer registered ({self.registration.state.name.lower()})")
+        self.known.registration = await self.dialect.registration()
+        if not self.known.is_registered:
+            self._attention.end_data(f"no longer registered ({self.known.registration.state.name.lower()})")
             return
-        self.signal = await self.dialect.signal()
+        self.known.signal = await self.dialect.signal()
         if await self.dialect.data_address() is None:
             self._attention.end_data("the data connection is gone, and the modem has not told so")
         elif self.data.socket.receives == "buffered":
             self._sockets.look_in()
 
     async def _lose_data(self, why: str) -> bool:
-        is_registered = self.registration.state.is_registered
+        is_registered = self.known.is_registered
         self.counters.data_lost += 1
         self._enter(Cause.CONNECTING if is_registered else Cause.LOOKING, why)
         self._sockets.lose_all(ModemError(why))
@@ -362,7 +301,7 @@ class Modem:
             case DataDown(why):
                 self._attention.end_data(why)
             case RegistrationChanged(registration):
-                self.registration = registration
+                self.known.registration = registration
             case Started():
                 self._attention.end_session(RebootedError(f"the modem has started anew ({line.text})"))
             case Damaged():
@@ -377,6 +316,7 @@ class Modem:
     def _rebooted(self, problem: RebootedError) -> Step | None:
         """A modem starts anew now and then; one that does so again and again has a trouble, often of its supply."""
         self.counters.reboots += 1
+        self._bring_up.forget_baud()
         self._enter(Cause.STARTING, str(problem))
         now_ms = self._clock.monotonic_ms()
         self._boots_ms.append(now_ms)

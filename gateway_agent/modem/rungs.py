@@ -5,7 +5,7 @@ import logging
 
 from gateway_agent.modem.dialect import Dialect
 from gateway_agent.modem.errors import AtError, PortGoneError
-from gateway_agent.modem.hooks import SUPPLY_OFF_S, HookError, Hooks
+from gateway_agent.modem.hooks import SUPPLY_OFF_S, Hook, HookError, Hooks
 from gateway_agent.modem.ladder import Rung
 from gateway_agent.modem.port import SerialPort
 
@@ -31,6 +31,18 @@ async def take(rung: Rung, dialect: Dialect, port: SerialPort, hooks: Hooks) -> 
         _LOG.error("%s", problem)
     except (AtError, PortGoneError) as problem:
         _LOG.info("modem: %s did not end well: %s", rung, problem)
+
+
+def wake_with(hook: Hook) -> Hook:
+    """The hook of the wake pin. One that fails is logged: the modem may hear AT all the same."""
+
+    async def wake() -> None:
+        try:
+            await hook()
+        except HookError as problem:
+            _LOG.error("%s", problem)
+
+    return wake
 
 
 async def _take(rung: Rung, dialect: Dialect, port: SerialPort, hooks: Hooks) -> None:

@@ -9,13 +9,14 @@ import logging
 from collections import deque
 from collections.abc import Callable
 
-from gateway_agent.modem.dialect import Dialect, ModemData
+from gateway_agent.modem.dialect import Dialect, ModemData, check_quotable
 from gateway_agent.modem.errors import (
     InterruptedCommandError,
     ModemError,
     NoAnswerError,
     NoPromptError,
     RefusedError,
+    SilentError,
 )
 from gateway_agent.modem.settings import ModemCounters
 from gateway_agent.modem.trouble import Attention
@@ -77,6 +78,7 @@ class Sockets:
         free = next((one for one in range(self._data.socket.count) if one not in self._links), None)
         if free is None:
             raise ModemError(f"all {self._data.socket.count} sockets of the modem are in use; close one")
+        check_quotable("the platform's name", host)
         try:
             if not self._data.socket.takes_names and not _is_address(host):
                 host = await self._dialect.resolve(host)
@@ -85,7 +87,7 @@ class Sockets:
         except RefusedError as refused:
             self._attention.end_data(f"no socket can be opened: {refused}")
             raise
-        except NoAnswerError as problem:
+        except SilentError as problem:
             self._attention.end_session(problem)
             raise
         if link.number in self._to_close:
@@ -166,6 +168,8 @@ class Sockets:
                 return
             try:
                 await self._dialect.send(link.number, data, *link.peer, answer_expected=answer_expected)
+            except SilentError:
+                raise
             except NoPromptError:
                 continue  # surely not sent: the next command gets into step first
             except NoAnswerError as problem:

@@ -13,7 +13,8 @@ LONGEST_LINE_BYTES = 8192
 """More without a line end is noise. The longest true line is a datagram of 1500 bytes in hexadecimal and its head."""
 
 _GLUE = re.compile(r"\+[A-Z][A-Z0-9]{1,15}: ?|\+CM[ES] ERROR:")
-_FINAL_BEHIND = re.compile(r"(\+.*[^ ]|\d{10,22})(OK|ERROR)")
+_FINAL_BEFORE = re.compile(r"(OK)([A-Z0-9].*)")
+_FINAL_BEHIND = re.compile(r"(\+.*[^ ]|[\d.,]+|.* OK)(OK|ERROR)")
 _NOISE = "".join(map(chr, range(0x21))) + "".join(map(chr, range(0x7F, 0x100)))
 
 
@@ -173,7 +174,7 @@ class AtStream:
         pieces = [text[start:end] for start, end in zip(starts, [*starts[1:], None])]
         parts: list[str] = []
         for piece in pieces:
-            behind = _FINAL_BEHIND.fullmatch(piece)
-            whole = [piece] if behind is None or piece.startswith("+CM") else [behind[1], behind[2]]
+            glued = _FINAL_BEFORE.fullmatch(piece) or _FINAL_BEHIND.fullmatch(piece)
+            whole = [piece] if glued is None or piece.startswith("+CM") else [glued[1], glued[2]]
             parts += [part.strip(_NOISE) for part in whole]
         return [part for part in parts if part]

@@ -95,7 +95,7 @@ def unix_ms_of_clock(text: str) -> int | None:
         local = datetime(year, *(int(found[part]) for part in range(2, 7)))  # type: ignore[arg-type]
     except ValueError:
         return None
-    if not 2025 <= year < 2080:  # modems that were told no time begin in 1970, 1980, 2004 or 2016
+    if not 2025 <= year < 2065:  # modems that were told no time begin in 1970, 1980, 2004 or 2016
         return None
     utc = local - timedelta(minutes=15 * int(found[7] or 0))
     return round((utc - datetime(1970, 1, 1)).total_seconds() * 1000)

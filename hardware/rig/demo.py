@@ -35,6 +35,7 @@ from hardware.rig.view import BusLine, PointLine, Snapshot, draw
 _FRAME_S = 0.5
 _FAST_FRAME_S = 30.0
 _LOG_EVERY_S = 10.0
+_LAST_ERROR = 24
 
 
 def command(
@@ -253,7 +254,8 @@ def _snapshot(run: DemoRun, running_s: float) -> Snapshot:
             ("exchanges", str(uplink.get("batches", 0))),
             ("bytes on air", str(run.box.bytes_on_air)),
             ("this month", _month(uplink.get("budget", {}))),
-            ("last error", str(uplink.get("last_error") or "none")),
+            *_way(uplink.get("bearers", [])),
+            ("last error", _shortened(str(uplink.get("last_error") or "none"))),
         ],
         notes=tuple(run.happened.notes),
     )
@@ -263,6 +265,22 @@ def _point_line(point: dict[str, Any]) -> PointLine:
     value = point["value"]
     text = "" if value is None else _decimal(value, point["exponent"])
     return PointLine(point["point"], text, point["unit"], point["age_ms"], point["quality"])
+
+
+def _shortened(problem: str) -> str:
+    """What fits beside the other boxes, without the platform's address in front; the log has all of it."""
+    told = problem.partition(": ")[2] if problem.startswith("coap://") else problem
+    return told if len(told) <= _LAST_ERROR else f"{told[: _LAST_ERROR - 1]}…"
+
+
+def _way(bearers: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """The modem's state and how well it hears, where there is one."""
+    found = []
+    for modem in (bearer["modem"] for bearer in bearers if bearer["modem"]):
+        rsrp_dbm = modem["signal"]["rsrp_dbm"]
+        heard = "" if rsrp_dbm is None else f", {rsrp_dbm} dBm"
+        found.append((f"modem {modem['model']}", f"{modem['state']}{heard}"))
+    return found
 
 
 def _month(budget: dict[str, Any]) -> str:

@@ -87,6 +87,11 @@ class Platform:
         self._store.add_command(gateway, command, self._clock.unix_ms())
         self.mailboxes.changed(gateway)
 
+    def offer(self, gateway: str, kind: str, data: bytes) -> None:
+        """Let a file wait for a gateway, in the place of another of its kind. Raises TransferError."""
+        self._store.files.offer(gateway, kind, data)
+        self.mailboxes.changed(gateway)
+
     async def until(self, is_so: Callable[[], bool]) -> None:
         """Return as soon as `is_so()` is true; it is asked now and after each stored message."""
         await self.desk.until(is_so)

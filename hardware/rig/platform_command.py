@@ -14,9 +14,11 @@ from typing import Annotated
 import typer
 
 from gateway_agent.clock import SystemClock
+from gateway_agent.control import LAMP, SEND_LOG
 from gateway_agent.errors import GatepostError
 from gateway_agent.records import Command
 from gateway_agent.uplink.identity import load_platform_identity, load_record
+from gateway_agent.uplink.transfer_format import CONFIGURATION, UPDATE
 from hardware.rig.platform import Platform
 from hardware.rig.platform_desk import Arrival
 from hardware.rig.platform_keys import PlatformKeys
@@ -32,6 +34,14 @@ class Access:
     new_keys: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What gateways are asked for: commands for whoever asks first, and files as (gateway, kind, file)."""
+
+    commands: tuple[Command, ...]
+    files: tuple[tuple[str, str, Path], ...]
+
+
 _LAMP = re.compile(r"([a-z][a-z0-9_]{0,31})=(\d{1,3})(?:/(\d{1,4}))?", re.ASCII)
 
 
@@ -40,6 +50,13 @@ def command(
     database: Annotated[Path, typer.Option(help="SQLite file that takes what arrives.")] = Path("platform.sqlite"),
     lamp: Annotated[
         list[str] | None, typer.Option(help="Put a lamp command into the mailbox: NAME=PERCENT or NAME=PERCENT/FADE_S.")
+    ] = None,
+    send_log: Annotated[bool, typer.Option("--send-log", help="Ask for the last lines of the agent's log.")] = False,
+    configuration: Annotated[
+        list[str] | None, typer.Option(help="Offer a gateway a new pole.toml: GATEWAY=FILE.")
+    ] = None,
+    update: Annotated[
+        list[str] | None, typer.Option(help="Offer a gateway a signed bundle for its nodes: GATEWAY=FILE.")
     ] = None,
     expires_s: Annotated[int, typer.Option(help="Seconds until those commands expire; 0 for never.", min=0)] = 600,
     identity: Annotated[
@@ -73,7 +90,11 @@ def command(
     clock = SystemClock()
     expires_ms = clock.unix_ms() + expires_s * 1000 if expires_s else 0
     commands = [_lamp_command(text, expires_ms) for text in lamp or ()]
-    asyncio.run(_serve(database, port, commands, access, as_json))
+    if send_log:
+        commands.append(Command(_new_id(), SEND_LOG, "gateway", {}, expires_ms))
+    files = [_file(text, CONFIGURATION) for text in configuration or ()]
+    files += (_file(text, UPDATE) for text in update or ())
+    asyncio.run(_serve(database, port, Wishes(tuple(commands), tuple(files)), access, as_json))
 
 
 def _lamp_command(text: str, expires_ms: int) -> Command:
@@ -81,15 +102,28 @@ def _lamp_command(text: str, expires_ms: int) -> Command:
     if found is None or int(found[2]) > 100 or int(found[3] or 0) > 3600:
         raise typer.BadParameter(f"{text}: write NAME=PERCENT or NAME=PERCENT/FADE_S, such as street_lamp=40/2")
     arguments = {"level_pct": int(found[2]), "fade_s": int(found[3] or 0)}
-    return Command(f"cli-{secrets.token_hex(4)}", "lamp", found[1], arguments, expires_ms)
+    return Command(_new_id(), LAMP, found[1], arguments, expires_ms)
 
 
-async def _serve(database: Path, port: int, commands: list[Command], access: Access | None, as_json: bool) -> None:
+def _new_id() -> str:
+    return f"cli-{secrets.token_hex(4)}"
+
+
+def _file(text: str, kind: str) -> tuple[str, str, Path]:
+    gateway, _, path = text.partition("=")
+    if not gateway or not Path(path).is_file():
+        raise typer.BadParameter(f"{text}: write GATEWAY=FILE, such as gp-east-12=pole.toml; the file must be there")
+    return gateway, kind, Path(path)
+
+
+async def _serve(database: Path, port: int, wishes: Wishes, access: Access | None, as_json: bool) -> None:
     keys = None if access is None else await _keys(database, access)
     platform = await Platform.start(database, SystemClock(), port=port, keys=keys)
     try:
-        for each in commands:
+        for each in wishes.commands:
             platform.send(each)
+        for gateway, kind, path in wishes.files:
+            platform.offer(gateway, kind, path.read_bytes())
         platform.listeners.append(lambda arrival: print(_tell(arrival, as_json), flush=True))
         print(_greet(platform, database, keys, as_json), flush=True)
         stopped = asyncio.Event()

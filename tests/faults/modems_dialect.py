@@ -2,7 +2,8 @@
 
 Each fault is a run of its own. It strikes three times: soon after the start, in the middle of a send, and at an odd
 moment later; what lasts, lasts two minutes (a network that never answers: fifteen), or until the ladder has mended it.
-Then the journal must become empty. The control takes what was handed to the modem for acknowledged.
+Then the journal must become empty. One more run has all that damages lines at once. The control takes what was handed
+to the modem for acknowledged.
 """
 
 import asyncio
@@ -27,6 +28,22 @@ _LASTS_S, _SILENCE_S = 120.0, 900.0
 """The silence of a network is long enough for the ladder to be climbed in vain."""
 _STRIKES_AT_S = (95.0, 313.0, 707.0)
 _SECONDS = 1200.0
+MIXED = "mixed"
+"""All that damages lines, at once and all the time: each strikes at one line in a hundred."""
+_MIXED_RATE = 0.01
+_OF_LINES = (
+    "glued",
+    "truncated",
+    "garbage",
+    "lost-first",
+    "lost-input",
+    "urc-inside",
+    "urc-lost",
+    "overrun",
+    "stray-ok",
+    "echo",
+    "busy",
+)
 _CONTROL = ("silence", "reboot-in-send", "no-answer", "unplugged")
 
 
@@ -50,7 +67,7 @@ class Outcome:
         return self.is_drained and not (self.lost or self.duplicated or self.wrong)
 
 
-def dialect(on_progress: OnProgress, name: str, faults: Sequence[str] = tuple(FAULTS), radio: str = "") -> Row:
+def dialect(on_progress: OnProgress, name: str, faults: Sequence[str] = (*FAULTS, MIXED), radio: str = "") -> Row:
     """A case: one dialect under each of the faults."""
     jobs = [(name, fault, radio or _radio_of(name)) for fault in faults]
     return _row(f"modems/{name}", on_all_cores(run_one, jobs, on_progress))
@@ -92,6 +109,9 @@ def run_careless(name: str, fault: str, radio: str) -> Outcome:
 async def _strike(world: ModemWorld, fault: str) -> None:
     if world.emulator is None:
         raise RuntimeError("a clean link has no faults")
+    if fault == MIXED:
+        world.emulator.faults.rates.update(dict.fromkeys(_OF_LINES, _MIXED_RATE))
+        return
     gone_s = 0.0
     for at_s in _STRIKES_AT_S:
         await asyncio.sleep(at_s - gone_s)
@@ -102,13 +122,16 @@ async def _strike(world: ModemWorld, fault: str) -> None:
             world.emulator.faults.inject(fault, for_s=_SILENCE_S if fault == "silence" else _LASTS_S)
         else:
             world.emulator.faults.inject(fault, times=2)
+            if fault == "slow-boot":
+                world.emulator.faults.inject("reboot")
 
 
 def _outcome(world: ModemWorld, fault: str, is_drained: bool) -> Outcome:
     if world.emulator is None or world.modem is None:
         raise RuntimeError("a clean link has no faults")
     sent = len(world.given) + world.alarms + world.commands
-    hits, recoveries = world.emulator.faults.hits[fault], world.modem.recoveries
+    struck, recoveries = world.emulator.faults.hits, world.modem.recoveries
+    hits = struck.total() if fault == MIXED else struck[fault]
     return Outcome(fault, hits, sent, *world.judge(), is_drained, {str(rung): recoveries[rung] for rung in recoveries})
 
 

@@ -4,7 +4,8 @@ import asyncio
 import re
 from typing import ClassVar
 
-from gateway_agent.modem.at import ANY_LINE, OK, AtEngine, AtRules, Reply
+from gateway_agent.modem.answer import ANY_LINE, Reply
+from gateway_agent.modem.at import AtEngine, AtRules
 from gateway_agent.modem.dialect import Identity, LinkSettings, ModemData, SimState
 from gateway_agent.modem.errors import ModemError, RefusedError
 from gateway_agent.modem.events import Damaged, Event, RegistrationChanged, Started
@@ -23,6 +24,9 @@ from gateway_agent.modem.tgpp import (
     rssi_of,
     unix_ms_of_clock,
 )
+
+BEGIN_S = 8.0
+"""In which a modem says OK to a command whose result may take long."""
 
 _RADIO_S = 60.0
 _SLOW_S = 10.0
@@ -217,9 +221,6 @@ def hex_data(text: str, digits: str, length: int | None = None) -> bytes | Damag
     except ValueError:
         return Damaged(text)
     return data if length is None or len(data) == length else Damaged(text)
-
-
-__all__ = ["OK", "CommonCommands", "hex_data", "rules_of"]
 
 
 def _digits(text: str) -> str:

@@ -7,12 +7,13 @@ it is opened; data is sent raw and received as hexadecimal text.
 import re
 from typing import ClassVar
 
-from gateway_agent.modem.at import OK
-from gateway_agent.modem.dialects.common_commands import CommonCommands, hex_data
+from gateway_agent.modem.answer import OK
+from gateway_agent.modem.dialects.common_commands import BEGIN_S, CommonCommands, hex_data
 from gateway_agent.modem.events import Damaged, DataDown, Event, Received, SocketClosed
 from gateway_agent.modem.stream import Line
 
 _RECV = re.compile(r'\+MIPURC: ?"rudp",(\d+)(?:,"[^"]*",\d+)?,(\d+),"?([0-9A-Fa-f]+)"?')
+_DATA = re.compile(r'\+MIPURC: ?"rudp"')
 _GONE = re.compile(r'\+MIPURC: ?"disconn",(\d+)(?:,(\d+))?.*')
 _CALL = re.compile(r'\+MIPCALL: ?(\d+),(\d)(?:,"?([^",]*)"?)?.*')
 
@@ -30,7 +31,7 @@ class Ml307(CommonCommands):
         if (found := _RECV.fullmatch(text)) is not None:
             data = hex_data(text, found[3], int(found[2]))
             return Received(int(found[1]), data) if isinstance(data, bytes) else data
-        if text.startswith('+MIPURC: "rudp"'):
+        if _DATA.match(text):
             return Damaged(text)
         if (found := _GONE.fullmatch(text)) is not None:
             return SocketClosed(int(found[1]), f"disconnected, cause {found[2] or 'not told'}")
@@ -78,6 +79,7 @@ class Ml307(CommonCommands):
             needs=(OK, re.compile(rf"\+MIPOPEN: ?{socket},(?P<code>0)")),
             fails=re.compile(rf"\+MIPOPEN: ?{socket},(?P<code>-?\d+)"),
             timeout_s=self.data.times.open_s,
+            begin_s=BEGIN_S,
         )
         return socket
 

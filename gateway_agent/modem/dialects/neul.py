@@ -9,7 +9,7 @@ answer to a send.
 import re
 from typing import ClassVar
 
-from gateway_agent.modem.at import OK
+from gateway_agent.modem.answer import OK
 from gateway_agent.modem.dialects.common_commands import CommonCommands, hex_data
 from gateway_agent.modem.errors import RefusedError
 from gateway_agent.modem.events import Damaged, Event, Received, SocketClosed, Waiting

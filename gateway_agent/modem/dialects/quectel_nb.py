@@ -8,17 +8,18 @@ how data is given (`quirks.send`) and in the number of their context.
 import re
 from typing import ClassVar
 
-from gateway_agent.modem.at import OK
-from gateway_agent.modem.dialects.common_commands import CommonCommands, hex_data
+from gateway_agent.modem.answer import OK
+from gateway_agent.modem.dialects.common_commands import BEGIN_S, CommonCommands, hex_data
 from gateway_agent.modem.errors import RefusedError
-from gateway_agent.modem.events import DataDown, Event, Received, SocketClosed
+from gateway_agent.modem.events import Damaged, DataDown, Event, Received, SocketClosed
 from gateway_agent.modem.stream import Line
 from gateway_agent.modem.tgpp import Signal
 
 _SENT = re.compile("SEND OK")
 _NOT_SENT = re.compile("SEND FAIL")
 _CLOSED = re.compile("CLOSE OK")
-_RECV = re.compile(r'\+QIURC: ?"recv",(\d+)(?:,(\d+))?(?:,"[^"]*",\d+)?(?:,"?([0-9A-Fa-f]+)"?)?')
+_RECV = re.compile(r'\+QIURC: ?"recv",(\d+),(\d+)(?:,"[\d.]+",\d+)?,"?([0-9A-Fa-f]+)"?')
+_DATA = re.compile(r'\+QIURC: ?"recv"')
 _GONE = re.compile(r'\+QIURC: ?"closed",(\d+).*')
 _DOWN = re.compile(r'\+QIURC: ?"pdpdeact".*')
 _ONE_ANSWER, _NO_ANSWER = 2, 1  # rai of QISEND and QNBIOTRAI
@@ -35,9 +36,11 @@ class QuectelNb(CommonCommands):
     def event_of(self, line: Line) -> Event | None:
         """See Dialect."""
         text = line.text
-        if (found := _RECV.fullmatch(text)) is not None and found[3]:
-            data = hex_data(text, found[3], int(found[2]) if found[2] else None)
+        if (found := _RECV.fullmatch(text)) is not None:
+            data = hex_data(text, found[3], int(found[2]))
             return Received(int(found[1]), data) if isinstance(data, bytes) else data
+        if _DATA.match(text):
+            return Damaged(text)
         if (found := _GONE.fullmatch(text)) is not None:
             return SocketClosed(int(found[1]), "closed by the network")
         if _DOWN.fullmatch(text):
@@ -76,6 +79,7 @@ class QuectelNb(CommonCommands):
             needs=(OK, opened),
             fails=failed,
             timeout_s=self.data.times.open_s,
+            begin_s=BEGIN_S,
         )
         return socket
 
@@ -108,6 +112,8 @@ class QuectelNb(CommonCommands):
     async def signal(self) -> Signal:
         """See Dialect; from QENG where it is told."""
         common = await super().signal()
+        if common.rssi_dbm is None and common.rsrp_dbm is None:
+            return common  # QENG would go on telling the last cell
         reply = await self.try_out("AT+QENG=0", "+QENG:")
         return common if reply is None else _with_cell(common, reply.text)
 

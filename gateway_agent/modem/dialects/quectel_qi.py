@@ -8,8 +8,8 @@ before the data, so it is always set.
 import re
 from typing import ClassVar
 
-from gateway_agent.modem.at import OK
-from gateway_agent.modem.dialects.common_commands import CommonCommands
+from gateway_agent.modem.answer import OK
+from gateway_agent.modem.dialects.common_commands import BEGIN_S, CommonCommands
 from gateway_agent.modem.errors import RefusedError
 from gateway_agent.modem.events import DataDown, Event, Received, SocketClosed, Waiting
 from gateway_agent.modem.stream import Line
@@ -19,6 +19,7 @@ _NOT_SENT = re.compile("SEND FAIL")
 _WAITS = re.compile(r'\+QIURC: ?"recv",(\d+)')
 _PUSHED = re.compile(r'\+QIURC: ?"recv",(?P<socket>\d+),(?P<length>\d+)(?:,"[^"]*",\d+)?')
 _READ = re.compile(r'\+QIRD: ?(?P<length>\d+)(?:,"[^"]*",\d+)?')
+_DATA = re.compile(r'\+QIURC: ?"recv"|\+QIRD:')
 _GONE = re.compile(r'\+QIURC: ?"closed",(\d+).*')
 _DOWN = re.compile(r'\+QIURC: ?"pdpdeact".*')
 _READ_BYTES = 1500
@@ -43,7 +44,7 @@ class QuectelQi(CommonCommands):
             return Received(int(found["socket"]), line.payload)
         if (found := _WAITS.fullmatch(text)) is not None:
             return Waiting(int(found[1]))
-        if text.startswith(('+QIURC: "recv"', "+QIRD:")):
+        if _DATA.match(text):
             return Waiting(None)
         if (found := _GONE.fullmatch(text)) is not None:
             return SocketClosed(int(found[1]), "closed by the network")
@@ -103,6 +104,7 @@ class QuectelQi(CommonCommands):
             needs=(OK, re.compile(rf"\+QIOPEN: ?{socket},(?P<code>0)")),
             fails=re.compile(rf"\+QIOPEN: ?{socket},(?P<code>-?\d+)"),
             timeout_s=self.data.times.open_s,
+            begin_s=BEGIN_S,
         )
         return socket
 

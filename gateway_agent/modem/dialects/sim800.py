@@ -8,8 +8,8 @@ datagram's line get lost now and then.
 import re
 from typing import ClassVar
 
-from gateway_agent.modem.at import OK
-from gateway_agent.modem.dialects.common_commands import CommonCommands
+from gateway_agent.modem.answer import OK
+from gateway_agent.modem.dialects.common_commands import BEGIN_S, CommonCommands
 from gateway_agent.modem.errors import RefusedError
 from gateway_agent.modem.events import Damaged, DataDown, Event, Received, SocketClosed
 from gateway_agent.modem.stream import Line
@@ -74,6 +74,7 @@ class Sim800(CommonCommands):
             needs=(OK, re.compile(rf"{socket}, ?(ALREADY CONNECT|CONNECT OK)")),
             fails=re.compile(rf"{socket}, ?CONNECT FAIL|STATE: .*"),
             timeout_s=self.data.times.open_s,
+            begin_s=BEGIN_S,
         )
         return socket
 

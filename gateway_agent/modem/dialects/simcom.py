@@ -8,9 +8,10 @@ and what is fetched from the module's buffer (`receives = "buffered"`) may have 
 import re
 from typing import ClassVar
 
-from gateway_agent.modem.at import OK, AtEngine
+from gateway_agent.modem.answer import OK
+from gateway_agent.modem.at import AtEngine
 from gateway_agent.modem.dialect import LinkSettings, ModemData
-from gateway_agent.modem.dialects.common_commands import CommonCommands
+from gateway_agent.modem.dialects.common_commands import BEGIN_S, CommonCommands
 from gateway_agent.modem.errors import RefusedError
 from gateway_agent.modem.events import Damaged, DataDown, Event, Received, SocketClosed, Waiting
 from gateway_agent.modem.stream import Line
@@ -117,6 +118,7 @@ class Simcom(CommonCommands):
             needs=(OK, re.compile(rf"\+CIPOPEN: ?{socket},(?P<code>0)")),
             fails=re.compile(rf"\+CIPOPEN: ?{socket},(?P<code>\d+)"),
             timeout_s=self.data.times.open_s,
+            begin_s=BEGIN_S,
         )
         self._peers[socket] = host, port
         return socket

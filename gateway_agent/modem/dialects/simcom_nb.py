@@ -7,7 +7,7 @@ bytes or hexadecimal characters depends on the firmware (`length_counts` in its 
 import re
 from typing import ClassVar
 
-from gateway_agent.modem.at import OK
+from gateway_agent.modem.answer import OK
 from gateway_agent.modem.dialects.common_commands import CommonCommands, hex_data
 from gateway_agent.modem.events import Damaged, DataDown, Event, Received, SocketClosed
 from gateway_agent.modem.stream import Line

@@ -22,6 +22,8 @@ FAULTS = {
     "garbage": "A few bytes of noise stand before a line of the module.",
     "overrun": "A stretch of bytes in the middle of what the module says is lost, as when the host's FIFO overflows.",
     "short-payload": "Bytes of a payload are lost on their way; the module waits a minute for as many more.",
+    "late-answer": "A command is answered so late that the host has given it up; meanwhile nothing is taken.",
+    "stray-ok": "An OK that nobody has asked for stands on the line, just after a command has come.",
     "no-answer": "A command is carried out, or not, and nothing at all is answered.",
     "buffer-full": "The module has no room for a payload and says so in its family's words.",
     "busy": "The module is busy with something else and refuses a send or an open with its family's error.",
@@ -49,7 +51,7 @@ FAULTS = {
 
 LASTING = frozenset(name for name, sentence in FAULTS.items() if sentence.startswith("Lasting"))
 AT_ONCE = ("pdp-drop", "socket-closed", "echo", "sleep", "reboot")
-"""Faults that happen when they are injected, or with a command where a rate is set."""
+"""Faults that happen, once, when they are injected, or with a command where a rate is set."""
 
 
 class ModemFaults:

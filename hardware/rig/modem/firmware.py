@@ -16,6 +16,7 @@ from hardware.rig.modem.sockets import Address, ModemSocket
 _QUEUE = 8
 """Datagrams that a module takes before the first has arrived at the other end."""
 _THINKING_S = (0.005, 0.03)
+_LATE_S = (10.0, 180.0)
 _PACE_S = 0.1
 
 
@@ -117,6 +118,10 @@ class Firmware:
                 return
             console.is_muted = True
         try:
+            if self.faults.strikes("stray-ok"):
+                console.urc("OK")
+            if self.faults.strikes("late-answer"):
+                await asyncio.sleep(self.faults.random.uniform(*_LATE_S))
             await asyncio.sleep(self.body.random.uniform(*_THINKING_S))
             final = await self._carry_out(request)
             if final:

@@ -10,6 +10,7 @@ from pathlib import Path
 from hardware.rig.clock import RigClock
 from hardware.rig.modem.emulator import Emulator
 from hardware.rig.modem.faults import ModemFaults
+from hardware.rig.modem.models import MODELS
 from hardware.rig.modem.radio import Radio
 from hardware.rig.modem.radio_profiles import RadioProfile
 from hardware.rig.modem.sim import Sim
@@ -37,7 +38,8 @@ class PortedModem:
     ) -> None:
         if (link is None) == (not url):
             raise ValueError("a modem has one port: give it a url or a link")
-        self.uart = Uart()
+        # Until the host has set a rate, its end has the module's.
+        self.uart = Uart(MODELS[model].baud) if model in MODELS else Uart()
         self.radio = Radio(radio, seed, names)
         self.faults = ModemFaults(rates, seed)
         self.emulator = Emulator(model, self.uart, self.radio, sim=sim, faults=self.faults, seed=seed, clock=clock)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway_agent.modem.at import ANY_LINE, OK, AtEngine, AtRules
+from gateway_agent.modem.answer import ANY_LINE, OK
+from gateway_agent.modem.at import AtEngine, AtRules
 from gateway_agent.modem.errors import (
     AtError,
     InterruptedCommandError,
@@ -142,6 +143,21 @@ def test_a_late_answer_is_not_taken_for_the_next() -> None:
         assert bench.at.counters.resyncs == 2
 
     on_bench(test, [Manner(latency_s=5.0)])
+
+
+def test_an_ok_that_nobody_has_asked_for_does_no_lasting_harm() -> None:
+    async def test(bench: Bench) -> None:
+        asking = asyncio.ensure_future(bench.at.ask("AT+SET=1"))
+        await asyncio.sleep(0.1)
+        bench.hear(b"OK\r\n")
+        await asking
+        await asyncio.sleep(1)
+        for number in range(2, 5):
+            await bench.at.ask(f"AT+SET={number}")
+            assert bench.modem.done[-1] == f"AT+SET={number}"
+        assert bench.at.counters.resyncs == 2
+
+    on_bench(test, [Manner(latency_s=0.5)])
 
 
 def test_a_lost_first_character_is_put_back() -> None:

@@ -7,11 +7,12 @@ from typing import Any, ClassVar
 import pytest
 
 from gateway_agent.modem import modem as modem_module
+from gateway_agent.modem.cause import Cause
 from gateway_agent.modem.dialect import LinkSettings, load_modem
 from gateway_agent.modem.modem import Modem
 from gateway_agent.modem.settings import ModemSettings
 from hardware.rig.clock import RigClock, run_virtual
-from tests.gateway_agent.modem.recorded_modem import HOST, PORT, TRANSCRIPTS, RecordedModem
+from tests.gateway_agent.modem.recorded_modem import HOST, PORT, TRANSCRIPTS, Answer, RecordedModem
 
 MODELS = [path.stem for path in sorted(TRANSCRIPTS.glob("*.txt"))]
 APN = {"nb-iot": "cmnbiot", "cat-1": "cmiot", "cat-m": "cmiot"}
@@ -52,9 +53,9 @@ def test_the_driver_follows_the_recording(model: str, monkeypatch: pytest.Monkey
                 break
             await asyncio.sleep(0.5)
         assert modem.is_online, states
-        assert modem.identity.imei == "867725030000017"
-        assert modem.identity.iccid == "89860400000000000017"
-        assert modem.signal.rsrp_dbm is not None
+        assert modem.known.identity.imei == "867725030000017"
+        assert modem.known.identity.iccid == "89860400000000000017"
+        assert modem.known.signal.rsrp_dbm is not None
         received: list[bytes] = []
         lost: list[Exception] = []
         link = await modem.open(HOST, PORT, received.append, lost.append)
@@ -69,6 +70,28 @@ def test_the_driver_follows_the_recording(model: str, monkeypatch: pytest.Monkey
 
     received = run_virtual(main)
     assert [data.hex()[:7] for data in received] == ["6044e24"]
+
+
+def test_a_network_that_is_heard_and_takes_us_not_is_told_from_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Opened, "model", "ml307")
+    monkeypatch.setattr(modem_module, "SerialPort", Opened)
+
+    async def main(clock: RigClock) -> list[Cause]:
+        Opened.made.clear()
+        modem = Modem(ModemSettings("ml307", "rig://none"), clock)
+        causes = []
+        for heard in ("21,99", "99,99"):
+            Opened.made[0].answers["AT+CEREG?"] = [Answer([b"+CEREG: 2,2\r\n", b"OK\r\n"])]
+            Opened.made[0].answers["AT+CSQ"] = [Answer([f"+CSQ: {heard}\r\n".encode(), b"OK\r\n"])]
+            Opened.made[0].answers["AT+CESQ"] = [Answer([b"+CESQ: 99,99,255,255,255,255\r\n", b"OK\r\n"])]
+            running = asyncio.create_task(modem.run())
+            await asyncio.sleep(125)
+            causes.append(modem.state.cause)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+        return causes
+
+    assert run_virtual(main) == [Cause.NOT_REGISTERED, Cause.NO_NETWORK]
 
 
 def _sent(model: str) -> str:

@@ -110,3 +110,24 @@ def keys_of_a_platform(folder: Path) -> Path:
 
 def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run((*GATEPOST, *words), capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_it_offers_files_and_asks_for_the_log(tmp_path: Path) -> None:
+    (tmp_path / "new.toml").write_text("[pole]\n")
+    own = ("--clear", "--port", "0", "--database", tmp_path / "city.sqlite", "--send-log", "--json")
+    offered = ("--configuration", f"gp-1={tmp_path / 'new.toml'}", "--configuration", f"gp-2={tmp_path / 'new.toml'}")
+    with subprocess.Popen((*GATEPOST, *own, *offered), stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            answer = asyncio.run(post(json.loads(process.stdout.readline())["url"]))
+        finally:
+            process.send_signal(signal.SIGINT)
+    assert [(each.action, each.target) for each in answer.commands] == [("send_log", "gateway")]
+    assert [(each.kind, each.size) for each in answer.files] == [("configuration", 7)]
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    own = ("--clear", "--port", "0", "--database", tmp_path / "city.sqlite", "--update", "gp-1=missing.bin")
+    ended = subprocess.run((*GATEPOST, *own), capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 2
+    assert "GATEWAY=FILE" in ended.stderr

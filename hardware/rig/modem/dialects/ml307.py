@@ -1,7 +1,7 @@
 """China Mobile ML307A and ML307R: the MIP commands; payloads as they are on the way out, hexadecimal on the way in.
 
 Sources: 78/esp-ml307 and its pull request 21, RT-Thread class/ml307. Not confirmed there and chosen by seed: spacing,
-case of digits, whether MIPCALL tells its address before or after the OK, and what follows MIPCLOSE.
+case and quotation marks of digits, whether the results of MIPCALL and MIPCLOSE come before or after their OK.
 """
 
 import asyncio
@@ -59,7 +59,10 @@ class Ml307(Standard):
 
     def arrived(self, socket: ModemSocket, data: bytes, _sender: Address) -> None:
         """+MIPURC: "rudp", with the payload in the line."""
-        text = self.wording.hexadecimal(data) if self.hex_in.get(socket.number) else data.decode("latin-1")
+        text = data.decode("latin-1")
+        if self.hex_in.get(socket.number):
+            digits = self.wording.hexadecimal(data)
+            text = f'"{digits}"' if self.wording.quotes_digits else digits
         self.console.urc(self.wording.line("MIPURC", '"rudp"', socket.number, len(data), text))
 
     @command("MIPCALL")

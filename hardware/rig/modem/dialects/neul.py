@@ -14,6 +14,7 @@ _UPLINK_BUSY, _NO_BUFFER, _FLOW_CONTROL, _NO_NETWORK = 159, 536, 537, 30
 _COAP_PORT = 5683
 _UDP = 17
 _RELEASE_OF_FLAG = {0x200: 1, 0x400: 2}
+_LOADER = ("Boot: Unsigned", "Security B.. Verified", "Protocol A.. Verified", "Apps A...... Verified")
 _SILENT, _NOTES, _PUSHES = 0, 1, 2
 
 
@@ -29,9 +30,9 @@ class Neul(Standard):
         self.shows_psm = False
 
     def boot_lines(self) -> list[str]:
-        """Why it has started, the chip's name, and an OK that nobody asked for."""
+        """The loader's report, why it has started, the chip's name, and an OK that nobody asked for."""
         why = {"command": "APPLICATION_AT", "reboot": "UNKNOWN"}.get(self.body.kept["cause"], "SECURITY_RESET_PIN")
-        return [f"REBOOT_CAUSE_{why}", "Neul", "OK"]
+        return [*_LOADER, f"REBOOT_CAUSE_{why}", "Neul", "OK"]
 
     def started(self) -> None:
         """Register, or wait with the radio off."""

@@ -2,7 +2,7 @@
 
 Sources: Soldered's SIM7020 library for Arduino, lwcell issue 30, other Arduino drivers. Drivers disagree whether the
 length of CSOSEND is bytes or hexadecimal digits; here digits, unless `Wording.counts_bytes` says otherwise. Commands
-within 100 ms of the last answer may be lost. Chosen by seed: spacing, case of digits, what +CSONMI counts.
+within 100 ms of the last answer may be lost. Chosen by seed: spacing, case of digits.
 """
 
 import asyncio
@@ -61,10 +61,9 @@ class SimcomNb(Standard):
         self.console.urc(self.wording.line("CSOERR", socket.number, _NETWORK_CLOSED))
 
     def arrived(self, socket: ModemSocket, data: bytes, _sender: Address) -> None:
-        """+CSONMI with the payload."""
+        """+CSONMI with the payload; it counts digits."""
         text = self.wording.hexadecimal(data)
-        count = len(data) if self.wording.result_before_ok else len(text)
-        self.console.urc(self.wording.line("CSONMI", socket.number, count, text))
+        self.console.urc(self.wording.line("CSONMI", socket.number, len(text), text))
 
     @command("CSOC")
     async def create(self, request: Request) -> None:

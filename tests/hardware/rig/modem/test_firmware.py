@@ -7,10 +7,11 @@ from random import Random
 import pytest
 
 from hardware.rig.modem.dialects import DIALECTS
+from hardware.rig.modem.faults import FAULTS, LASTING
 from hardware.rig.modem.models import MODELS
 from hardware.rig.modem.request import RUN, SET, Request, parse
 from tests.hardware.rig.modem.desk import Desk, at_a_desk
-from tests.hardware.rig.modem.typist import go_online, send
+from tests.hardware.rig.modem.typist import OPENINGS, command_of, go_online, send
 
 MODELS_OF_DIALECTS = ("bc95", "bc26", "bc660k", "ec800", "ml307", "sim7020", "a7670", "air780")
 of_each_dialect = pytest.mark.parametrize("model", MODELS_OF_DIALECTS)
@@ -69,6 +70,45 @@ def test_a_seed_gives_the_same_bytes_at_the_same_times(model: str) -> None:
     one, two = (at_a_desk(model, play, seed=9, faults=rates) for _ in range(2))
     assert one == two
     assert at_a_desk(model, play, seed=10, faults=rates) != one
+
+
+@of_each_dialect
+def test_after_every_fault_at_once_the_power_key_makes_it_whole(model: str, caplog: pytest.LogCaptureFixture) -> None:
+    rates = {name: 0.03 for name in FAULTS if name not in LASTING}
+
+    async def play(desk: Desk) -> None:
+        desk.modem.start()
+        await asyncio.sleep(20)
+        for number in range(250):
+            desk.type(("AT", "AT+CEREG?", "AT+CSQ", "AT+CGMR", "ATE0")[number % 5])
+            await asyncio.sleep(1)
+            if number % 50 == 20:
+                for line in OPENINGS[desk.modem.model.dialect]:
+                    desk.type(line.format(port=desk.platform.address[1], context=0))
+                    await asyncio.sleep(3)
+            if number % 10 == 3:
+                line, payload = command_of(desk, b"lost or not")
+                desk.type(line)
+                await asyncio.sleep(0.5)
+                desk.write(payload)
+        for name in LASTING:
+            desk.faults.inject(name, for_s=100)
+        await asyncio.sleep(150)
+        desk.faults.clear_all()
+        desk.plug_in()
+        desk.modem.power_key()
+        await asyncio.sleep(20)
+        for line in ("AT", "ATE0", "AT+CMEE=1"):
+            await desk.ask(line, 1.0)
+            await asyncio.sleep(0.2)
+        await go_online(desk)
+        assert await send(desk, b"whole again")
+        assert await desk.until(lambda: b"whole again" in desk.platform.received, 20)
+        assert len(desk.faults.hits) >= 20
+
+    with caplog.at_level(logging.ERROR):
+        at_a_desk(model, play, answers=True, faults=rates)
+    assert [record.getMessage() for record in caplog.records] == []
 
 
 @of_each_dialect

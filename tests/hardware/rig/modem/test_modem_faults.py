@@ -195,6 +195,31 @@ def test_a_command_gets_no_answer_at_all(model: str) -> None:
     with_a_modem(model, play)
 
 
+@of_each_dialect
+def test_an_answer_comes_when_nobody_waits_for_it_any_more(model: str) -> None:
+    async def play(desk: Desk) -> None:
+        await asyncio.sleep(0.2)
+        desk.faults.inject("late-answer")
+        assert await desk.ask("AT+CSQ", 9.0) == []
+        assert await desk.ask("AT+CGMM", 1.0) == []
+        assert await desk.until(lambda: b"CSQ" in desk.heard and desk.heard.endswith(b"OK\r\n"), 200)
+        await asyncio.sleep(0.2)
+        assert (await desk.ask("AT+CGMM"))[-1] == "OK"
+
+    with_a_modem(model, play)
+
+
+@of_each_dialect
+def test_an_ok_that_nobody_has_asked_for_comes_before_the_answer(model: str) -> None:
+    async def play(desk: Desk) -> None:
+        await asyncio.sleep(0.2)
+        desk.faults.inject("stray-ok")
+        assert await desk.ask("AT+NOSUCH=1") == ["OK"]
+        assert await desk.until(lambda: b"+CME ERROR" in desk.heard, 1.0)
+
+    with_a_modem(model, play)
+
+
 # What sending meets.
 
 

@@ -2,13 +2,29 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
 
 from tests.hardware.rig.modem.desk import Desk
 
 PAUSE_S = 0.3
 SEND_S = 20.0
-Opening = Callable[[Desk], Awaitable[list[str]]]
+
+OPENINGS = {
+    "neul": ("AT+NSONMI=2", "AT+NSOCR=DGRAM,17,40000,1"),
+    "quectel_nb": (
+        "AT+QSCLK=0",
+        'AT+QICFG="dataformat",1,1',
+        'AT+QIOPEN={context},0,"UDP","127.0.0.1",{port},0,1',
+    ),
+    "quectel_qi": ('AT+QICSGP=1,1,"cmiot","","",0', "AT+QIACT=1", 'AT+QIOPEN=1,0,"UDP","127.0.0.1",{port},0,1'),
+    "ml307": ("AT+MIPCALL=1,1", 'AT+MIPCFG="encoding",0,0,1', 'AT+MIPOPEN=0,"UDP","127.0.0.1",{port},,0'),
+    "simcom_nb": ("AT+CSOC=1,2,1", 'AT+CSOCON=0,{port},"127.0.0.1"'),
+    "simcom": ("AT+CIPSRIP=0", "AT+NETOPEN", 'AT+CIPOPEN=0,"UDP",,,40000'),
+    "sim800": (
+        *("AT+CIPSHUT", "AT+CIPMUX=1", "AT+CIPQSEND=1", 'AT+CSTT="cmiot","",""', "AT+CIICR", "AT+CIFSR"),
+        'AT+CIPSTART=0,"UDP","127.0.0.1",{port}',
+    ),
+}
+"""What opens a socket to the platform, by dialect, on a module that is registered."""
 
 _FINAL = r"OK|ERROR|SHUT OK|SEND OK|SEND FAIL|CLOSE OK|\+CME ERROR: ?\d+"
 
@@ -28,31 +44,18 @@ async def go_online(desk: Desk) -> None:
     await asyncio.sleep(8)
     # It may have fallen asleep meanwhile.
     await desk.ask("AT", 1.0)
-    host, port = desk.platform.address
-    dialect = desk.modem.model.dialect
-    if dialect == "neul":
-        await say(desk, "AT+NSONMI=2", "AT+NSOCR=DGRAM,17,40000,1")
-    elif dialect == "quectel_nb":
-        context = 0 if desk.modem.model.name == "bc660k" else 1
-        opening = f'AT+QIOPEN={context},0,"UDP","{host}",{port},0,1'
-        await say(desk, "AT+QSCLK=0", 'AT+QICFG="dataformat",1,1', opening)
-    elif dialect == "quectel_qi":
-        opening = f'AT+QIOPEN=1,0,"UDP","{host}",{port},0,1'
-        await say(desk, 'AT+QICSGP=1,1,"cmiot","","",0', "AT+QIACT=1", opening)
-    elif dialect == "ml307":
-        opening = f'AT+MIPOPEN=0,"UDP","{host}",{port},,0'
-        await say(desk, "AT+MIPCALL=1,1", 'AT+MIPCFG="encoding",0,0,1', opening)
-    elif dialect == "simcom_nb":
-        await say(desk, "AT+CSOC=1,2,1", f'AT+CSOCON=0,{port},"{host}"')
-    elif dialect == "simcom":
-        await say(desk, "AT+CIPSRIP=0", "AT+NETOPEN")
-        await asyncio.sleep(3)
-        await say(desk, 'AT+CIPOPEN=0,"UDP",,,40000')
-    else:
-        await say(desk, "AT+CIPSHUT", "AT+CIPMUX=1", "AT+CIPQSEND=1", 'AT+CSTT="cmiot","",""', "AT+CIICR")
-        desk.type("AT+CIFSR")
-        await asyncio.sleep(1)
-        await say(desk, f'AT+CIPSTART=0,"UDP","{host}",{port}')
+    model = desk.modem.model
+    for line in OPENINGS[model.dialect]:
+        if line == "AT+CIFSR":
+            # Its answer has no OK.
+            await asyncio.sleep(PAUSE_S)
+            desk.type(line)
+            await asyncio.sleep(1)
+            continue
+        context = 0 if model.name == "bc660k" else 1
+        await say(desk, line.format(port=desk.platform.address[1], context=context))
+        if line == "AT+NETOPEN":
+            await asyncio.sleep(3)
     await asyncio.sleep(2)
     desk.heard.clear()
 

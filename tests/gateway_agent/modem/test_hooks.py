@@ -1,0 +1,50 @@
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway_agent.modem.hooks import HookError, hooks_of
+from hardware.rig.clock import RigClock, run_virtual
+
+
+def script(folder: Path, text: str) -> tuple[str, ...]:
+    file = folder / "hook.py"
+    file.write_text(text, encoding="utf-8")
+    return (sys.executable, str(file))
+
+
+def test_the_supply_is_told_off_and_on_and_time_stands_still_meanwhile(tmp_path: Path) -> None:
+    words = script(tmp_path, f"import sys; open({str(tmp_path / 'log')!r}, 'a').write(' '.join(sys.argv[1:]) + ';')")
+    hooks = hooks_of(supply=(*words, "rail"), power_key=(*words, "key"))
+
+    async def main(clock: RigClock) -> int:
+        assert hooks.supply_off is not None
+        assert hooks.supply_on is not None
+        assert hooks.power_key is not None
+        await hooks.supply_off()
+        await hooks.supply_on()
+        await hooks.power_key()
+        return clock.monotonic_ms()
+
+    assert run_virtual(main) == 0
+    assert (tmp_path / "log").read_text(encoding="utf-8") == "rail off;rail on;key;"
+
+
+def test_what_is_not_wired_is_none() -> None:
+    hooks = hooks_of()
+    assert (hooks.power_key, hooks.supply_off, hooks.supply_on, hooks.wake) == (None, None, None, None)
+
+
+def test_a_command_that_fails_is_told_with_what_it_said(tmp_path: Path) -> None:
+    hooks = hooks_of(power_key=script(tmp_path, "import sys; sys.exit('no such line GPIO99')"))
+    assert hooks.power_key is not None
+    with pytest.raises(HookError, match="has failed with 1: no such line GPIO99"):
+        asyncio.run(hooks.power_key())  # type: ignore[arg-type]
+
+
+def test_a_command_that_is_not_there_is_told_with_the_mend() -> None:
+    hooks = hooks_of(wake=("/none/wake",))
+    assert hooks.wake is not None
+    with pytest.raises(HookError, match=r"/none/wake .* cannot be run .* mend it in pole.toml"):
+        asyncio.run(hooks.wake())  # type: ignore[arg-type]
