@@ -11,7 +11,6 @@ the modem, to its arrival at the platform. `on_air_bytes` count both ways, with 
 """
 
 import argparse
-import logging
 import os
 import tempfile
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from statistics import median
 
 from hardware.rig.clock import RigClock, run_virtual
 from tests.bench._modem_world import modem_world
+from tests.faults._journal_hour import quiet
 from tests.faults._progress import shown
 
 Row = dict[str, object]
@@ -84,7 +84,6 @@ def run(arguments: list[str]) -> Iterator[Row]:
 
 def measure(job: Job) -> Figures:
     """One run of its own, in virtual time."""
-    logging.getLogger("gatepost").setLevel(logging.CRITICAL)  # a bad radio is told of at every step
 
     async def main(clock: RigClock) -> Figures:
         with tempfile.TemporaryDirectory() as name:
@@ -108,7 +107,8 @@ def measure(job: Job) -> Figures:
                     0.0 if modem is None else modem.seconds_without_service,
                 )
 
-    return run_virtual(main)
+    with quiet():
+        return run_virtual(main)
 
 
 def _rows(case: str, ours: Figures, default: Figures, clean: Figures) -> Iterator[Row]:

@@ -19,6 +19,7 @@ from tests.bench._modem_world import ModemWorld, modem_world
 from tests.bench.modems import DIALECTS
 from tests.faults._cases import Row
 from tests.faults._cores import on_all_cores
+from tests.faults._journal_hour import quiet
 from tests.faults._progress import OnProgress
 from tests.faults._uplink_steps import letting_go_at_once
 
@@ -97,7 +98,8 @@ def run_one(name: str, fault: str, radio: str) -> Outcome:
                 is_drained = await world.settle()
                 return _outcome(world, fault, is_drained)
 
-    return run_virtual(main)
+    with quiet():
+        return run_virtual(main)
 
 
 def run_careless(name: str, fault: str, radio: str) -> Outcome:
