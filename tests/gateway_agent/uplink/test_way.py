@@ -1,4 +1,4 @@
-"""The ordinary way over the IP network, over the system's routes or one interface, and what it says when there is none."""
+"""The way over the IP network, by the system's routes or one interface, and what it says when there is none."""
 
 import asyncio
 from pathlib import Path
@@ -13,11 +13,10 @@ LOOPBACK = sorted(path.name for path in Path("/sys/class/net").iterdir() if path
 class Echo(asyncio.DatagramProtocol):
     """Answers each datagram with itself."""
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport):
         self.transport = transport
 
-    def datagram_received(self, data: bytes, address: object) -> None:
-        assert isinstance(self.transport, asyncio.DatagramTransport)
+    def datagram_received(self, data, address):
         self.transport.sendto(data, address)
 
 
