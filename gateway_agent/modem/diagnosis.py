@@ -41,6 +41,7 @@ _NEXT_STEPS: dict[Cause, str] = {
     Cause.NOT_REGISTERED: "check apn and band, and that the contract is for this radio; better the antenna",
     Cause.DENIED: "ask the operator whether SIM and contract are active, for this radio and this module (IMEI lock)",
     Cause.NO_DATA: "check apn, user and password of the bearer; ask the operator whether data is part of the contract",
+    Cause.NO_SOCKET: "check the host in the uplink's url; where it is right, cut the modem's supply for 12 s",
 }
 
 _NEVER = Diagnosis(
@@ -58,6 +59,9 @@ _PLATFORM = Diagnosis(
 def diagnose(status: Mapping[str, Any]) -> Diagnosis:
     """What a modem's status (`Modem.status`) means."""
     cause = Cause(status["cause"])
+    if cause is Cause.WELL and status["connections_in_vain"] > 1:
+        what = f"the data connection is up, but {status['why_in_vain']}"
+        return Diagnosis(Cause.NO_SOCKET.value, what + _exhausted(status), _NEXT_STEPS[Cause.NO_SOCKET])
     if cause is Cause.UNANSWERED or (cause is Cause.WELL and (status["unanswered"] or status["awaits_answer"])):
         return _unanswered(status)
     if cause is Cause.WELL:

@@ -29,7 +29,7 @@ class Climb:
 class KeptState:
     """See the module. `level` is the number of rungs that were taken since there was service last.
 
-    `awaits_answer`: the trouble was that nothing is answered, so that a connection alone is not service.
+    `awaits_answer`: the trouble was one that leaves the data connection up, so that it alone is not service.
     """
 
     path: Path | None

@@ -57,7 +57,11 @@ class ModemLink:
 
 
 class Sockets:
-    """All sockets of a modem. `work` is called by the modem's own task, and does what is most urgent."""
+    """All sockets of a modem. `work` is called by the modem's own task, and does what is most urgent.
+
+    `in_vain` is the number of data connections given up since something was sent last, because no socket could be
+    opened or used; `why_in_vain` says what was refused.
+    """
 
     def __init__(self, data: ModemData, dialect: Dialect, attention: Attention, counters: ModemCounters) -> None:
         self.limit_bytes = data.socket.limit_bytes
@@ -70,6 +74,8 @@ class Sockets:
         self._to_close: list[int] = []
         self._to_read: set[int] = set()
         self._refused = 0
+        self.in_vain = 0
+        self.why_in_vain = ""
 
     async def open(
         self, host: str, port: int, on_datagram: Callable[[bytes], None], on_lost: Callable[[Exception], None]
@@ -85,7 +91,7 @@ class Sockets:
             link = ModemLink(self, (host, port), on_datagram, on_lost)
             link.number = await self._dialect.open(free, host, port)
         except RefusedError as refused:
-            self._attention.end_data(f"no socket can be opened: {refused}")
+            self._connection_fails(f"no socket can be opened: {refused}")
             raise
         except SilentError as problem:
             self._attention.end_session(problem)
@@ -184,7 +190,7 @@ class Sockets:
                 await asyncio.sleep(_BUSY_S[attempt])
                 continue
             self._counters.sent += 1
-            self._refused = 0
+            self._refused = self.in_vain = 0
             return
         raise NoAnswerError("the modem never asks for the data of a send")
 
@@ -195,7 +201,12 @@ class Sockets:
         self._refused += 1
         if self._refused > 1:
             self._refused = 0
-            self._attention.end_data(f"nothing can be sent: {refused}")
+            self._connection_fails(f"nothing can be sent: {refused}")
+
+    def _connection_fails(self, why: str) -> None:
+        self.in_vain += 1
+        self.why_in_vain = why
+        self._attention.end_data(why)
 
     async def _read(self, number: int) -> None:
         """Read until nothing waits: it is announced once only."""

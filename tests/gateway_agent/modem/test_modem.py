@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway_agent.modem.cause import Cause
+from gateway_agent.modem.diagnosis import diagnose
 from gateway_agent.modem.dialect import LinkSettings, load_modem, modem_names
 from gateway_agent.modem.errors import ModemError
 from gateway_agent.modem.kept_state import load_state
@@ -172,6 +173,29 @@ def test_what_a_modem_keeps_instead_of_pushing_is_fetched(model: str, command: s
             link.send(data, answer_expected=True)
         await asyncio.sleep(30)
         assert bench.answers == [answer_to(data) for data in sent]
+
+    on_bench(model, test)
+
+
+@pytest.mark.parametrize(("model", "fault"), [("bc660k", "busy"), ("ec800", "buffer-full"), ("bc95", "busy")])
+def test_a_modem_that_refuses_every_socket_or_datagram_climbs_the_ladder(model: str, fault: str) -> None:
+    async def test(bench: ModemBench) -> None:
+        await bench.online()
+        await bench.talk_until_answered()
+        bench.module.faults.rates[fault] = 1.0
+        number = 0
+        while not bench.modem.recoveries["reset"]:
+            number += 1
+            assert number < 100
+            assert await bench.talk(number) is None
+            await asyncio.sleep(20)
+        assert Cause.NO_SOCKET in {state.cause for state in bench.states}
+        assert diagnose(bench.modem.status()).kind == "no-socket"
+        bench.module.faults.clear_all()
+        await bench.talk_until_answered()
+        await asyncio.sleep(120)
+        assert bench.modem.kept.level == 0
+        assert diagnose(bench.modem.status()).is_well
 
     on_bench(model, test)
 
