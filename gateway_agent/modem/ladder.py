@@ -91,7 +91,8 @@ class Ladder:
         rung = helpful[min(level, len(helpful) - 1)]
         reason = why
         if rung != "wait" and self.disturbances() >= self._daily_cap:
-            rung, reason = "wait", f"{why}; the {self._daily_cap} attempts of a day to mend it are used up"
+            used_up = f"; the {self._daily_cap} attempts of a day to mend it are used up" if self._daily_cap else ""
+            rung, reason = "wait", why + used_up
         first_s = _SLOW.get(trouble, _FIRST_WAIT_S)
         longest_s = _LONGEST_LOOK_S if rung == "wait" and trouble in _HARMLESS else _LONGEST_WAIT_S
         wait_s = min(first_s * 2 ** min(level, 16), longest_s) * self._chance.uniform(0.75, 1.25)
