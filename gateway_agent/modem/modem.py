@@ -55,7 +55,7 @@ _GO_ON_MEANWHILE = frozenset({Cause.UNANSWERED, Cause.NO_SOCKET})
 class Modem:
     """One modem on one port. `on_change` is told of each new state, `state_file` keeps what must not be forgotten.
 
-    Raises UnknownModemError, and OSError where the state file cannot be read.
+    Raises UnknownModemError, and KeptStateError where the state file cannot be used.
     """
 
     def __init__(
