@@ -356,8 +356,12 @@ class Modem:
     async def _climb(self, step: Step) -> None:
         _LOG.warning("modem %s: %s; %s in %.0f s", self.settings.model, step.reason, step.rung, step.wait_s)
         self._attention.begin()
-        # A modem that says that it has started, or that is pulled out, is not waited for.
-        await self._attention.rest(step.wait_s)
+        if self.state.name == "absent":
+            if await self._bring_up.port_comes_back(step.wait_s):
+                return
+        else:
+            # A modem that says that it has started, or that is pulled out, is not waited for.
+            await self._attention.rest(step.wait_s)
         await take(step.rung, self.dialect, self._port, self.settings.hooks)
 
     def _require_service(self) -> None:

@@ -10,6 +10,7 @@ from gateway_agent.modem.cause import Cause
 from gateway_agent.modem.diagnosis import diagnose
 from gateway_agent.modem.dialect import LinkSettings, load_modem, modem_names
 from gateway_agent.modem.errors import ModemError
+from gateway_agent.modem.hooks import Hooks
 from gateway_agent.modem.kept_state import load_state
 from hardware.rig.modem.sim import Sim
 from tests.gateway_agent.modem.modem_bench import ModemBench, answer_to, datagram, on_bench
@@ -156,6 +157,19 @@ def test_a_modem_that_stays_away_is_started_by_its_key() -> None:
         await bench.talk_until_answered()
 
     on_bench("ec800", test)
+
+
+@pytest.mark.parametrize("hooks", [Hooks(), None], ids=["no key", "key and supply"])
+def test_a_modem_that_comes_back_after_hours_is_taken_up_within_a_minute(hooks: Hooks | None) -> None:
+    async def test(bench: ModemBench) -> None:
+        await bench.online()
+        bench.uart.unplug()
+        await asyncio.sleep(3 * 3600)
+        bench.uart.replug()
+        assert await bench.online() < 60
+        await bench.talk_until_answered()
+
+    on_bench("ec800", test, **({} if hooks is None else {"hooks": hooks}))
 
 
 @pytest.mark.parametrize(("model", "command"), [("bc95", "AT+NSONMI=1"), ("a7670", "AT+CIPRXGET=1")])
