@@ -43,6 +43,21 @@ def test_a_command_that_fails_is_told_with_what_it_said(tmp_path: Path) -> None:
         asyncio.run(hooks.power_key())  # type: ignore[arg-type]
 
 
+def test_a_command_that_leaves_a_program_running_or_reads_is_not_waited_for(tmp_path: Path) -> None:
+    left = "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(6)'])"
+    text = f"import subprocess, sys; sys.stdin.read(); {left}; open({str(tmp_path / 'done')!r}, 'w')"
+    hooks = hooks_of(power_key=script(tmp_path, text))
+    assert hooks.power_key is not None
+
+    async def main() -> None:
+        assert hooks.power_key is not None
+        async with asyncio.timeout(4):
+            await hooks.power_key()
+
+    asyncio.run(main())
+    assert (tmp_path / "done").exists()
+
+
 def test_a_command_that_is_not_there_is_told_with_the_mend() -> None:
     hooks = hooks_of(wake=("/none/wake",))
     assert hooks.wake is not None
