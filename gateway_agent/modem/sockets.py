@@ -89,7 +89,7 @@ class Sockets:
             if not self._data.socket.takes_names and not _is_address(host):
                 host = await self._dialect.resolve(host)
             link = ModemLink(self, (host, port), on_datagram, on_lost)
-            link.number = await self._dialect.open(free, host, port)
+            link.number = await self._opened(free, host, port)
         except RefusedError as refused:
             self._connection_fails(f"no socket can be opened: {refused}")
             raise
@@ -100,6 +100,17 @@ class Sockets:
             self._to_close.remove(link.number)
         self._links[link.number] = link
         return link
+
+    async def _opened(self, free: int, host: str, port: int) -> int:
+        """The number of a new socket. Where it is refused, sockets may be left of which nobody knows, because the call
+        that opened them was cancelled or its answer was lost: they are closed, and it is tried once more."""
+        try:
+            return await self._dialect.open(free, host, port)
+        except RefusedError:
+            for number in range(self._data.socket.count + 1):
+                if number not in self._links:
+                    await self._dialect.close(number)
+            return await self._dialect.open(free, host, port)
 
     def enqueue(self, link: ModemLink, data: bytes, answer_expected: bool) -> None:
         """See ModemLink.send."""

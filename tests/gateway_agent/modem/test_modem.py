@@ -12,6 +12,7 @@ from gateway_agent.modem.dialect import LinkSettings, load_modem, modem_names
 from gateway_agent.modem.errors import ModemError
 from gateway_agent.modem.hooks import Hooks
 from gateway_agent.modem.kept_state import load_state
+from gateway_agent.modem.sockets import ModemLink
 from hardware.rig.modem.sim import Sim
 from tests.gateway_agent.modem.modem_bench import ModemBench, answer_to, datagram, on_bench
 
@@ -372,6 +373,24 @@ def test_two_links_are_kept_apart() -> None:
         assert len(bench.lost) == 1
 
     on_bench("ec800", test)
+
+
+@pytest.mark.parametrize("model", BENCHMARKED)
+def test_sockets_whose_opening_was_cancelled_are_not_lost(model: str) -> None:
+    async def test(bench: ModemBench) -> None:
+        await bench.online()
+        for cancelled in range(12):
+            opening = asyncio.create_task(bench.link())
+            await asyncio.sleep((0.05, 0.1, 0.2)[cancelled % 3])
+            opening.cancel()
+            for link in await asyncio.gather(opening, return_exceptions=True):
+                if isinstance(link, ModemLink):
+                    link.close()
+            await asyncio.sleep(2)
+        assert await bench.talk(1) is not None
+        assert bench.modem.counters.data_lost == 0
+
+    on_bench(model, test)
 
 
 def test_a_name_needs_a_modem_that_knows_names() -> None:
