@@ -26,7 +26,8 @@ _NEXT_STEPS: dict[Cause, str] = {
     Cause.LOOKING: "wait: a first registration may take some minutes with NB-IoT",
     Cause.CONNECTING: "wait a minute and look again",
     Cause.PORT_MISSING: "plug the modem in and see that it has supply; compare the key port with /dev/serial/by-id",
-    Cause.PORT_HELD: "stop the other program, often with: systemctl disable --now ModemManager",
+    Cause.PORT_HELD: "where it is the agent, name its socket by --status; stop any other program, often by "
+    "systemctl disable --now ModemManager",
     Cause.PORT_FORBIDDEN: "add the agent's user to the group dialout (usermod -aG dialout <user>) and restart it",
     Cause.PORT_DEAD: "look at the cable and the supply; if the modem has several ports, take the one for AT commands",
     Cause.SILENT: "look at supply, power key and the crossing of TX and RX; try another port of the modem, or a baud",

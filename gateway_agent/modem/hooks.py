@@ -52,11 +52,20 @@ async def _run(words: tuple[str, ...]) -> None:
     """Run a command to its end. Raises HookError."""
     try:
         # In a thread, and not as asyncio's subprocess, so that time stands still meanwhile where it is virtual.
-        code, said = await asyncio.get_running_loop().run_in_executor(None, _run_here, words)
+        code, said = await _to_its_end(asyncio.get_running_loop().run_in_executor(None, _run_here, words))
     except (OSError, subprocess.TimeoutExpired) as error:
         raise HookError(f"the command {words[0]} of the modem cannot be run ({error}); mend it in pole.toml") from error
     if code:
         raise HookError(f"the command {' '.join(words)} of the modem has failed with {code}: {said}")
+
+
+async def _to_its_end(running: asyncio.Future[tuple[int, str]]) -> tuple[int, str]:
+    """What it gives. Whoever is cancelled waits for its end all the same, so that `on` never overtakes `off`."""
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait({running})
+        raise
 
 
 def _run_here(words: tuple[str, ...]) -> tuple[int, str]:
