@@ -86,6 +86,9 @@ def _well(status: Mapping[str, Any]) -> Diagnosis:
     if _is_weak(status):
         step = "expect delays and losses: put the antenna higher or outside the box, away from metal"
         return Diagnosis("weak", what, step, is_well=True)
+    if not status["counters"]["sent"]:
+        step = "whether the platform answers was not tried: run the agent, then look again"
+        return Diagnosis(Cause.WELL.value, what, step, is_well=True)
     return Diagnosis(Cause.WELL.value, what, "nothing has to be done", is_well=True)
 
 

@@ -56,6 +56,13 @@ def test_a_connection_over_which_nothing_comes_is_not_well(change: dict[str, Any
     assert not diagnose(status(Cause.WELL, **change)).is_well
 
 
+def test_a_modem_that_has_sent_nothing_says_nothing_of_the_platform() -> None:
+    assert diagnose(status(Cause.WELL)).next_step == "nothing has to be done"
+    said = diagnose(status(Cause.WELL, counters={"sent": 0}))
+    assert said.is_well
+    assert "whether the platform answers was not tried" in said.next_step
+
+
 @pytest.mark.parametrize(
     ("signal", "kind"),
     [
