@@ -41,10 +41,8 @@ def tell(result: Result, port: str, console: Console) -> None:
     if result.found:
         console.print(device_table(result.found))
     elif not result.signs:
-        console.print(
-            f"Nobody answers on {port}. Check the supply of the devices, the two wires A and B at both ends, and"
-        )
-        console.print("that the adapter is the right one; then scan again.")
+        console.print(f"Nobody answers on {port}. Check the supply of the devices, the wires A and B at both ends,")
+        console.print("swap A and B once, see that this is the right adapter; then scan again.")
     for sign in result.signs:
         console.print(Text.assemble(("! ", "bold yellow"), sign.what))
         console.print(f"  {sign.next_step}")

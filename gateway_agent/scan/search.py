@@ -2,8 +2,9 @@
 
 1. It listens for who speaks unasked.
 2. It asks the known models at their factory settings and ids.
-3. It asks every id at the settings at which anything answered, twice, for a line loses an answer now and then. Then
-4. once at all other rates and parities, those first that known models can be set to.
+3. It asks every id at the settings at which anything answered, then
+4. at all other rates and parities, those first that known models can be set to. Where anybody answers all are asked a
+   second time, for a line loses an answer now and then.
 
 In 3 and 4 it does not wait out the longest reply timeout after each id, only a short time that is learnt from the
 answers so far. An answer that comes later falls into the wait of a later id: it tells its own unit, or it is a sound
@@ -80,12 +81,11 @@ class Search:
         while lively := [setting for setting in self._lively() if setting not in done]:
             for setting in lively:
                 done.add(setting)
-                await self._sweep(setting, self._wait_s)
-                await self._sweep(setting, self._shorter_wait_s)
+                await self._search_at(setting)
         if not self._is_quick and not self.talkers:
-            rest = [setting for setting in self._by_likelihood() if setting not in done]
-            for setting in rest:
-                await self._sweep(setting, self._wait_s)
+            for setting in self._by_likelihood():
+                if setting not in done:
+                    await self._search_at(setting)
         await self._tally()
         self._is_whole = not self.talkers
 
@@ -142,6 +142,12 @@ class Search:
             for setting, unit in damaged:
                 await self._look_at(setting, unit)
 
+    async def _search_at(self, setting: Setting) -> None:
+        """Ask every id at a setting, and all once more where any answered."""
+        await self._sweep(setting, self._wait_s)
+        if setting in self._lively():
+            await self._sweep(setting, self._shorter_wait_s)
+
     async def _sweep(self, setting: Setting, wait_s: Callable[[Setting], float]) -> None:
         """Ask every id at a setting, and once more those that may have answered late."""
         recent: deque[int] = deque(maxlen=_ASKED_BEFORE)
@@ -151,7 +157,9 @@ class Search:
             self._show(Progress(f"every id at {setting}", index, len(units)))
             if (setting, unit) in self._looked:
                 continue
-            verdict = await self._ask(setting, Question(unit, modbus.READ_HOLDING_REGISTERS, 0, 1), wait_s(setting))
+            # What comes late after the last id has no later wait to fall into.
+            wait = self._longest_s if unit == units[-1] else wait_s(setting)
+            verdict = await self._ask(setting, Question(unit, modbus.READ_HOLDING_REGISTERS, 0, 1), wait)
             if verdict.kind.is_answer or verdict.kind is Kind.TWO:
                 await self._look_at(setting, unit)
             elif verdict.strangers:
@@ -163,7 +171,6 @@ class Search:
                     if await self._look_at(setting, earlier):
                         break
             recent.append(unit)
-        await asyncio.sleep(0)
 
     async def _look_at(self, setting: Setting, unit: int) -> bool:
         """Find out who has an id; whether anybody has. An id is looked at once."""

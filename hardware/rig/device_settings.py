@@ -12,8 +12,8 @@ from hardware.rig.register_image import HOLDING, RegisterImage
 class DeviceSettings:
     """What was written to a device's guarded registers, and what it means for unit id and baud rate.
 
-    Such registers can be written with FC 06 or 16 and read back with FC 03; the one of the unit id holds `unit` at first,
-    all others 0. `unit_id` and `baud` are None until somebody writes them.
+    Such registers can be written with FC 06 or 16 and read back with FC 03; the one of the unit id holds `unit` at
+    first, all others 0. `unit_id` and `baud` are None until somebody writes them.
     """
 
     def __init__(self, profile: Profile, image: RegisterImage, unit: int) -> None:

@@ -1,11 +1,11 @@
 """Ten random buses: every device that is alive has to be found, by its model, at its line setting and id.
 
-A device counts as survived when it was found as what it is; two on one id when they were seen to be two. Lost is who was
-not found; duplicated who was found at more than one place; wrong who was taken for another model, two that were taken
-for one, and whoever was found where nobody is. `bus_s` are the seconds of the line's time, `found_s` those until the last
-device was found; `brute_force_s` is every rate, parity and id asked once, waiting as long as the slowest model may
-take, and `brute_force_short_s` the same with the scan's own short waits, with which it would miss the slow ones. All
-four are sums over the buses. The control asks the known models at their factory settings and ids, and nobody else.
+A device counts as survived when it was found as what it is; two on one id when they were seen to be two. Lost is who
+was not found; duplicated who was found at more than one place; wrong who was taken for another model, two that were
+taken for one, and whoever was found where nobody is. `bus_s` are the seconds of the line's time, `found_s` those until
+the last device was found; `brute_force_s` is every rate, parity and id asked once, waiting as long as the slowest model
+may take, and `brute_force_short_s` the same with the scan's own short waits, with which it would miss the slow ones.
+All four are sums over the buses. The control asks the known models at their factory settings and ids, and nobody else.
 """
 
 from dataclasses import dataclass, fields
