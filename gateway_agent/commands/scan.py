@@ -34,7 +34,7 @@ def command(
     port: Annotated[str | None, typer.Option("--port", help="The same as an option.")] = None,
     bus: Annotated[str | None, typer.Option(help="Which bus of the pole.toml.")] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Only the rates at which a known model answers as from the factory.")
+        bool, typer.Option("--quick", help="Only the rates with which known models leave the factory.")
     ] = False,
     move_ids: Annotated[
         str | None, typer.Option("--move", metavar="OLD:NEW", help="Give the device on id OLD the id NEW.")

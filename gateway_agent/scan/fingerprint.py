@@ -24,6 +24,7 @@ from protocols import registers as wire
 Ask = Callable[[Question], Awaitable[Verdict]]
 
 _LAST_UNIT = 255
+_TRIES = 4
 _MOST_REQUESTS = 4
 _ENOUGH_BITS = 10.0
 _LEAD_BITS = 4.0
@@ -123,13 +124,16 @@ async def recognise(ask: Ask, unit: int, fingerprints: list[Fingerprint]) -> lis
     """The models that the device at `unit` may be, the likeliest first; empty when it is like none.
 
     More than one comes back where the evidence does not tell them apart. `ask` gives the device the silence that it
-    needs between two questions; a question is asked once only.
+    needs between two questions; a question is asked once, unless its answer comes damaged.
     """
     answers: dict[Question, Verdict] = {}
 
     async def once(question: Question) -> Verdict:
         if question not in answers:
             answers[question] = await ask(question)
+            for _ in range(_TRIES - 1):
+                if answers[question].kind is Kind.DAMAGED:
+                    answers[question] = await ask(question)
         return answers[question]
 
     matches = [Match(fingerprint, await _evidence(once, unit, fingerprint)) for fingerprint in fingerprints]

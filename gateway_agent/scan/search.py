@@ -41,7 +41,8 @@ class Search:
     """One scan of one port. `on_change` is called with how far it is whenever that, or what was found, has changed.
 
     `found`, `talkers` and `progress` may be looked at while it runs; `result` makes the whole of it, also when `run`
-    was cancelled in the middle. With `is_quick` only the settings at which a known model answered are searched.
+    was cancelled in the middle. With `is_quick` only those settings are searched with which known models leave the
+    factory, and those at which anything answered.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class Search:
             for setting in lively:
                 done.add(setting)
                 await self._search_at(setting)
-        if not self._is_quick and not self.talkers:
+        if not self.talkers:
             for setting in self._by_likelihood():
                 if setting not in done:
                     await self._search_at(setting)
@@ -251,7 +252,9 @@ class Search:
         for fingerprint in self._fingerprints:
             for setting in (fingerprint.factory, *fingerprint.choices):
                 weights[self._at(setting)] += 1
-        return sorted(weights, key=lambda setting: -weights[setting])
+        factory = {self._at(fingerprint.factory) for fingerprint in self._fingerprints}
+        likely = sorted(weights, key=lambda setting: (setting not in factory, -weights[setting]))
+        return [setting for setting in likely if setting in factory or not self._is_quick]
 
     def _units(self) -> Iterable[int]:
         """Every id, the known ones first; those above 247 only where a known model has them."""
