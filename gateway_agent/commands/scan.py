@@ -45,7 +45,7 @@ def command(
     """Find the devices on a bus: rates, parities, unit ids and models, and what is wrong with the line.
 
     Nothing else may use the port meanwhile. It reads only, unless --move is given. Ctrl-C ends it early and shows what
-    is found. Exit code 0 when devices were found and nothing is amiss, 1 otherwise.
+    is found. Exit code 0 when it came to its end, devices were found and nothing is amiss, else 1.
 
     Example: gatepost scan /dev/ttyUSB0
     """
@@ -66,7 +66,10 @@ def command(
 
 
 async def scan(name: str, console: Console, *, quick: bool, quiet: bool) -> Result:
-    """Search the port `name` and return what was found, also when it was ended by Ctrl-C. Raises ScanError."""
+    """Search the port `name` and return what was found, also when Ctrl-C or a port that went away ended it.
+
+    Raises ScanError when nothing can be found at all.
+    """
     port = ScanPort(name)
     port.open()
     try:
@@ -83,6 +86,10 @@ async def scan(name: str, console: Console, *, quick: bool, quiet: bool) -> Resu
                 task = asyncio.current_task()
                 if task is not None:
                     task.uncancel()
+            except ScanError as error:
+                if not search.found:
+                    raise
+                console.print(str(error), style="yellow")
         return search.result()
     finally:
         port.close()
@@ -106,9 +113,9 @@ async def move_device(name: str, result: Result, old: int, new: int, confirm: Co
 
 
 def is_well(result: Result) -> bool:
-    """Whether something was found and nothing has to be done."""
+    """Whether the search came to its end, something was found, and nothing has to be done."""
     fine = all(one.standing is Standing.ONE for one in result.found)
-    return bool(result.found) and fine and not any(sign.name in _SERIOUS for sign in result.signs)
+    return result.is_whole and bool(result.found) and fine and not any(sign.name in _SERIOUS for sign in result.signs)
 
 
 def as_plain(result: Result, port: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ It has no retries and checks nothing, other than the agent's own line: damaged b
 import asyncio
 import errno
 import os
+import termios
 from dataclasses import dataclass
 
 import serial
@@ -21,6 +22,7 @@ LATENCY_S = 0.02
 _SWITCH_GAP_S = 0.02
 _FIFO_BYTES = 16
 _READ_BYTES = 4096
+_GONE = (errno.EIO, errno.ENXIO, errno.ENODEV, errno.EBADF)
 _POLL_S = 0.002
 _LONGEST_BYTES = 600
 _BUSY_LIMIT_S = 0.25
@@ -28,6 +30,10 @@ _BUSY_LIMIT_S = 0.25
 
 class ScanError(GatepostError):
     """A scan cannot begin, go on, or do what was asked; the text says why and what to do."""
+
+
+class SettingRefusedError(ScanError):
+    """The adapter or its driver does not take a rate or parity; others may do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,7 @@ class ScanPort:
         """Open the port. Raises ScanError with what is wrong and the mend."""
         try:
             self._port = serial.serial_for_url(self.name, timeout=0, exclusive=True)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, termios.error) as error:
             raise ScanError(_open_problem(self.name, error)) from error
         try:
             self._watched = self._port.fileno()
@@ -156,10 +162,10 @@ class ScanPort:
         port = self._opened()
         try:
             port.apply_settings({"baudrate": setting.baud, "parity": setting.parity, "stopbits": setting.stop_bits})
-        except (serial.SerialException, ValueError, OSError) as error:
-            raise ScanError(
-                f"{self.name} does not take {setting} ({error}); use an adapter that does, or leave that rate out"
-            ) from error
+        except (serial.SerialException, ValueError, OSError, termios.error) as error:
+            if self._problem is not None or _errno(error) in _GONE:
+                raise ScanError(_gone(self.name)) from error
+            raise SettingRefusedError(f"{self.name} does not take {setting} ({error}); use another adapter") from error
         self._setting = setting
         await asyncio.sleep(_SWITCH_GAP_S)
         self._take()
@@ -192,12 +198,18 @@ class ScanPort:
         return self._port
 
 
+def _errno(error: Exception) -> int | None:
+    """The system's number of an error; termios keeps it elsewhere than OSError does."""
+    number = error.args[0] if isinstance(error, termios.error) and error.args else getattr(error, "errno", None)
+    return number if isinstance(number, int) else None
+
+
 def _gone(name: str) -> str:
     return f"{name} has gone away; plug the adapter in again and scan once more"
 
 
 def _open_problem(name: str, error: Exception) -> str:
-    number = getattr(error, "errno", None)
+    number = _errno(error)
     reason = str(error) if number is None else os.strerror(number)
     if number in (errno.EBUSY, errno.EAGAIN):
         return f"{name} is in use; stop the agent or the other program that has it (systemctl stop gatepost)"

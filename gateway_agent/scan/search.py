@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from gateway_agent.scan.findings import Found, Progress, Result, Sign, Standing, Talker
 from gateway_agent.scan.fingerprint import Fingerprint, recognise
 from gateway_agent.scan.line_signs import FirstSounds, Tally, sign_of_first_sounds, signs_of_damage
-from gateway_agent.scan.port import LATENCY_S, ScanPort
+from gateway_agent.scan.port import LATENCY_S, ScanPort, SettingRefusedError
 from gateway_agent.scan.question import Kind, Question, Verdict, judge
 from gateway_agent.scan.setting import Setting, all_settings, set_by_a_box
 from gateway_agent.scan.standing import look
@@ -70,6 +70,7 @@ class Search:
         self._tallies: list[Tally] = []
         self._found_s = 0.0
         self._is_whole = False
+        self._refused: list[Setting] = []
 
     async def run(self) -> None:
         """Search until all is found. Raises ScanError when the port goes away."""
@@ -92,7 +93,12 @@ class Search:
 
     def result(self) -> Result:
         """All that is known so far."""
-        signs = [*sign_of_first_sounds(self._sounds), *signs_of_damage(self._tallies), *_sign_of_talkers(self.talkers)]
+        signs = [
+            *sign_of_first_sounds(self._sounds),
+            *signs_of_damage(self._tallies),
+            *_sign_of_talkers(self.talkers),
+            *_sign_of_refused(self._refused),
+        ]
         found = tuple(sorted(self.found, key=lambda one: (one.setting.baud, one.setting.parity, one.unit)))
         return Result(
             found=found,
@@ -129,7 +135,10 @@ class Search:
             if (setting, question) in asked or (setting, question.unit) in self._looked:
                 continue
             asked.add((setting, question))
-            verdict = await self._ask(setting, question, reply_s + LATENCY_S)
+            try:
+                verdict = await self._ask(setting, question, reply_s + LATENCY_S)
+            except SettingRefusedError:
+                continue
             self._sounds.rates.add(setting.baud)
             self._sounds.asked += 1
             self._sounds.echoed += verdict.is_echoed
@@ -145,9 +154,12 @@ class Search:
 
     async def _search_at(self, setting: Setting) -> None:
         """Ask every id at a setting, and all once more where any answered."""
-        await self._sweep(setting, self._wait_s)
-        if setting in self._lively():
-            await self._sweep(setting, self._shorter_wait_s)
+        try:
+            await self._sweep(setting, self._wait_s)
+            if setting in self._lively():
+                await self._sweep(setting, self._shorter_wait_s)
+        except SettingRefusedError:
+            self._refused.append(setting)
 
     async def _sweep(self, setting: Setting, wait_s: Callable[[Setting], float]) -> None:
         """Ask every id at a setting, and once more those that may have answered late."""
@@ -276,3 +288,10 @@ def _sign_of_talkers(talkers: list[Talker]) -> list[Sign]:
         )
         for talker in talkers
     ]
+
+
+def _sign_of_refused(refused: list[Setting]) -> list[Sign]:
+    if not refused:
+        return []
+    names = ", ".join(map(str, refused))
+    return [Sign("rates", f"the adapter does not take {names}", "scan with another adapter to look there too")]
