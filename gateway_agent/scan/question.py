@@ -44,7 +44,7 @@ class Question:
 class Verdict:
     """What bytes after a question mean. `registers` belong to a good answer; `strangers` are the units whose right
     frames were heard though somebody else was asked; `noise` are bytes that belong to no frame; `is_echoed` says that
-    the adapter hears what it sends.
+    the adapter hears what it sends; `refusal` is the exception code of a refusal.
     """  # fmt: skip
 
     kind: Kind
@@ -52,6 +52,7 @@ class Verdict:
     strangers: tuple[int, ...] = ()
     noise: bytes = b""
     is_echoed: bool = False
+    refusal: int = 0
 
 
 def judge(heard: bytes, question: Question) -> Verdict:
@@ -69,7 +70,7 @@ def judge(heard: bytes, question: Question) -> Verdict:
         return Verdict(kind, (), strangers, noise, is_echoed)
     frame = own[0]
     if frame[1] & modbus.EXCEPTION_FLAG:
-        return Verdict(Kind.REFUSED, (), strangers, noise, is_echoed)
+        return Verdict(Kind.REFUSED, (), strangers, noise, is_echoed, frame[2])
     registers = tuple(rtu.get_u16(frame, _HEAD_BYTES + 2 * index) for index in range(question.count))
     return Verdict(Kind.GOOD, registers, strangers, noise, is_echoed)
 

@@ -14,12 +14,16 @@ _BAR_WIDTH = 40
 def live_view(search: Search, port: str) -> RenderableType:
     """What is shown while the search runs."""
     progress = search.progress
-    head = Text.assemble((f"{port}  ", "bold"), f"{progress.step}  ")
-    count = Text(
-        f"{search.questions} questions put, {len(search.found)} found. Ctrl-C ends it and keeps what is found."
+    row = Table.grid(padding=(0, 1))
+    row.add_row(
+        ProgressBar(total=max(1, progress.total), completed=progress.done, width=_BAR_WIDTH),
+        f"{progress.done} of {progress.total}",
     )
-    bar = ProgressBar(total=max(1, progress.total), completed=progress.done, width=_BAR_WIDTH)
-    parts: list[RenderableType] = [head, bar, count]
+    parts: list[RenderableType] = [
+        Text.assemble((f"{port}  ", "bold"), progress.step),
+        row,
+        Text(f"{search.questions} questions, {len(search.found)} found. Ctrl-C ends it and keeps what is found."),
+    ]
     if search.found:
         parts.append(device_table(search.found))
     return Group(*parts)

@@ -203,6 +203,14 @@ class Search:
             return False
         self._looked.add((setting, unit))
         matches = [] if count.standing is Standing.TWO else await recognise(calmly, unit, self._fingerprints)
+        if matches:
+            # Two of one model that answer in step make one clean frame as long as they say the same: measured values
+            # they do not have in common.
+            again = await look(slowly, matches[0].fingerprint.first_question(unit))
+            if again is not None and again.standing is not Standing.ONE:
+                count = again
+            if count.standing is Standing.TWO:
+                matches = []
         units = matches[0].fingerprint.units if len(matches) == 1 else 1
         self._looked.update((setting, unit + offset) for offset in range(units))
         self.found = [one for one in self.found if not (one.setting == setting and unit <= one.unit < unit + units)]

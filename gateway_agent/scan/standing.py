@@ -5,9 +5,12 @@ from dataclasses import dataclass
 
 from gateway_agent.scan.findings import Standing
 from gateway_agent.scan.question import Kind, Question, Verdict
+from protocols import modbus
 
 Ask = Callable[[Question], Awaitable[Verdict]]
 
+_NOT_NOW = (5, modbus.SERVER_DEVICE_BUSY)
+"""Refusals that say "later": an acknowledge, which we have no use for otherwise, and busy; MB section 7."""
 _TRIES = 4
 _MORE_TRIES = 8
 
@@ -36,7 +39,8 @@ async def look(ask: Ask, question: Question) -> Count | None:
         return None
     damaged = sum(verdict.kind is Kind.DAMAGED for verdict in verdicts)
     answers = sum(verdict.kind.is_answer for verdict in verdicts)
-    has_two = Kind.TWO in kinds or {Kind.GOOD, Kind.REFUSED} <= kinds
+    settled = {verdict.kind for verdict in verdicts if verdict.refusal not in _NOT_NOW}
+    has_two = Kind.TWO in kinds or {Kind.GOOD, Kind.REFUSED} <= settled
     if has_two or (not answers and damaged >= _TRIES) or _is_crowded(verdicts):
         standing = Standing.TWO
     elif damaged:

@@ -24,7 +24,8 @@ class Planted:
 
 
 def plant(bus: Bus, random: Random, clock: Clock, fingerprints: list[Fingerprint]) -> list[Planted]:
-    """Hang three to six live devices, one or two dead ones and, on every second bus, two on one id on `bus`.
+    """Hang three to six live devices, one or two dead ones and, on every second bus, two on one id on `bus`, of
+    one model or of two.
 
     Returns the live ones. Each is set to what its profile lets it be set to; four in ten are as from the factory.
     """
@@ -39,9 +40,11 @@ def plant(bus: Bus, random: Random, clock: Clock, fingerprints: list[Fingerprint
     if random.random() < 0.5:
         fingerprint = random.choice([model for model in models if model.units == 1])
         setting, unit = _place(fingerprint, random, taken)
-        for number in range(2):
-            _hang(bus, fingerprint, setting, unit, f"twin-{number}", random, clock)
-        planted.append(Planted(setting, unit, (fingerprint.name, fingerprint.name)))
+        others = [model for model in models if model.units == 1 and setting in model.choices]
+        other = random.choice([fingerprint, *others])
+        for number, twin in enumerate((fingerprint, other)):
+            _hang(bus, twin, setting, unit, f"twin-{number}", random, clock)
+        planted.append(Planted(setting, unit, (fingerprint.name, other.name)))
     for number in range(random.randint(1, 2)):
         fingerprint = random.choice(models)
         setting, unit = _place(fingerprint, random, taken)
