@@ -56,6 +56,10 @@ _SIZES = {
 }
 
 
+_SECRETS = frozenset({"pin", "password"})
+"""Keys whose values are not repeated: what is told here is logged, and goes to the platform."""
+
+
 def findings_of(
     error: pydantic.ValidationError, model: type[pydantic.BaseModel], data: Mapping[str, Any]
 ) -> list[Wording]:
@@ -72,7 +76,9 @@ def findings_of(
     wordings: list[Wording] = []
     for loc, group in by_place.items():
         wanted = [details for details in group if details["type"] in _WANTED]
-        if _is_no_number(group[0]["input"]):
+        if loc and loc[-1] in _SECRETS and group[0]["type"] in (SPELLING, *_WANTED):
+            wordings.append(_wrong_secret(loc, group[0], model))
+        elif _is_no_number(group[0]["input"]):
             what = f"{key_path(loc)} is {group[0]['input']}, which is not a number that can be used"
             wordings.append((loc, what, _write_example(loc, model)))
         elif len(wanted) == len(group):
@@ -175,6 +181,11 @@ def _wording(loc: Loc, details: ErrorDetails, model: type[pydantic.BaseModel]) -
     if kind == "string_pattern_mismatch":
         return loc, f"{key_path(loc)} may not be {value}", f"it must match {context['pattern']}"
     return loc, f"{key_path(loc)} is {value}: {details['msg']}", "mend the value"
+
+
+def _wrong_secret(loc: Loc, details: ErrorDetails, model: type[pydantic.BaseModel]) -> Wording:
+    words = details["ctx"]["words"] if details["type"] == SPELLING else f"it must be {_WANTED[details['type']]}"
+    return loc, f"{key_path(loc)} is not right (it is not shown here): {words}", _write_example(loc, model)
 
 
 def _unknown_key(loc: Loc, model: type[pydantic.BaseModel]) -> Wording:

@@ -1,15 +1,14 @@
 """One bearer: a way out with all that belongs to it, and what is known of its health.
 
 A bearer over which nobody answers counts as down, and is to be tried again after a pause, a minute at first and an hour
-at most, shortened at random. Links are opened no more than 30 times a minute: networks ban who does it more often.
+at most, shortened at random.
 """
 
-import asyncio
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
+from gateway_agent.bearers.openings import Openings
 from gateway_agent.bearers.round_trip import Bounds, RoundTrips
 from gateway_agent.clock import Clock
 from gateway_agent.uplink.air_count import AirCount
@@ -18,7 +17,6 @@ from gateway_agent.uplink.budget import ByteBudget
 from gateway_agent.uplink.timing import Timing
 from gateway_agent.uplink.way import Way
 
-OPENINGS, OPENINGS_WITHIN_S = 30, 60.0
 PAUSE_FIRST_S, PAUSE_LONGEST_S = 60.0, 3600.0
 FEWER_RETRANSMISSIONS = 2
 """So often a message is repeated at most where another bearer could carry it."""
@@ -37,8 +35,8 @@ class BearerSettings:
 
 
 class Bearer:
-    """`air` counts since the start. `problem` says why it is down, None while it is up; `heard` is told after each
-    exchange whether it was answered."""
+    """`openings` are shared by the bearers of a pole. `air` counts since the start. `problem` says why it is down, None
+    while it is up; `heard` is told after each exchange whether it was answered."""
 
     def __init__(
         self,
@@ -49,6 +47,7 @@ class Bearer:
         budget: ByteBudget | None = None,
         random: Random | None = None,
         heard: Callable[[bool], None] | None = None,
+        openings: Openings | None = None,
     ) -> None:
         self.settings = settings
         self.way = way
@@ -62,7 +61,7 @@ class Bearer:
         self._heard = heard
         self._pause_s = PAUSE_FIRST_S
         self._try_again_ms = 0
-        self._opened_s: deque[float] = deque(maxlen=OPENINGS)
+        self._openings = openings or Openings()
 
     @property
     def name(self) -> str:
@@ -117,9 +116,4 @@ class Bearer:
 
     async def wait_to_open(self) -> None:
         """Return when another link may be opened."""
-        loop = asyncio.get_running_loop()
-        if len(self._opened_s) == OPENINGS:
-            left_s = self._opened_s[0] + OPENINGS_WITHIN_S - loop.time()
-            if left_s > 0:
-                await asyncio.sleep(left_s)
-        self._opened_s.append(loop.time())
+        await self._openings.wait()

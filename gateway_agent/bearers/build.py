@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from gateway_agent.bearers.bearer import Bearer, BearerSettings
 from gateway_agent.bearers.choice import Bearers
 from gateway_agent.bearers.modem_way import BESIDE_PAYLOAD_BYTES, ModemWay
+from gateway_agent.bearers.openings import Openings
 from gateway_agent.clock import Clock
 from gateway_agent.config.bearers import KINDS, BearerConfig
 from gateway_agent.config.schema import PoleConfig
@@ -21,14 +22,15 @@ from gateway_agent.uplink.way import IpWay
 
 def build_bearers(pole: PoleConfig, clock: Clock) -> Bearers:
     """The bearers of a checked pole, each with its budget, whose count lies beside the journal."""
-    return Bearers([_build(pole, config, clock) for config in pole.uplink.ways])
+    openings = Openings()
+    return Bearers([_build(pole, config, clock, openings) for config in pole.uplink.ways])
 
 
-def _build(pole: PoleConfig, config: BearerConfig, clock: Clock) -> Bearer:
+def _build(pole: PoleConfig, config: BearerConfig, clock: Clock, openings: Openings) -> Bearer:
     settings = BearerSettings(config.name, KINDS[config.kind].bounds, config.delay_s)
     budget = _budget(pole, config, clock)
     if config.modem is None or config.port is None:
-        return Bearer(settings, IpWay(config.interface), clock, budget=budget)
+        return Bearer(settings, IpWay(config.interface), clock, budget=budget, openings=openings)
 
     def on_change(state: ModemState) -> None:
         if state.name == "online":
@@ -39,7 +41,8 @@ def _build(pole: PoleConfig, config: BearerConfig, clock: Clock) -> Bearer:
     modem = Modem(wiring, clock, state_file=state_file, on_change=on_change)
     payload_bytes = min(settings.payload_bytes, modem.data.socket.limit_bytes - BESIDE_PAYLOAD_BYTES)
     way = ModemWay(modem)
-    bearer = Bearer(replace(settings, payload_bytes=payload_bytes), way, clock, budget=budget, heard=way.heard)
+    settings = replace(settings, payload_bytes=payload_bytes)
+    bearer = Bearer(settings, way, clock, budget=budget, heard=way.heard, openings=openings)
     return bearer
 
 

@@ -9,11 +9,15 @@ from pydantic import Field
 from gateway_agent.bearers.round_trip import Bounds
 from gateway_agent.config.names import Name
 from gateway_agent.toml_source import TomlModel
+from gateway_agent.toml_spelling import Spelling
 
 MAX_BEARERS = 4
 Command = Annotated[
     tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False, examples=[["/usr/local/bin/modem-power"]])
 ]
+Quoted = Spelling("[ !#-~]*", "a modem takes printable ASCII without quotation marks", "cmnbiot")
+"""For what stands between quotation marks in a command to the modem."""
+Pin = Annotated[str, Spelling("[0-9]{4,8}", "a PIN is four to eight digits", "1234")]
 Kind = Literal["wired", "cat1", "nb-iot"]
 
 
@@ -60,14 +64,14 @@ class BearerConfig(BearerTerms):
     modem: Annotated[str, Field(min_length=1, max_length=32, examples=["bc660k"])] | None = None
     port: Annotated[str, Field(min_length=1, examples=["/dev/gatepost-modem"])] | None = None
     baud: Annotated[int, Field(ge=1200, le=921600, examples=[115200])] | None = None
-    apn: Annotated[str, Field(max_length=100)] = ""
-    user: Annotated[str, Field(max_length=64)] = ""
-    password: Annotated[str, Field(max_length=64)] = ""
-    pin: Annotated[str, Field(pattern="^[0-9]{4,8}$", examples=["1234"])] | None = None
+    apn: Annotated[str, Field(max_length=100), Quoted] = ""
+    user: Annotated[str, Field(max_length=64), Quoted] = ""
+    password: Annotated[str, Field(max_length=64), Quoted] = Field("", repr=False)
+    pin: Pin | None = Field(None, repr=False)
     band: Annotated[int, Field(ge=1, le=256, examples=[8])] | None = None
     sleep_update_s: Annotated[int, Field(ge=60, le=35_712_000, examples=[43_200])] | None = None
     sleep_active_s: Annotated[int, Field(ge=2, le=11_160)] = 16
-    edrx: Annotated[str, Field(pattern="^[01]{4}$", examples=["0010"])] | None = None
+    edrx: Annotated[str, Spelling("[01]{4}", "the eDRX cycle is four bits", "0010")] | None = None
     power_key_command: Command = ()
     supply_command: Command = ()
     wake_command: Command = ()

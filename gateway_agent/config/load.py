@@ -101,6 +101,10 @@ def _unwise(pole: PoleConfig) -> Iterator[Finding]:
         if bus.rs485 == "gpio" and bus.baud > _FASTEST_GPIO_BAUD:
             what = f"bus {bus.name}: direction by GPIO at {bus.baud} baud may cut off quick answers"
             yield Finding(("buses", index, "baud"), what, f"use {_FASTEST_GPIO_BAUD} baud or less, or rs485 = rts")
+    for index, bearer in enumerate(pole.uplink.bearers):
+        if bearer.port is not None and bearer.port.startswith(_UNSTABLE_PORTS):
+            what = f"bearer {bearer.name}: {bearer.port} may become another adapter's name when one is plugged in"
+            yield Finding(("uplink", "bearers", index, "port"), what, "give it a name by udev (docs/modems.md)")
     for index, one in enumerate(forecast(pole)):
         if one.load > _HIGH_LOAD:
             what = f"bus {one.name} will be busy {one.load:.0%} of the time, without waiting and repeating"

@@ -1,11 +1,13 @@
 """Checks of `[uplink]`: that nothing travels in the clear by mistake, and that the keys are this gateway's."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from gateway_agent.config.bearers import BearerConfig, BearerTerms
 from gateway_agent.config.schema import PoleConfig
-from gateway_agent.modem.dialect import UnknownModemError, modem_names
+from gateway_agent.modem.dialect import UnknownModemError, load_modem, modem_names
+from gateway_agent.modem.dialects.choice import takes
 from gateway_agent.node_keys import is_open_to_others
 from gateway_agent.toml_source import ConfigError, Finding
 from gateway_agent.uplink.errors import UplinkError
@@ -86,11 +88,25 @@ def _check_bearers(pole: PoleConfig) -> Iterable[Finding]:
             yield Finding(("uplink", "bearers", index, "name"), f"two bearers are called {bearer.name}", "rename one")
         names.add(bearer.name)
         yield from _check_modem(index, bearer)
+    yield from _check_ports(pole)
     if uplink.bearers:
         for key in ("bearer", *BearerTerms.model_fields):
             if key in uplink.model_fields_set:
                 what = f"there are bearers, and {key} is not said of any of them"
                 yield Finding(("uplink", key), what, f"write {'kind' if key == 'bearer' else key} below each bearer")
+
+
+def _check_ports(pole: PoleConfig) -> Iterable[Finding]:
+    """A serial port has one owner; links of udev are followed where they are there."""
+    owners = {os.path.realpath(bus.port): f"bus {bus.name}" for bus in pole.buses}
+    for index, bearer in enumerate(pole.uplink.bearers):
+        if bearer.port is None:
+            continue
+        port = os.path.realpath(bearer.port)
+        if port in owners:
+            what = f"the modem of {bearer.name} is on the port of {owners[port]}"
+            yield Finding(("uplink", "bearers", index, "port"), what, "name the port that the modem is on")
+        owners.setdefault(port, f"bearer {bearer.name}")
 
 
 def _check_modem(index: int, bearer: BearerConfig) -> Iterable[Finding]:
@@ -104,12 +120,31 @@ def _check_modem(index: int, bearer: BearerConfig) -> Iterable[Finding]:
     if bearer.modem not in modem_names():
         mend = UnknownModemError(bearer.modem, modem_names()).mend
         yield Finding((*place, "modem"), f"there is no modem {bearer.modem}", mend)
+    else:
+        yield from _check_told(place, bearer, bearer.modem)
     if bearer.port is None:
         what = f"the modem {bearer.modem} needs the serial port that it is on"
         yield Finding((*place, "modem"), what, 'add port = "/dev/gatepost-modem" (docs/modems.md)')
     if bearer.interface is not None:
         what = f"{bearer.name} goes either through the modem's socket or over {bearer.interface}"
         yield Finding((*place, "interface"), what, "leave one of modem and interface out")
+
+
+def _check_told(place: tuple[str | int, ...], bearer: BearerConfig, modem: str) -> Iterable[Finding]:
+    """What is set of a modem is what its dialect tells it."""
+    dialects = {name: load_modem(name).modem.dialect for name in modem_names()}
+    for key in ("user", "password", "band"):
+        if key not in bearer.model_fields_set:
+            continue
+        if not takes(dialects[modem], key):
+            able = ", ".join(name for name, dialect in dialects.items() if takes(dialect, key))
+            what = f"Gatepost does not tell the modem {modem} any {key}"
+            yield Finding((*place, key), what, f"leave it out, or take one of {able}")
+        elif key != "band" and not bearer.apn:
+            yield Finding((*place, key), f"the {key} belongs to an apn, and there is none", "add apn")
+    if "sleep_active_s" in bearer.model_fields_set and bearer.sleep_update_s is None:
+        what = "sleep_active_s says nothing of a modem that does not sleep"
+        yield Finding((*place, "sleep_active_s"), what, "add sleep_update_s, or leave this out")
 
 
 def _advise_bearers(pole: PoleConfig) -> Iterable[Finding]:

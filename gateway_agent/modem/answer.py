@@ -93,6 +93,11 @@ class Answer:
             return ""
         return text.removeprefix(self.command).strip()
 
+    def without_secret(self, text: str) -> str:
+        """A line as it may stand in a log: where the command holds a secret, what may repeat it is not shown."""
+        is_plain = not self.secret or text == "OK" or REFUSED.fullmatch(text)
+        return text if is_plain else "(not shown)"
+
     def take(self, line: Line, urcs: tuple[str, ...]) -> Verdict:
         """Take a line, and end with it where it is the last. `urcs` are what does not belong to ANY_LINE."""
         for index, need in enumerate(self.needs):

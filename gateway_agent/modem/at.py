@@ -244,8 +244,8 @@ class AtEngine:
 
     def _line(self, line: Line) -> None:
         """Say what a line is: part of the present answer, its end, or an URC."""
-        _LOG.debug("< %s", line.text)
         ask = self._ask
+        _LOG.debug("< %s", line.text if ask is None else ask.without_secret(line.text))
         known = self._rules.urcs if ask is None or ask.answer == ANY_LINE else (ask.answer, *self._rules.urcs)
         line = Line(restored(line.text, known), line.payload)
         if self._rules.boots.fullmatch(line.text):

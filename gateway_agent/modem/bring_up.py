@@ -129,6 +129,19 @@ class BringUp:
         if self._port.baud != self._own_baud:
             self._port.close()
 
+    async def port_comes_back(self, within_s: float) -> bool:
+        """Wait so long for a modem that was away; whether its port is open now."""
+        loop = asyncio.get_running_loop()
+        limit_s = loop.time() + within_s
+        while (left_s := limit_s - loop.time()) > 0:
+            await asyncio.sleep(min(_PORT_LONGEST_S, left_s))
+            try:
+                self._open_at(self._own_baud)
+            except PortGoneError:
+                continue
+            return True
+        return False
+
     async def _open_port(self) -> None:
         """Have the port open: a modem that is not there is waited for, a while.
 

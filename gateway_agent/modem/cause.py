@@ -5,7 +5,17 @@ from typing import Literal
 
 StateName = Literal["absent", "silent", "starting", "no-sim", "pin", "searching", "denied", "no-data", "online"]
 Trouble = Literal[
-    "absent", "silent", "no-sim", "sim-dead", "pin", "searching", "denied", "no-data", "unanswered", "rebooting"
+    "absent",
+    "silent",
+    "no-sim",
+    "sim-dead",
+    "pin",
+    "searching",
+    "denied",
+    "no-data",
+    "no-socket",
+    "unanswered",
+    "rebooting",
 ]
 """What the ladder knows of a cause."""
 
@@ -33,6 +43,7 @@ class Cause(StrEnum):
     NOT_REGISTERED = "not-registered"
     DENIED = "denied"
     NO_DATA = "no-data"
+    NO_SOCKET = "no-socket"
     UNANSWERED = "unanswered"
 
     @property
@@ -67,6 +78,7 @@ _STATES: dict[Cause, StateName] = {
     Cause.NOT_REGISTERED: "searching",
     Cause.DENIED: "denied",
     Cause.NO_DATA: "no-data",
+    Cause.NO_SOCKET: "no-data",
     Cause.UNANSWERED: "no-data",
 }
 _TROUBLES: dict[Cause, Trouble] = {
@@ -86,5 +98,6 @@ _TROUBLES: dict[Cause, Trouble] = {
     Cause.NOT_REGISTERED: "searching",
     Cause.DENIED: "denied",
     Cause.NO_DATA: "no-data",
+    Cause.NO_SOCKET: "no-socket",
     Cause.UNANSWERED: "unanswered",
 }

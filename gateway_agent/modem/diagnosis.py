@@ -26,7 +26,8 @@ _NEXT_STEPS: dict[Cause, str] = {
     Cause.LOOKING: "wait: a first registration may take some minutes with NB-IoT",
     Cause.CONNECTING: "wait a minute and look again",
     Cause.PORT_MISSING: "plug the modem in and see that it has supply; compare the key port with /dev/serial/by-id",
-    Cause.PORT_HELD: "stop the other program, often with: systemctl disable --now ModemManager",
+    Cause.PORT_HELD: "where it is the agent, name its socket by --status; stop any other program, often by "
+    "systemctl disable --now ModemManager",
     Cause.PORT_FORBIDDEN: "add the agent's user to the group dialout (usermod -aG dialout <user>) and restart it",
     Cause.PORT_DEAD: "look at the cable and the supply; if the modem has several ports, take the one for AT commands",
     Cause.SILENT: "look at supply, power key and the crossing of TX and RX; try another port of the modem, or a baud",
@@ -41,6 +42,7 @@ _NEXT_STEPS: dict[Cause, str] = {
     Cause.NOT_REGISTERED: "check apn and band, and that the contract is for this radio; better the antenna",
     Cause.DENIED: "ask the operator whether SIM and contract are active, for this radio and this module (IMEI lock)",
     Cause.NO_DATA: "check apn, user and password of the bearer; ask the operator whether data is part of the contract",
+    Cause.NO_SOCKET: "check the host in the uplink's url; where it is right, cut the modem's supply for 12 s",
 }
 
 _NEVER = Diagnosis(
@@ -58,6 +60,9 @@ _PLATFORM = Diagnosis(
 def diagnose(status: Mapping[str, Any]) -> Diagnosis:
     """What a modem's status (`Modem.status`) means."""
     cause = Cause(status["cause"])
+    if cause is Cause.WELL and status["connections_in_vain"] > 1:
+        what = f"the data connection is up, but {status['why_in_vain']}"
+        return Diagnosis(Cause.NO_SOCKET.value, what + _exhausted(status), _NEXT_STEPS[Cause.NO_SOCKET])
     if cause is Cause.UNANSWERED or (cause is Cause.WELL and (status["unanswered"] or status["awaits_answer"])):
         return _unanswered(status)
     if cause is Cause.WELL:
@@ -81,6 +86,9 @@ def _well(status: Mapping[str, Any]) -> Diagnosis:
     if _is_weak(status):
         step = "expect delays and losses: put the antenna higher or outside the box, away from metal"
         return Diagnosis("weak", what, step, is_well=True)
+    if not status["counters"]["sent"]:
+        step = "whether the platform answers was not tried: run the agent, then look again"
+        return Diagnosis(Cause.WELL.value, what, step, is_well=True)
     return Diagnosis(Cause.WELL.value, what, "nothing has to be done", is_well=True)
 
 

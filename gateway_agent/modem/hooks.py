@@ -8,6 +8,7 @@ may be fed on through its UART and stay stuck, so the port is closed meanwhile a
 import asyncio
 import functools
 import subprocess
+import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -49,14 +50,38 @@ def _command(words: Sequence[str]) -> Hook | None:
 
 async def _run(words: tuple[str, ...]) -> None:
     """Run a command to its end. Raises HookError."""
-    run = functools.partial(
-        subprocess.run, words, capture_output=True, text=True, errors="replace", timeout=_COMMAND_S, check=False
-    )
     try:
         # In a thread, and not as asyncio's subprocess, so that time stands still meanwhile where it is virtual.
-        done = await asyncio.get_running_loop().run_in_executor(None, run)
+        code, said = await _to_its_end(asyncio.get_running_loop().run_in_executor(None, _run_here, words))
     except (OSError, subprocess.TimeoutExpired) as error:
         raise HookError(f"the command {words[0]} of the modem cannot be run ({error}); mend it in pole.toml") from error
-    if done.returncode:
-        said = done.stderr.strip()[-200:]
-        raise HookError(f"the command {' '.join(words)} of the modem has failed with {done.returncode}: {said}")
+    if code:
+        raise HookError(f"the command {' '.join(words)} of the modem has failed with {code}: {said}")
+
+
+async def _to_its_end(running: asyncio.Future[tuple[int, str]]) -> tuple[int, str]:
+    """What it gives. Whoever is cancelled waits for its end all the same, so that `on` never overtakes `off`."""
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait({running})
+        raise
+
+
+def _run_here(words: tuple[str, ...]) -> tuple[int, str]:
+    """(exit code, the end of what it said of its errors). Raises OSError, subprocess.TimeoutExpired.
+
+    A file takes what it says, for a pipe would be waited for as long as anything that it has left running has it open,
+    such as the program that holds a GPIO line.
+    """
+    with tempfile.TemporaryFile() as errors:
+        done = subprocess.run(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            timeout=_COMMAND_S,
+            check=False,
+        )
+        errors.seek(0)
+        return done.returncode, errors.read().decode(errors="replace").strip()[-200:]

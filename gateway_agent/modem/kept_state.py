@@ -11,9 +11,21 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from gateway_agent.modem.errors import ModemError
 from gateway_agent.whole_file import write_whole
 
 PinOutcome = Literal["tried", "accepted", "refused"]
+
+
+class KeptStateError(ModemError):
+    """The file is there and cannot be used; the text says which, why, and what to do."""
+
+    def __init__(self, path: Path, problem: OSError) -> None:
+        why = problem.strerror or str(problem)
+        super().__init__(
+            f"{path} tells what was done with the modem and which PINs were tried, and cannot be used ({why}); run as "
+            "root or as the agent's user, or mend the file's owner"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +41,7 @@ class Climb:
 class KeptState:
     """See the module. `level` is the number of rungs that were taken since there was service last.
 
-    `awaits_answer`: the trouble was that nothing is answered, so that a connection alone is not service.
+    `awaits_answer`: the trouble was one that leaves the data connection up, so that it alone is not service.
     """
 
     path: Path | None
@@ -60,14 +72,25 @@ class KeptState:
 
 
 def load_state(path: Path | None) -> KeptState:
-    """The state in a file, or a new one. Raises OSError where there is a file and it cannot be opened."""
-    if path is None or not path.exists():
+    """The state in a file, or a new one. Raises KeptStateError for a file that cannot be read or put aside."""
+    if path is None:
         return KeptState(path)
     try:
+        return _state_in(path)
+    except FileNotFoundError:
+        return KeptState(path)
+    except OSError as problem:
+        raise KeptStateError(path, problem) from problem
+
+
+def _state_in(path: Path) -> KeptState:
+    try:
         return _state_of(path, json.loads(path.read_bytes()))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         path.replace(path.with_name(path.name + ".damaged"))
-        return KeptState(path, is_damaged=True)
+        damaged = KeptState(path, is_damaged=True)
+        damaged.save()  # at once: whoever is started next finds no file that is damaged any more
+        return damaged
 
 
 def _state_of(path: Path, content: dict[str, Any]) -> KeptState:

@@ -28,6 +28,7 @@ _HELPS: dict[Trouble, tuple[Rung, ...]] = {
     "searching": ("radio", "reset", "power-key", "supply"),
     "denied": ("wait", "radio", "reset"),
     "no-data": ("wait", "radio", "reset", "power-key", "supply"),
+    "no-socket": ("radio", "reset", "power-key", "supply"),
     "unanswered": ("radio", "reset", "power-key", "supply"),
     "rebooting": ("wait", "power-key", "supply"),
 }
@@ -46,6 +47,8 @@ _SLOW: dict[Trouble, float] = {
     "unanswered": 120.0,
     "searching": 15.0,
 }
+_NEEDS_ANSWER: frozenset[Trouble] = frozenset({"no-socket", "unanswered"})
+"""Troubles that come with a data connection, so that one is no sign that they are over."""
 _HARMLESS: frozenset[Trouble] = frozenset({"absent", "silent", "no-sim", "sim-dead", "pin"})
 """Troubles in which another look disturbs nobody, so that a mended modem is found soon."""
 _DAY_MS = 86_400_000
@@ -88,12 +91,13 @@ class Ladder:
         rung = helpful[min(level, len(helpful) - 1)]
         reason = why
         if rung != "wait" and self.disturbances() >= self._daily_cap:
-            rung, reason = "wait", f"{why}; the {self._daily_cap} attempts of a day to mend it are used up"
+            used_up = f"; the {self._daily_cap} attempts of a day to mend it are used up" if self._daily_cap else ""
+            rung, reason = "wait", why + used_up
         first_s = _SLOW.get(trouble, _FIRST_WAIT_S)
         longest_s = _LONGEST_LOOK_S if rung == "wait" and trouble in _HARMLESS else _LONGEST_WAIT_S
         wait_s = min(first_s * 2 ** min(level, 16), longest_s) * self._chance.uniform(0.75, 1.25)
         self._kept.level += 1
-        self._kept.awaits_answer = trouble == "unanswered"
+        self._kept.awaits_answer = trouble in _NEEDS_ANSWER
         self._kept.climbs.append(Climb(self._clock.unix_ms(), rung, reason))
         self._forget_old()
         self._save()
@@ -103,7 +107,7 @@ class Ladder:
     def settled(self) -> None:
         """There is a connection again: the next trouble begins at the lowest rung.
 
-        After a trouble in which nothing was answered it takes an answer too.
+        After a trouble that leaves the connection as it is, it takes an answer too.
         """
         if self._kept.level and not self._kept.awaits_answer:
             self._kept.level = 0

@@ -48,12 +48,14 @@ _SETTLED_S = 60.0
 _REBOOTS, _REBOOTS_MS = 4, 600_000
 _UNANSWERED = 4
 _UNHEARD = 3
+_IN_VAIN = 3
+_GO_ON_MEANWHILE = frozenset({Cause.UNANSWERED, Cause.NO_SOCKET})
 
 
 class Modem:
     """One modem on one port. `on_change` is told of each new state, `state_file` keeps what must not be forgotten.
 
-    Raises UnknownModemError, and OSError where the state file cannot be read.
+    Raises UnknownModemError, and KeptStateError where the state file cannot be used.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Modem:
         self._sockets = Sockets(self.data, self.dialect, self._attention, self.counters)
         self._opening = asyncio.Lock()
         self._patient_until_s = float("-inf")
+        self._in_vain_before = 0
         self._unheard = 0
         self._boots_ms: deque[int] = deque(maxlen=_REBOOTS)
         self._without_ms = 0
@@ -141,6 +144,8 @@ class Modem:
             "daily_cap": self.settings.daily_cap,
             "without_service_s": round(self.seconds_without_service, 1),
             "unanswered": self.unanswered,
+            "connections_in_vain": self._sockets.in_vain,
+            "why_in_vain": self._sockets.why_in_vain,
             "awaits_answer": self.kept.awaits_answer,
             "answered_ms": self.kept.answered_ms,
         }
@@ -202,7 +207,7 @@ class Modem:
             return self._trouble(Cause.SILENT, problem)
         except TroubleError as problem:
             step = self._trouble(problem.cause, problem)
-            return self._at_once(step) if problem.cause is Cause.UNANSWERED else step
+            return self._at_once(step) if problem.cause in _GO_ON_MEANWHILE else step
         except AtError as problem:
             is_registered = self.known.is_registered
             return self._trouble(Cause.NO_DATA if is_registered else Cause.NOT_REGISTERED, problem)
@@ -219,8 +224,8 @@ class Modem:
         doubt_s = _NEVER_S
         while self._attention.data_problem is None:
             self._attention.check()
-            if self.unanswered >= _UNANSWERED and loop.time() >= self._patient_until_s:
-                raise TroubleError(Cause.UNANSWERED, f"{self.unanswered} exchanges were sent, none was answered")
+            if loop.time() >= self._patient_until_s:
+                self._check_use()
             if loop.time() >= settled_s:
                 self._ladder.settled()
                 settled_s = _NEVER_S
@@ -236,6 +241,16 @@ class Modem:
             else:
                 await self._attention.pause(min(poll_s, doubt_s, settled_s) - loop.time())
         return await self._lose_data(self._attention.data_problem)
+
+    def _check_use(self) -> None:
+        """Raise TroubleError when a data connection is there, and is of no use."""
+        sockets = self._sockets
+        if sockets.in_vain == 0:
+            self._in_vain_before = 0
+        elif sockets.in_vain - self._in_vain_before >= _IN_VAIN:
+            raise TroubleError(Cause.NO_SOCKET, f"{sockets.why_in_vain}, over no new data connection either")
+        if self.unanswered >= _UNANSWERED:
+            raise TroubleError(Cause.UNANSWERED, f"{self.unanswered} exchanges were sent, none was answered")
 
     async def _once(self, is_polled: bool, *, may_send: bool) -> bool:
         """Look at the connection, or do one piece of the sockets' work; False where there is nothing to do.
@@ -334,14 +349,19 @@ class Modem:
         """The step without its wait, which comes before the next one: where there is a connection it is used meanwhile,
         for an answer may come all the same."""
         self.unanswered = 0
+        self._in_vain_before = self._sockets.in_vain
         self._patient_until_s = asyncio.get_running_loop().time() + step.wait_s
         return replace(step, wait_s=0.0)
 
     async def _climb(self, step: Step) -> None:
         _LOG.warning("modem %s: %s; %s in %.0f s", self.settings.model, step.reason, step.rung, step.wait_s)
         self._attention.begin()
-        # A modem that says that it has started, or that is pulled out, is not waited for.
-        await self._attention.rest(step.wait_s)
+        if self.state.name == "absent":
+            if await self._bring_up.port_comes_back(step.wait_s):
+                return
+        else:
+            # A modem that says that it has started, or that is pulled out, is not waited for.
+            await self._attention.rest(step.wait_s)
         await take(step.rung, self.dialect, self._port, self.settings.hooks)
 
     def _require_service(self) -> None:

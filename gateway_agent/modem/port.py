@@ -6,6 +6,7 @@ comes back with each reset, so a port that is gone is an ordinary state here and
 """
 
 import asyncio
+import contextlib
 import errno
 import os
 import termios
@@ -99,6 +100,9 @@ class SerialPort:
         opened, self._serial = self._serial, None
         self._loop.remove_reader(opened.fileno())
         self._loop.remove_writer(opened.fileno())
+        # The system would wait in `close` for what the line has not taken, half a minute with some drivers.
+        with contextlib.suppress(OSError, termios.error):
+            termios.tcflush(opened.fileno(), termios.TCOFLUSH)
         opened.close()
 
     def _readable(self) -> None:
@@ -143,5 +147,14 @@ def _problem(url: str, error: Exception) -> PortGoneError:
         what = f"{place} is not permitted to this user; add it to the group dialout (or uucp) and log in again"
         return PortGoneError(Cause.PORT_FORBIDDEN, what)
     reason = str(error) if number is None else os.strerror(number)
+    if isinstance(error, ValueError) or _is_no_terminal(error):
+        what = f"{place} is no serial port ({reason}); name one such as /dev/gatepost-modem as port in pole.toml"
+        return PortGoneError(Cause.PORT_MISSING, what)
     what = f"{place} does not respond ({reason}); the modem was pulled out or has restarted, it is tried again"
     return PortGoneError(Cause.PORT_DEAD, what)
+
+
+def _is_no_terminal(error: Exception) -> bool:
+    """Whether pyserial has met something that has no line settings, such as a file."""
+    beneath = error.__context__
+    return isinstance(beneath, termios.error) and beneath.args[0] == errno.ENOTTY

@@ -57,7 +57,11 @@ class ModemLink:
 
 
 class Sockets:
-    """All sockets of a modem. `work` is called by the modem's own task, and does what is most urgent."""
+    """All sockets of a modem. `work` is called by the modem's own task, and does what is most urgent.
+
+    `in_vain` is the number of data connections given up since something was sent last, because no socket could be
+    opened or used; `why_in_vain` says what was refused.
+    """
 
     def __init__(self, data: ModemData, dialect: Dialect, attention: Attention, counters: ModemCounters) -> None:
         self.limit_bytes = data.socket.limit_bytes
@@ -70,6 +74,8 @@ class Sockets:
         self._to_close: list[int] = []
         self._to_read: set[int] = set()
         self._refused = 0
+        self.in_vain = 0
+        self.why_in_vain = ""
 
     async def open(
         self, host: str, port: int, on_datagram: Callable[[bytes], None], on_lost: Callable[[Exception], None]
@@ -83,9 +89,9 @@ class Sockets:
             if not self._data.socket.takes_names and not _is_address(host):
                 host = await self._dialect.resolve(host)
             link = ModemLink(self, (host, port), on_datagram, on_lost)
-            link.number = await self._dialect.open(free, host, port)
+            link.number = await self._opened(free, host, port)
         except RefusedError as refused:
-            self._attention.end_data(f"no socket can be opened: {refused}")
+            self._connection_fails(f"no socket can be opened: {refused}")
             raise
         except SilentError as problem:
             self._attention.end_session(problem)
@@ -94,6 +100,17 @@ class Sockets:
             self._to_close.remove(link.number)
         self._links[link.number] = link
         return link
+
+    async def _opened(self, free: int, host: str, port: int) -> int:
+        """The number of a new socket. Where it is refused, sockets may be left of which nobody knows, because the call
+        that opened them was cancelled or its answer was lost: they are closed, and it is tried once more."""
+        try:
+            return await self._dialect.open(free, host, port)
+        except RefusedError:
+            for number in range(self._data.socket.count + 1):
+                if number not in self._links:
+                    await self._dialect.close(number)
+            return await self._dialect.open(free, host, port)
 
     def enqueue(self, link: ModemLink, data: bytes, answer_expected: bool) -> None:
         """See ModemLink.send."""
@@ -184,7 +201,7 @@ class Sockets:
                 await asyncio.sleep(_BUSY_S[attempt])
                 continue
             self._counters.sent += 1
-            self._refused = 0
+            self._refused = self.in_vain = 0
             return
         raise NoAnswerError("the modem never asks for the data of a send")
 
@@ -195,7 +212,12 @@ class Sockets:
         self._refused += 1
         if self._refused > 1:
             self._refused = 0
-            self._attention.end_data(f"nothing can be sent: {refused}")
+            self._connection_fails(f"nothing can be sent: {refused}")
+
+    def _connection_fails(self, why: str) -> None:
+        self.in_vain += 1
+        self.why_in_vain = why
+        self._attention.end_data(why)
 
     async def _read(self, number: int) -> None:
         """Read until nothing waits: it is announced once only."""

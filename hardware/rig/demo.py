@@ -25,7 +25,7 @@ from hardware.rig.agent_inside import AgentInside
 from hardware.rig.agent_process import AgentError, AgentProcess
 from hardware.rig.clock import RigClock, run_real, run_virtual
 from hardware.rig.count import Tally
-from hardware.rig.demo_run import DemoRun, RunningAgent
+from hardware.rig.demo_run import SETTLE_RADIO_S, DemoRun, RunningAgent
 from hardware.rig.machine import MachineError
 from hardware.rig.modem.models import MODELS
 from hardware.rig.modem.radio_profiles import PROFILES
@@ -146,6 +146,9 @@ async def _run(clock: RigClock, console: Console, wanted: Wanted) -> tuple[DemoR
         await _watch(run, console, wanted, stop)
         if killer is not None:
             await killer
+        if wanted.modem is not None:
+            most = f"up to {SETTLE_RADIO_S:g} s to arrive; Ctrl-C twice ends at once"
+            console.print(f"what is under way over the radio has {most}")
         await run.settle()
     finally:
         counted = await run.finish()

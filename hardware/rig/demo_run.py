@@ -40,7 +40,7 @@ ROUND_S = 60.0
 
 _COMMAND_LASTS_MS = 60_000
 _NOTES = 6
-_SETTLE_S, _SETTLE_RADIO_S = 20.0, 600.0
+_SETTLE_S, SETTLE_RADIO_S = 20.0, 600.0
 _STOP_RADIO_S = 270.0
 _LOOK_S = 0.1
 
@@ -131,7 +131,7 @@ class DemoRun:
         also what was measured until now, for a slow radio needs minutes for its beginnings."""
         self._to_deliver = 0 if self._modem is None else self.agent.latest.get("journal", {}).get("committed", 0)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_SETTLE_S if self._modem is None else _SETTLE_RADIO_S):
+            async with asyncio.timeout(_SETTLE_S if self._modem is None else SETTLE_RADIO_S):
                 while self._is_under_way():
                     self.agent.check()
                     await asyncio.sleep(_LOOK_S)

@@ -12,11 +12,11 @@ from hardware.rig.register_image import HOLDING, RegisterImage
 class DeviceSettings:
     """What was written to a device's guarded registers, and what it means for unit id and baud rate.
 
-    Such registers can be written with FC 06 or 16 and read back with FC 03. `unit_id` and `baud` are None until
-    somebody writes them.
+    Such registers can be written with FC 06 or 16 and read back with FC 03; the one of the unit id holds `unit` at
+    first, all others 0. `unit_id` and `baud` are None until somebody writes them.
     """
 
-    def __init__(self, profile: Profile, image: RegisterImage) -> None:
+    def __init__(self, profile: Profile, image: RegisterImage, unit: int) -> None:
         self.unit_id: int | None = None
         self.baud: int | None = None
         self._image = image
@@ -28,6 +28,10 @@ class DeviceSettings:
             for address in range(register.address, register.address + REGISTER_COUNTS[register.type]):
                 self._sections[register.unit_offset, address] = (register.address, section)
                 image.add(register.unit_offset, HOLDING, address)
+            if section.sets == "unit-id":
+                words = struct.pack(">f", unit) if register.type == "f32" else struct.pack(">H", unit)
+                for index, (word,) in enumerate(struct.iter_unpack(">H", words)):
+                    image.write(register.unit_offset, HOLDING, register.address + index, word)
 
     def takes(self, unit_offset: int, address: int) -> bool:
         """Whether this register is part of a setting."""

@@ -61,7 +61,7 @@ class SimulatedDevice:
             (point.register.unit_offset for point in self.points.values() if point.register), default=0
         )
         self.image = RegisterImage(self.points.values(), profile.device.requests.max_gap)
-        self.settings = DeviceSettings(profile, self.image)
+        self.settings = DeviceSettings(profile, self.image, unit)
         lamp = self.resolved.lamp
         self.lamp = None if lamp is None else LampOutput(lamp, self.image)
         self.timing = profile.device.timing

@@ -1,7 +1,5 @@
 """Which module speaks to a modem."""
 
-from collections.abc import Callable
-
 from gateway_agent.modem.at import AtEngine
 from gateway_agent.modem.dialect import Dialect, DialectName, LinkSettings, ModemData
 from gateway_agent.modem.dialects.ml307 import Ml307
@@ -12,7 +10,8 @@ from gateway_agent.modem.dialects.sim800 import Sim800
 from gateway_agent.modem.dialects.simcom import Simcom
 from gateway_agent.modem.dialects.simcom_nb import SimcomNb
 
-_DIALECTS: dict[DialectName, Callable[[AtEngine, ModemData, LinkSettings], Dialect]] = {
+_Any = type[Neul | QuectelNb | QuectelQi | Ml307 | SimcomNb | Simcom | Sim800]
+_DIALECTS: dict[DialectName, _Any] = {
     "neul": Neul,
     "quectel-nb": QuectelNb,
     "quectel-qi": QuectelQi,
@@ -21,6 +20,11 @@ _DIALECTS: dict[DialectName, Callable[[AtEngine, ModemData, LinkSettings], Diale
     "simcom": Simcom,
     "sim800": Sim800,
 }
+
+
+def takes(dialect: DialectName, key: str) -> bool:
+    """Whether a dialect tells the modem what `key` of LinkSettings says: `band`, `user` or `password`."""
+    return key in _DIALECTS[dialect].takes
 
 
 def dialect_of(at: AtEngine, data: ModemData, settings: LinkSettings) -> Dialect:

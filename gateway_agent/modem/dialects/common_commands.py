@@ -42,6 +42,8 @@ class CommonCommands:
     """A pattern of what it says when it has started."""
     urcs: ClassVar[tuple[str, ...]] = ()
     raw_headers: ClassVar[tuple[str, ...]] = ()
+    takes: ClassVar[frozenset[str]] = frozenset()
+    """Which of `band`, `user` and `password` of LinkSettings it tells the modem; the rest of them all dialects do."""
     iccid_command: ClassVar[str] = "AT+CCID"
     reset_command: ClassVar[str] = "AT+CFUN=1,1"
 

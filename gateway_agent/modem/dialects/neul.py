@@ -32,6 +32,7 @@ _REBOOT_S = 10.0
 class Neul(CommonCommands):
     """See the module."""
 
+    takes = frozenset({"band"})
     boots: ClassVar[str] = r"Neul|REBOOTING|REBOOT_CAUSE.*|Boot: .*"
     urcs: ClassVar[tuple[str, ...]] = ("+NSONMI:", "+NSOCLI:", "+NSOSTR:", "+CEREG:", "+CSCON:", "+NPSMR:", "+CGATT:")
     iccid_command: ClassVar[str] = "AT+NCCID"
@@ -65,14 +66,10 @@ class Neul(CommonCommands):
             await self.reset()
         await self.try_out("AT+NSONMI=2")
 
-    async def set_apn(self) -> None:
-        """Band, where the pole names one, and access point; both only while the radio is off."""
+    async def connect(self) -> None:
+        """See Dialect. A band, where the pole names one, is taken only while the radio is off."""
         if self.settings.band is not None:
             await self.try_out(f"AT+NBAND={self.settings.band}")
-        await super().set_apn()
-
-    async def connect(self) -> None:
-        """See Dialect."""
         await super().connect()
         await self.try_out("AT+CGATT=1", timeout_s=self.data.times.data_s)
 

@@ -32,6 +32,7 @@ _NO_DNS = re.compile(r'\+QIURC: ?"dnsgip",(?P<code>[1-9]\d{2})')
 class QuectelQi(CommonCommands):
     """See the module."""
 
+    takes = frozenset({"user", "password"})
     boots: ClassVar[str] = r"RDY|APP RDY|POWERED DOWN|NORMAL POWER DOWN"
     urcs: ClassVar[tuple[str, ...]] = ("+QIURC:", "+CEREG:", "+QIOPEN:", "+CFUN:", "+CPIN:", "+QIND:")
     raw_headers: ClassVar[tuple[str, ...]] = (_PUSHED.pattern, _READ.pattern)

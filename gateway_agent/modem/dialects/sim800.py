@@ -27,6 +27,7 @@ _NO_DNS = re.compile(r"\+CDNSGIP: ?0,(?P<code>\d+)")
 class Sim800(CommonCommands):
     """See the module."""
 
+    takes = frozenset({"user", "password"})
     boots: ClassVar[str] = r"RDY|\^?boot.*|\+MODEM: ?STARTUP|AT Ready"
     urcs: ClassVar[tuple[str, ...]] = ("+RECEIVE,", "+PDP", "+CEREG:", "+CGEV:", "+NITZ:", "+E_UTRAN")
     raw_headers: ClassVar[tuple[str, ...]] = (_PUSHED.pattern,)

@@ -24,7 +24,7 @@ POLE = """
 gateway = "gp-1"
 [[buses]]
 name = "a"
-port = "/dev/none"
+port = "/dev/bus"
 [journal]
 path = "{folder}/journal.sqlite"
 [uplink]

@@ -271,3 +271,13 @@ def test_the_page_about_pole_toml_tells_every_key() -> None:
     }
     assert len(keys) > 30
     assert [key for key in sorted(keys) if f"`{key}`" not in page and f"[{key}]" not in page] == []
+
+
+def test_a_modem_on_a_port_whose_name_changes_is_advised_against() -> None:
+    bearer = '[[uplink.bearers]]\nname = "radio"\nkind = "cat1"\nmodem = "ec800"\nport = "/dev/ttyUSB2"\n'
+    source = parse_toml(POLE + bearer, Path("/etc/gatepost/pole.toml"))
+    told = [str(problem) for problem in advice(check_source(source), source)]
+    assert (
+        "/etc/gatepost/pole.toml:50: bearer radio: /dev/ttyUSB2 may become another adapter's name when one is plugged "
+        "in; give it a name by udev (docs/modems.md)"
+    ) in told

@@ -1,4 +1,5 @@
 import asyncio
+import logging
 import re
 from collections.abc import Awaitable, Callable
 
@@ -331,3 +332,18 @@ def test_a_pin_stands_in_no_text() -> None:
         assert "4711" not in str(caught.value)
 
     on_bench(test, [Manner(refused=True)])
+
+
+def test_a_pin_that_the_modem_repeats_stands_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    async def test(bench: Bench) -> None:
+        asking = asyncio.create_task(bench.at.ask('AT+CPIN="4711"', secret=True))
+        while bench.at.counters.commands == 0:
+            await asyncio.sleep(0.001)
+        for echo in (b'AT+CPIN="4711"\r\n', b'IN="4711"\r\n'):
+            bench.hear(echo)
+        await asking
+
+    with caplog.at_level(logging.DEBUG, "gatepost.modem"):
+        on_bench(test, [GOOD])
+    assert "< OK" in caplog.text
+    assert "4711" not in caplog.text

@@ -14,6 +14,8 @@ def status(cause: Cause, **changes: Any) -> dict[str, Any]:
         "signal": {"rsrp_dbm": -95, "rssi_dbm": -70},
         "counters": {"sent": 17},
         "unanswered": 0,
+        "connections_in_vain": 0,
+        "why_in_vain": "",
         "awaits_answer": False,
         "answered_ms": None,
         "disturbances_today": 0,
@@ -41,9 +43,24 @@ def test_never_answered_is_told_from_answered_no_more() -> None:
     assert "its last answer came on 2026-05-28 20:26:40 UTC" in no_more.what
 
 
+def test_a_connection_over_which_nothing_can_be_sent_is_not_well() -> None:
+    assert diagnose(status(Cause.WELL, connections_in_vain=1, why_in_vain="busy")).is_well
+    said = diagnose(status(Cause.WELL, connections_in_vain=2, why_in_vain="no socket can be opened: ERROR"))
+    assert (said.kind, said.is_well) == ("no-socket", False)
+    assert said.what == "the data connection is up, but no socket can be opened: ERROR"
+    assert "url" in said.next_step
+
+
 @pytest.mark.parametrize("change", [{"unanswered": 1}, {"awaits_answer": True}])
 def test_a_connection_over_which_nothing_comes_is_not_well(change: dict[str, Any]) -> None:
     assert not diagnose(status(Cause.WELL, **change)).is_well
+
+
+def test_a_modem_that_has_sent_nothing_says_nothing_of_the_platform() -> None:
+    assert diagnose(status(Cause.WELL)).next_step == "nothing has to be done"
+    said = diagnose(status(Cause.WELL, counters={"sent": 0}))
+    assert said.is_well
+    assert "whether the platform answers was not tried" in said.next_step
 
 
 @pytest.mark.parametrize(

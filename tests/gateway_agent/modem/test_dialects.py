@@ -1,5 +1,6 @@
 """What the dialects make of lines: of those that the recordings know, of damaged ones, and of anything."""
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from gateway_agent.modem.at import AtEngine
 from gateway_agent.modem.dialect import Dialect, LinkSettings, load_modem, modem_names
-from gateway_agent.modem.dialects.choice import dialect_of
+from gateway_agent.modem.dialects.choice import dialect_of, takes
 from gateway_agent.modem.events import (
     Damaged,
     DataDown,
@@ -108,3 +109,37 @@ def test_no_line_breaks_a_dialect(text: str, payload: bytes | None) -> None:
 def test_every_model_has_its_dialect() -> None:
     for model in modem_names():
         with_dialect(model, lambda dialect: None)
+
+
+class Obedient:
+    """A port behind which something says OK to everything."""
+
+    byte_s = 0.0
+
+    def __init__(self) -> None:
+        self.at = AtEngine(self, lambda line: None)
+        self.said: list[str] = []
+
+    def write(self, data: bytes) -> None:
+        self.said.append(data.decode().strip())
+        answer = b"+CSQ: 20,99\r\nOK\r\n" if data.startswith(b"AT+CSQ") else b"OK\r\n"
+        asyncio.get_running_loop().call_soon(self.at.heard, answer)
+
+
+@pytest.mark.parametrize("model", modem_names())
+def test_what_a_dialect_takes_it_tells_the_modem(model: str) -> None:
+    data = load_modem(model)
+
+    def said_with(settings: LinkSettings) -> list[str]:
+        port = Obedient()
+
+        async def main(_clock: RigClock) -> None:
+            await dialect_of(port.at, data, settings).connect()
+
+        run_virtual(main)
+        return port.said
+
+    assert ("AT+NBAND=8" in said_with(LinkSettings(band=8))) == takes(data.modem.dialect, "band")
+    if data.modem.dialect != "sim800":  # which says so later, when it brings the data connection up
+        told = any('"city","secret"' in one for one in said_with(LinkSettings("iot", "city", "secret")))
+        assert told == takes(data.modem.dialect, "user") == takes(data.modem.dialect, "password")

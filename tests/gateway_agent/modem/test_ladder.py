@@ -2,10 +2,13 @@ import json
 from pathlib import Path
 from random import Random
 
-from gateway_agent.modem.kept_state import KeptState, load_state
+import pytest
+
+from gateway_agent.modem.kept_state import KeptState, KeptStateError, load_state
 from gateway_agent.modem.ladder import RUNGS, Ladder, Rung
 
 DAY_MS = 86_400_000
+NO_TABLE = b'{"answered_ms": null, "level": 0, "climbs": [], "pins": [], "awaits_answer": false, "is_damaged": false}'
 
 
 class Watch:
@@ -139,10 +142,15 @@ def test_a_disk_that_takes_nothing_does_not_stop_the_ladder(tmp_path: Path) -> N
 
 def test_a_damaged_record_is_put_aside_and_pins_are_not_tried_after_it(tmp_path: Path) -> None:
     file = tmp_path / "modem.json"
-    for content in (b"", b"{", b"[]", b'{"level": "x"}', b"\xff\xfe"):
+    for content in (b"", b"{", b"[]", b'{"level": "x"}', b"\xff\xfe", NO_TABLE):
         file.write_bytes(content)
         kept = load_state(file)
         assert kept.is_damaged
-        assert not file.exists()
-    kept.save()
-    assert load_state(file).is_damaged
+        # Whoever is started next finds a sound file, and must not try a PIN either.
+        assert load_state(file).is_damaged
+        assert file.with_name("modem.json.damaged").read_bytes() == content
+
+
+def test_a_record_that_cannot_be_read_is_told_with_the_mend(tmp_path: Path) -> None:
+    with pytest.raises(KeptStateError, match=r"cannot be used \(Is a directory\); run as root or as the agent's user"):
+        load_state(tmp_path)

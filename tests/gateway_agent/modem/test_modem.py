@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 
 from gateway_agent.modem.cause import Cause
+from gateway_agent.modem.diagnosis import diagnose
 from gateway_agent.modem.dialect import LinkSettings, load_modem, modem_names
 from gateway_agent.modem.errors import ModemError
+from gateway_agent.modem.hooks import Hooks
 from gateway_agent.modem.kept_state import load_state
+from gateway_agent.modem.sockets import ModemLink
 from hardware.rig.modem.sim import Sim
 from tests.gateway_agent.modem.modem_bench import ModemBench, answer_to, datagram, on_bench
 
@@ -157,6 +160,19 @@ def test_a_modem_that_stays_away_is_started_by_its_key() -> None:
     on_bench("ec800", test)
 
 
+@pytest.mark.parametrize("hooks", [Hooks(), None], ids=["no key", "key and supply"])
+def test_a_modem_that_comes_back_after_hours_is_taken_up_within_a_minute(hooks: Hooks | None) -> None:
+    async def test(bench: ModemBench) -> None:
+        await bench.online()
+        bench.uart.unplug()
+        await asyncio.sleep(3 * 3600)
+        bench.uart.replug()
+        assert await bench.online() < 60
+        await bench.talk_until_answered()
+
+    on_bench("ec800", test, **({} if hooks is None else {"hooks": hooks}))
+
+
 @pytest.mark.parametrize(("model", "command"), [("bc95", "AT+NSONMI=1"), ("a7670", "AT+CIPRXGET=1")])
 def test_what_a_modem_keeps_instead_of_pushing_is_fetched(model: str, command: str) -> None:
     async def test(bench: ModemBench) -> None:
@@ -172,6 +188,29 @@ def test_what_a_modem_keeps_instead_of_pushing_is_fetched(model: str, command: s
             link.send(data, answer_expected=True)
         await asyncio.sleep(30)
         assert bench.answers == [answer_to(data) for data in sent]
+
+    on_bench(model, test)
+
+
+@pytest.mark.parametrize(("model", "fault"), [("bc660k", "busy"), ("ec800", "buffer-full"), ("bc95", "busy")])
+def test_a_modem_that_refuses_every_socket_or_datagram_climbs_the_ladder(model: str, fault: str) -> None:
+    async def test(bench: ModemBench) -> None:
+        await bench.online()
+        await bench.talk_until_answered()
+        bench.module.faults.rates[fault] = 1.0
+        number = 0
+        while not bench.modem.recoveries["reset"]:
+            number += 1
+            assert number < 100
+            assert await bench.talk(number) is None
+            await asyncio.sleep(20)
+        assert Cause.NO_SOCKET in {state.cause for state in bench.states}
+        assert diagnose(bench.modem.status()).kind == "no-socket"
+        bench.module.faults.clear_all()
+        await bench.talk_until_answered()
+        await asyncio.sleep(120)
+        assert bench.modem.kept.level == 0
+        assert diagnose(bench.modem.status()).is_well
 
     on_bench(model, test)
 
@@ -334,6 +373,24 @@ def test_two_links_are_kept_apart() -> None:
         assert len(bench.lost) == 1
 
     on_bench("ec800", test)
+
+
+@pytest.mark.parametrize("model", BENCHMARKED)
+def test_sockets_whose_opening_was_cancelled_are_not_lost(model: str) -> None:
+    async def test(bench: ModemBench) -> None:
+        await bench.online()
+        for cancelled in range(12):
+            opening = asyncio.create_task(bench.link())
+            await asyncio.sleep((0.05, 0.1, 0.2)[cancelled % 3])
+            opening.cancel()
+            for link in await asyncio.gather(opening, return_exceptions=True):
+                if isinstance(link, ModemLink):
+                    link.close()
+            await asyncio.sleep(2)
+        assert await bench.talk(1) is not None
+        assert bench.modem.counters.data_lost == 0
+
+    on_bench(model, test)
 
 
 def test_a_name_needs_a_modem_that_knows_names() -> None:

@@ -123,3 +123,16 @@ def test_what_cannot_be_waited_on_is_refused_with_the_mend(url: str) -> None:
         assert not port.is_open
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("url", ["nothing://x", ""])
+def test_what_is_no_serial_port_is_told_so(url: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    async def main() -> None:
+        port = SerialPort(url or str(tmp_path / "file"), lambda data: None, lambda problem: None)
+        with pytest.raises(PortGoneError, match=r"is no serial port .* name one such as /dev/gatepost-modem") as caught:
+            port.open(115200)
+        assert caught.value.cause is Cause.PORT_MISSING
+
+    asyncio.run(main())

@@ -18,6 +18,7 @@ from gateway_agent.uplink.budget import ASKING, KEPT_BACK, WRITE_EVERY_MS, ByteB
 from gateway_agent.uplink.coap_message import ALARM, BACKFILL, TELEMETRY
 from gateway_agent.uplink.forms import AUTO
 from gateway_agent.uplink.pace import Pace
+from gateway_agent.uplink.senml_cbor import decode_pack
 from hardware.rig.clock import RigClock, run_virtual
 from tests.gateway_agent.uplink.pole import Pole, pole
 
@@ -341,5 +342,23 @@ def test_held_telemetry_waits_for_the_month_and_commands_come_all_the_same(tmp_p
             await measure_each_minute(this, 30)
             await this.settle()
             assert this.check() == (0, 0, 0)
+
+    run_virtual(main)
+
+
+def test_a_refused_record_is_found_although_the_plan_leaves_long_between_tries(tmp_path: Path) -> None:
+    def refuse(payload: bytes) -> str | None:
+        return "I do not like 3" if any(record.get("q") == 3 for record in decode_pack(payload)) else None
+
+    async def main(clock: RigClock) -> None:
+        async with pole(clock, tmp_path, refuse=refuse, batch_s=60) as this:
+            await asyncio.sleep(1)
+            this.limit(ByteBudget(tmp_path / "bytes", clock, Plan(4 * MIB), 60))
+            for value in (6, 7, 8):
+                this.measure(value)
+                await asyncio.sleep(5)
+            await asyncio.sleep(4 * 3600)
+            assert this.uplink.counters.set_aside_records == 1
+            assert this.check() == (3, 0, 0)
 
     run_virtual(main)
