@@ -29,7 +29,8 @@ async def look(ask: Ask, question: Question) -> Count | None:
 
     Two answers to one question are two devices. So are answers that differ in kind from one time to the next, and
     answers that never once come whole: two devices that begin at the same moment damage each other every time, a bad
-    line lets some through. `ask` waits the whole reply timeout each time.
+    line lets some through. Damage now and then without one whole answer is nobody. `ask` waits the whole reply timeout
+    each time.
     """
     verdicts = [await ask(question) for _ in range(_TRIES)]
     if any(verdict.kind is Kind.DAMAGED or verdict.noise for verdict in verdicts):
@@ -43,11 +44,10 @@ async def look(ask: Ask, question: Question) -> Count | None:
     has_two = Kind.TWO in kinds or {Kind.GOOD, Kind.REFUSED} <= settled
     if has_two or (not answers and damaged >= _TRIES) or _is_crowded(verdicts):
         standing = Standing.TWO
-    elif damaged:
-        standing = Standing.DAMAGED
     elif answers:
-        standing = Standing.ONE
+        standing = Standing.DAMAGED if damaged else Standing.ONE
     else:
+        # A few spoilt bytes and never a whole answer: a device at another rate that our question woke by chance.
         return None
     return Count(standing, len(verdicts), damaged)
 
