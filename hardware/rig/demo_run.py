@@ -38,7 +38,7 @@ COVER_POINT = "cover/open"
 ROUND_S = 60.0
 """An endless run repeats its events each minute."""
 
-_COMMAND_LASTS_MS = 60_000
+_COMMAND_LASTS_MS, _COMMAND_LASTS_RADIO_MS = 60_000, 900_000
 _NOTES = 6
 _SETTLE_S, SETTLE_RADIO_S = 20.0, 600.0
 _STOP_RADIO_S = 270.0
@@ -236,7 +236,8 @@ class DemoRun:
         level_pct = self._random.choice((20, 30, 40, 50, 60, 70, 80))
         now_ms = self.clock.unix_ms()
         lamp = self.box.lamps()[0]
-        command = Command(f"dim-{number}", "lamp", lamp, {"level_pct": level_pct}, now_ms + _COMMAND_LASTS_MS)
+        lasts_ms = _COMMAND_LASTS_MS if self._modem is None else _COMMAND_LASTS_RADIO_MS
+        command = Command(f"dim-{number}", "lamp", lamp, {"level_pct": level_pct}, now_ms + lasts_ms)
         self.happened.commands_sent[command.id] = now_ms
         self.box.platform.send(command, self.box.pole.pole.gateway)
         self.note("cyan", f"the platform sends {command.id}: {lamp} to {level_pct} %")

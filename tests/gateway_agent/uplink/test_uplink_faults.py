@@ -27,7 +27,7 @@ DOSES = {
 CONTROLS = {
     "loss": partial(hopeful, hours=0.5, losses_pct=(30,)),
     "gateway-restart": partial(forgetful, minutes=10, stride=9),
-    "platform-restart": partial(credulous, minutes=20, stride=4),
+    "platform-restart": partial(credulous, minutes=20, stride=12),
     "storm": partial(forgetful_storm, runs=3, minutes=20),
     "fuzz": partial(fuzz_control, payloads=40),
 }
