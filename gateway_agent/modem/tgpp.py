@@ -8,7 +8,6 @@ from enum import IntEnum
 CME_NO_SIM = frozenset({10})
 CME_DEAD_SIM = frozenset({13, 15})
 """SIM failure, SIM wrong (TS 27.007, 9.2.1)."""
-CME_SIM_BUSY = frozenset({14})
 CME_PIN = frozenset({11, 12, 16, 17, 18})
 
 _CEREG = re.compile(r"\+CE?G?REG: ?(.*)")

@@ -102,13 +102,19 @@ _TEXTS = st.lists(_PIECES | st.text(alphabet="0123456789ABCDEFx-.:, ", max_size=
 
 @given(_TEXTS, st.none() | st.binary(max_size=9))
 def test_no_line_breaks_a_dialect(text: str, payload: bytes | None) -> None:
+    def test(dialect: Dialect) -> None:
+        assert isinstance(dialect.event_of(Line(text, payload)), Event | None)
+
     for model in ("bc95", "bc660k", "ec800", "ml307", "sim7020", "a7670", "air780"):
-        with_dialect(model, lambda dialect: dialect.event_of(Line(text, payload)) and None)
+        with_dialect(model, test)
 
 
 def test_every_model_has_its_dialect() -> None:
+    made: list[Dialect] = []
     for model in modem_names():
-        with_dialect(model, lambda dialect: None)
+        with_dialect(model, made.append)
+    assert len(made) == len(modem_names())
+    assert len({type(dialect) for dialect in made}) == 7
 
 
 class Obedient:

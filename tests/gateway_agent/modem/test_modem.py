@@ -123,8 +123,10 @@ def test_what_nobody_here_can_end_is_told_apart_and_outlived(fault: str, cause: 
         await bench.online()
         bench.module.faults.inject(fault)
         await bench.until(lambda: bench.modem.state.cause is cause, 1200)
+        assert not bench.modem.is_online
         bench.module.faults.clear(fault)
         await bench.talk_until_answered()
+        assert bench.modem.state.cause is Cause.WELL
 
     on_bench("bc660k", test)
 
@@ -333,6 +335,7 @@ def test_another_baud_rate_is_found(baud: int) -> None:
     async def test(bench: ModemBench) -> None:
         bench.module._end.configure(baud)
         await bench.online()
+        assert bench.modem._port.baud == baud
         await bench.talk_until_answered()
 
     on_bench("a7670", test)

@@ -282,6 +282,7 @@ def test_files_that_are_closed_twice_leave_those_of_others_open(tmp_path: Path) 
         others = [os.open(tmp_path / f"other{number}", os.O_CREAT | os.O_RDWR) for number in range(8)]
         keys.close()
         store.close()
+        assert all(os.fstat(other).st_nlink for other in others)
         for other in others:
             os.close(other)
 
