@@ -21,6 +21,7 @@ OPTIONS = [
 LOCKS = {
     "runtime": ["pyproject.toml"],  # what a gateway installs
     "bundle": ["pyproject.toml", "--extra=bundle"],  # the computer that builds and signs updates
+    "flash": ["pyproject.toml", "--extra=flash"],  # the laptop of a technician
     "dev": ["pyproject.toml", "--group=dev"],  # what setup installs
     "node": ["--group=node"],  # Node.js, where PATH has none
     "stubs": ["--group=stubs"],  # into a folder of their own
