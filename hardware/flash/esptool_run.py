@@ -27,6 +27,14 @@ def no_progress(file: str, done: float) -> None:
     """Show nothing."""
 
 
+class EsptoolProblem(FlashProblem):
+    """esptool has failed; `output` is all that it said."""
+
+    def __init__(self, problem: FlashProblem, output: str) -> None:
+        self.output = output
+        super().__init__(problem.kind, problem.what, problem.mend)
+
+
 @dataclass(frozen=True, slots=True)
 class Esptool:
     """How to reach a chip: a `port` as pyserial names it, and whether to use the loader that esptool brings along."""
@@ -49,8 +57,8 @@ class Esptool:
     ) -> str:
         """Run one command and return all that esptool has said. `before` and `after` are its resets.
 
-        Attempts 0 ask until the chip answers or the time is over. Raises FlashProblem. Ends the program on the way out,
-        whatever happens.
+        Attempts 0 ask until the chip answers or the time is over. Raises FlashProblem, mostly
+        EsptoolProblem. Ends the program on the way out, whatever happens.
         """
         words = [sys.executable, "-u", "-m", "esptool", "--chip", chip, "--port", self.port, "--baud", str(baud)]
         words += ["--before", before, "--after", self._after(after), "--connect-attempts", str(attempts)]
@@ -82,7 +90,8 @@ class Esptool:
                 "unplug it, plug it in again, and run this again with --baud 115200",
             )
         if program.returncode != 0:
-            raise problem_of(output if not is_late.is_set() else "Failed to connect to the chip", self.port)
+            said = output if not is_late.is_set() else "Failed to connect to the chip"
+            raise EsptoolProblem(problem_of(said, self.port), output)
         return output
 
     def _after(self, after: str) -> str:
