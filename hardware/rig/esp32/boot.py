@@ -55,11 +55,8 @@ def _second_stage(read: Read, kind: ChipKind) -> list[str]:
     try:
         rows = load_table(read)
     except BootError as error:
-        return [
-            _error(str(error)),
-            _error("boot: Failed to verify partition table"),
-            _error("boot: load partition table error!"),
-        ]
+        consequences = ("boot: Failed to verify partition table", "boot: load partition table error!")
+        return [_error(text) for text in (str(error), *consequences)]
     complaints = []
     for row in app_rows(rows, read):
         try:
