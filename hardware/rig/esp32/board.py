@@ -65,9 +65,9 @@ class SimulatedBoard:
     """One board, at first without its cable; `connect` an end, then `plug`.
 
     `auto_reset` says whether DTR and RTS drive EN and IO0 by the usual two transistors. `attended` puts a hand beside
-    it, for a port without such lines: it presses BOOT and RESET when a host calls for the loader in vain, and RESET when
-    the host has left the loader alone for a second. `on_event` hears one sentence for each thing that happens; the last
-    of them are in `events`.
+    it, for a port without such lines: it presses BOOT and RESET when a host calls for the loader in vain, and RESET
+    when the host has left the loader alone for a second. `on_event` hears one sentence for each thing that happens; the
+    last of them are in `events`.
     """
 
     def __init__(
@@ -149,6 +149,12 @@ class SimulatedBoard:
             self._halt()
             self._come_out_of_reset()
 
+    def enter_loader_by_hand(self) -> None:
+        """Hold BOOT, press RESET, let BOOT go: what a board needs whose host cannot do it."""
+        self.press_boot()
+        self.press_reset()
+        self.release_boot()
+
     def host_left(self) -> None:
         """The port was closed."""
         self._keep_hand_still()
@@ -201,7 +207,7 @@ class SimulatedBoard:
             return
         self._keep_hand_still()
         if self.attended and self.chip.loader is Loader.NONE and SYNC_BODY in data:
-            self._enter_loader_by_hand()
+            self.enter_loader_by_hand()
             return
         baud = self._host_baud()
         data = self._noise.carry(data, baud, self._chip_baud())
@@ -213,11 +219,6 @@ class SimulatedBoard:
                 self._pull()
                 return
             self._running.receive(data)
-
-    def _enter_loader_by_hand(self) -> None:
-        self.press_boot()
-        self.press_reset()
-        self.release_boot()
 
     def _keep_hand_still(self) -> None:
         if self._hand is not None:

@@ -83,13 +83,3 @@ class BoardThread:
             return act()
 
         return asyncio.run_coroutine_threadsafe(acted(), self._loop).result(_END_WITHIN_S)
-
-    def enter_loader_by_hand(self) -> None:
-        """Hold BOOT, press RESET, let BOOT go: what a board without auto-reset needs."""
-
-        def press() -> None:
-            self.board.press_boot()
-            self.board.press_reset()
-            self.board.release_boot()
-
-        self.do(press)
