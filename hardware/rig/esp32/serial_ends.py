@@ -2,7 +2,8 @@
 
 To try one: `python -m hardware.rig.esp32 --link /tmp/ttyESP`, then `esptool --port /tmp/ttyESP flash-id` with BOOT
 held. Where it hurts: a pty has no modem lines, and a plain socket neither lines nor a rate, so that a board on one of
-these has to be brought into its loader by hand; `rfc2217://` has both.
+these has to be brought into its loader by hand; `rfc2217://` has both, and pyserial waits 50 ms there at each change of
+a setting, so that one run of esptool takes half a minute where the others take a second.
 """
 
 import asyncio
