@@ -35,23 +35,23 @@ class ChipLink:
     advise: Advise
     boot_wait_s: float = _BOOT_WAIT_S
     is_by_hand: bool = False
+    has_lines: bool = True
+    """Whether the port has been seen to have lines that can reset the chip."""
 
     def identify(self) -> Chip:
         """Bring the chip into its loader and return who it is. Raises FlashProblem.
 
         Where it does not answer, a person is told to hold BOOT, and it is asked until it answers.
         """
-        self.is_by_hand = not has_lines(self.tool.port)
-        before = "no-reset" if self.is_by_hand else "default-reset"
+        self.has_lines = has_lines(self.tool.port)
         try:
-            output = self._ask(before, attempts=1 if self.is_by_hand else 4, timeout_s=_SHORT_S)
+            output = self._ask(attempts=4 if self.has_lines else 1, timeout_s=_SHORT_S)
+            self._learn(output)
         except EsptoolProblem as problem:
+            self._learn(problem.output)
             if problem.kind is not Kind.SILENT or self.boot_wait_s <= 0:
                 raise
-            self.is_by_hand = True
-            self.advise(HOLD_BOOT)
-            before = "no-reset" if esptool_words.has_no_lines(problem.output) else before
-            output = self._ask(before, attempts=0, timeout_s=self.boot_wait_s)
+            output = self._ask_by_hand()
         chip = esptool_words.read_chip(output)
         if chip is None:
             raise FlashProblem(Kind.TOOL, "esptool did not tell which chip it is", "run this again")
@@ -122,20 +122,30 @@ class ChipLink:
         """Get the chip into its loader once more, and return the reset before the next run."""
         if not self.is_by_hand:
             return "default-reset"
-        self.advise(HOLD_BOOT)
-        self._ask("no-reset" if not has_lines(self.tool.port) else "default-reset", 0, self.boot_wait_s)
+        self._ask_by_hand()
         return "no-reset"
 
-    def _ask(self, before: str, attempts: int, timeout_s: float) -> str:
+    def _ask_by_hand(self) -> str:
+        """Have a person hold BOOT, and ask until the chip answers. Where the port has lines they do the rest."""
+        self.is_by_hand = True
+        self.advise(HOLD_BOOT)
+        return self._ask(attempts=0, timeout_s=self.boot_wait_s)
+
+    def _ask(self, attempts: int, timeout_s: float) -> str:
         return self.tool.run(
             ["flash-id"],
             chip="auto",
-            before=before,
+            before="default-reset" if self.has_lines else "no-reset",
             after="no-reset-stub",
             attempts=attempts,
             timeout_s=timeout_s,
             on_progress=no_progress,
         )
+
+    def _learn(self, output: str) -> None:
+        if esptool_words.has_no_lines(output):
+            self.has_lines = False
+        self.is_by_hand = not self.has_lines
 
 
 class _Bar:

@@ -15,12 +15,13 @@ from hardware.flash.problem import FlashProblem, Kind
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One order with all that goes onto its board."""
+    """One order with all that goes onto its board; `kit` is the id of the kit it comes from."""
 
     order: NodeOrder
     image: FirmwareImage
     application: Application
     plan: FlashPlan
+    kit: str | None = None
 
 
 @dataclass(slots=True)

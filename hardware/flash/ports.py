@@ -10,6 +10,7 @@ from hardware.flash.problem import FlashProblem, Kind
 
 CONSOLE_BAUD = 115200
 """At which a node's console talks (protocols/spec/console.md)."""
+_WRITE_TIMEOUT_S = 2.0
 _BRIDGES = {
     (0x10C4, 0xEA60): "CP210x",
     (0x1A86, 0x7523): "CH340",
@@ -70,9 +71,10 @@ def find_port() -> str:
 def open_console(port: str) -> serial.SerialBase:
     """Open the port to talk to the running node, without pulling its reset lines. Raises FlashProblem."""
     try:
-        line = serial.serial_for_url(port, CONSOLE_BAUD, timeout=0.1, write_timeout=2, do_not_open=True)
+        line = serial.serial_for_url(port, CONSOLE_BAUD, timeout=0.1, do_not_open=True)
         if not is_url(port):
             line.exclusive = True
+            line.write_timeout = _WRITE_TIMEOUT_S
         line.dtr = False
         line.rts = False
         line.open()

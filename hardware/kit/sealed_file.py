@@ -58,9 +58,7 @@ def unseal(kind: str, newest: int, data: bytes, name: str) -> bytes:
     version = int(found[2])
     if not 1 <= version <= newest:
         mend = "install a newer Gatepost, or have the file made with the one that is here"
-        raise SealedFileError(
-            f"{name} has format {version} of a newer Gatepost; this one reads up to {newest}", mend
-        )
+        raise SealedFileError(f"{name} has format {version} of a newer Gatepost; this one reads up to {newest}", mend)
     return content
 
 
