@@ -15,11 +15,12 @@ from typing import Protocol
 from hardware.rig.esp32.boot import boot_from_flash, download_text
 from hardware.rig.esp32.chip import Loader, SimulatedChip
 from hardware.rig.esp32.line_noise import LineNoise
-from hardware.rig.esp32.numbers import POWER_ON, WATCHDOG
+from hardware.rig.esp32.numbers import POWER_ON, SYNC_BODY, WATCHDOG
 
 APPLICATION_BAUD = 115_200
 _WATCHDOG_AFTER_S = 0.4
 _BOTH_LINES_HOLD_S = 0.5
+_HAND_WAITS_S = 1.0
 _EVENTS_KEPT = 1000
 
 
@@ -63,8 +64,10 @@ Application = Callable[[bytes, Callable[[bytes], None]], Awaitable[Running]]
 class SimulatedBoard:
     """One board, at first without its cable; `connect` an end, then `plug`.
 
-    `auto_reset` says whether DTR and RTS drive EN and IO0 by the usual two transistors. `on_event` hears one sentence
-    for each thing that happens; the last of them are in `events`.
+    `auto_reset` says whether DTR and RTS drive EN and IO0 by the usual two transistors. `attended` puts a hand beside
+    it, for a port without such lines: it presses BOOT and RESET when a host calls for the loader in vain, and RESET
+    when the host has left the loader alone for a second. `on_event` hears one sentence for each thing that happens; the
+    last of them are in `events`.
     """
 
     def __init__(
@@ -72,11 +75,13 @@ class SimulatedBoard:
         chip: SimulatedChip,
         *,
         auto_reset: bool = True,
+        attended: bool = False,
         application: Application | None = None,
         on_event: Callable[[str], None] | None = None,
     ) -> None:
         self.chip = chip
         self.auto_reset = auto_reset
+        self.attended = attended
         self.is_plugged = False
         self.host_bytes = 0
         self.resets = 0
@@ -89,6 +94,7 @@ class SimulatedBoard:
         self._noise = LineNoise(chip.faults)
         self._end: End | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._hand: asyncio.TimerHandle | None = None
         self._boot_pressed = False
         self._en_low_by_lines = False
         self._io0_low_by_lines = False
@@ -143,6 +149,18 @@ class SimulatedBoard:
             self._halt()
             self._come_out_of_reset()
 
+    def enter_loader_by_hand(self) -> None:
+        """Hold BOOT, press RESET, let BOOT go: what a board needs whose host cannot do it."""
+        self.press_boot()
+        self.press_reset()
+        self.release_boot()
+
+    def host_left(self) -> None:
+        """The port was closed."""
+        self._keep_hand_still()
+        if self.attended and self.chip.loader is not Loader.NONE:
+            self._hand = self._loop.call_later(_HAND_WAITS_S, self.press_reset)
+
     async def close(self) -> None:
         """Pull the cable and wait for the application's end."""
         self.unplug()
@@ -187,6 +205,10 @@ class SimulatedBoard:
     def _hear(self, data: bytes) -> None:
         if not self.is_plugged or self.chip.faults.serial_receive_dead:
             return
+        self._keep_hand_still()
+        if self.attended and self.chip.loader is Loader.NONE and SYNC_BODY in data:
+            self.enter_loader_by_hand()
+            return
         baud = self._host_baud()
         data = self._noise.carry(data, baud, self._chip_baud())
         if self.chip.loader is not Loader.NONE:
@@ -197,6 +219,11 @@ class SimulatedBoard:
                 self._pull()
                 return
             self._running.receive(data)
+
+    def _keep_hand_still(self) -> None:
+        if self._hand is not None:
+            self._hand.cancel()
+            self._hand = None
 
     def _pull(self) -> None:
         self.unplug()
@@ -224,6 +251,7 @@ class SimulatedBoard:
     def _halt(self) -> None:
         """EN goes low, or power goes."""
         self._cancel_timer()
+        self._keep_hand_still()
         self.chip.leave_loader()
         self._running = None
         self._stop.set()

@@ -46,20 +46,17 @@ def boot_from_flash(read: Read, kind: ChipKind, efuses: Efuses, reason: int) -> 
     if efuses.secure_boot_v1 or efuses.secure_boot_v2:
         return Boot(_lines(*first, "secure boot check fail", "ets_main.c 371"), starts=False)
     first.append(f"entry 0x{loader.entry:08x}")
-    complaints = _second_stage(read, kind)
-    return Boot(_lines(*first, *complaints), starts=not complaints)
+    complaints, starts = _second_stage(read, kind)
+    return Boot(_lines(*first, *complaints), starts=starts)
 
 
-def _second_stage(read: Read, kind: ChipKind) -> list[str]:
-    """What the second-stage loader complains of; nothing when an application starts."""
+def _second_stage(read: Read, kind: ChipKind) -> tuple[list[str], bool]:
+    """What the second-stage loader complains of, and whether an application starts."""
     try:
         rows = load_table(read)
     except BootError as error:
-        return [
-            _error(str(error)),
-            _error("boot: Failed to verify partition table"),
-            _error("boot: load partition table error!"),
-        ]
+        consequences = ("boot: Failed to verify partition table", "boot: load partition table error!")
+        return [_error(text) for text in (str(error), *consequences)], False
     complaints = []
     for row in app_rows(rows, read):
         try:
@@ -67,8 +64,8 @@ def _second_stage(read: Read, kind: ChipKind) -> list[str]:
         except BootError as error:
             complaints += [_error(str(error)), _error(f"boot: {row.label} app partition is not bootable")]
         else:
-            return []
-    return [*complaints, _error("boot: No bootable app partitions in the partition table")]
+            return complaints, True
+    return [*complaints, _error("boot: No bootable app partitions in the partition table")], False
 
 
 def _first_lines(kind: ChipKind, reason: int, mode: str) -> list[str]:

@@ -89,9 +89,8 @@ def load_table(read: Read) -> tuple[Row, ...]:
         if row == b"\xff" * ROW_BYTES and rows:
             return tuple(rows)
         if row[:2] != ROW_MAGIC:
-            raise BootError(
-                f"flash_parts: partition {len(rows)} invalid magic number {int.from_bytes(row[:2], 'little'):#x}"
-            )
+            magic = int.from_bytes(row[:2], "little")
+            raise BootError(f"flash_parts: partition {len(rows)} invalid magic number {magic:#x}")
         kind, subtype, address, size = struct.unpack_from("<BBII", row, 2)
         rows.append(Row(kind, subtype, address, size, row[12:28].rstrip(b"\0").decode("ascii", "replace")))
     raise BootError("flash_parts: partition table has no terminating entry, not valid")

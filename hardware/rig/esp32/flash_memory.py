@@ -10,7 +10,7 @@ _NOTHING_THERE = 0xFFFFFF
 
 
 class FlashMemory:
-    """`content` is what the cells hold, a bytearray of the real size; `stated_bytes` is what the id says (a power of 2).
+    """`content` is what the cells hold, a bytearray of the real size; `stated_bytes`, a power of 2, what the id says.
 
     Counts what was done to it: `programmed_bytes`, `erased_sectors`.
     """

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -28,6 +29,7 @@ class BoardThread:
         reach: Path | str,
         *,
         auto_reset: bool = True,
+        attended: bool = False,
         application: Application | None = None,
         on_event: Callable[[str], None] | None = None,
         plugged: bool = True,
@@ -35,7 +37,14 @@ class BoardThread:
         self.chip = chip
         self._reach = reach
         self._plugged = plugged
-        self._options = {"auto_reset": auto_reset, "application": application, "on_event": on_event}
+        self._make_board = partial(
+            SimulatedBoard,
+            chip,
+            auto_reset=auto_reset,
+            attended=attended,
+            application=application,
+            on_event=on_event,
+        )
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="simulated board", daemon=True)
 
@@ -53,7 +62,7 @@ class BoardThread:
         self._loop.close()
 
     async def _make(self) -> None:
-        self.board = SimulatedBoard(self.chip, **self._options)  # type: ignore[arg-type]
+        self.board = self._make_board()
         self.end: PtyEnd | SocketEnd
         if isinstance(self._reach, Path):
             self.end = PtyEnd(self.board, self._reach)
@@ -74,13 +83,3 @@ class BoardThread:
             return act()
 
         return asyncio.run_coroutine_threadsafe(acted(), self._loop).result(_END_WITHIN_S)
-
-    def enter_loader_by_hand(self) -> None:
-        """Hold BOOT, press RESET, let BOOT go: what a board without auto-reset needs."""
-
-        def press() -> None:
-            self.board.press_boot()
-            self.board.press_reset()
-            self.board.release_boot()
-
-        self.do(press)

@@ -1,4 +1,4 @@
-"""The registers that the loader's host reads and writes: eFuses, clock, and the SPI peripheral that reaches the flash."""
+"""The registers that the loader's host reads and writes: eFuses, clock, and the SPI peripheral beside the flash."""
 
 from hardware.rig.esp32.efuses import Efuses
 from hardware.rig.esp32.flash_memory import FlashMemory

@@ -2,7 +2,8 @@
 
 To try one: `python -m hardware.rig.esp32 --link /tmp/ttyESP`, then `esptool --port /tmp/ttyESP flash-id` with BOOT
 held. Where it hurts: a pty has no modem lines, and a plain socket neither lines nor a rate, so that a board on one of
-these has to be brought into its loader by hand; `rfc2217://` has both.
+these has to be brought into its loader by hand; `rfc2217://` has both, and pyserial waits 50 ms there at each change of
+a setting, so that one run of esptool takes half a minute where the others take a second.
 """
 
 import asyncio
@@ -58,7 +59,7 @@ class PtyEnd:
         tty.setraw(theirs)
         self._device = os.ttyname(theirs)
         os.close(theirs)
-        self._stream = Stream(ours, self._board.from_host, self._look_again)
+        self._stream = Stream(ours, self._board.from_host, self._closed)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.unlink(missing_ok=True)
         self.path.symlink_to(self._device)
@@ -96,6 +97,10 @@ class PtyEnd:
         poll = select.poll()
         poll.register(self._stream.descriptor, select.POLLIN)
         return not any(event & select.POLLHUP for _, event in poll.poll(0))
+
+    def _closed(self) -> None:
+        self._board.host_left()
+        self._look_again()
 
     def _look_again(self) -> None:
         """Nobody has it open; the kernel does not tell when somebody opens it, so ask now and then."""
@@ -185,7 +190,11 @@ class SocketEnd:
             return
         with contextlib.suppress(OSError):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._stream = Stream(connection.detach(), self._take(), self._hang_up)
+        self._stream = Stream(connection.detach(), self._take(), self._closed)
+
+    def _closed(self) -> None:
+        self._hang_up()
+        self._board.host_left()
 
     def _hang_up(self) -> None:
         if self._stream is not None:
