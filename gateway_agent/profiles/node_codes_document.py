@@ -248,7 +248,7 @@ _GROUPS = (
         "STARTED",
         "IDENTITY_BROKEN",
         {
-            "IDENTITY_BROKEN": "write `factory.bin` again over USB",
+            "IDENTITY_BROKEN": "write the identity again over USB: `gatepost flash`",
             "STARTED": "see why the node has started, above",
             "SAFE_MODE": "see what the node serves, above",
             "SETTINGS_REFUSED": "see why settings were refused, above",

@@ -96,6 +96,7 @@ def make_plan(image: FirmwareImage, order: NodeOrder, application: Application) 
         if what.chip != CHIP:
             raise FlashProblem(Kind.FILES, f"{image.path} is for the {what.chip}, not the {CHIP}", _OTHER_IMAGE)
     end = max(max(row.end for row in table), bootloader.flash_bytes)
+    pieces += _size_checks(pieces, image.offset, end)
     return FlashPlan(tuple(sorted(pieces, key=lambda piece: piece.offset)), table, end)
 
 
@@ -112,6 +113,17 @@ def read_back(flash: bytes) -> Found:
         parse_image(flash[SECTOR:table_at], "the bootloader"),
         parse_image(flash[app.offset : app.end], "MicroPython"),
     )
+
+
+def _size_checks(pieces: list[Piece], bootloader_at: int, end: int) -> list[Piece]:
+    """A blank sector at each place where a flash that is smaller than its id states would show the bootloader.
+
+    Such a flash wraps round, so writing there destroys the bootloader, and reading all back afterwards finds it.
+    Nothing is added where a piece lies already. The places are in the second partition for MicroPython, or unused.
+    """
+    places = [size + bootloader_at for size in (end >> 2, end >> 1)]
+    free = [at for at in places if not any(piece.offset < at + SECTOR and at < piece.end for piece in pieces)]
+    return [Piece(at, "size check", _BLANK * SECTOR) for at in free]
 
 
 def _table_of(image: FirmwareImage) -> tuple[Partition, ...]:

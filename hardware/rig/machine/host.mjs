@@ -243,6 +243,7 @@ const ports = {
   rtc_store(hex) {
     put(OUT_RTC, text(hex));
   },
+  nvs_read: (namespace, key) => (options.nvs === null ? "unreadable" : (options.nvs?.[`${namespace}/${key}`] ?? "none")),
   heap_bytes: () => options.heap_bytes,
   reset_cause: () => options.reset_cause ?? 1,
   unique_id: () => options.unique_id ?? "a0b1c2d3e4f5",

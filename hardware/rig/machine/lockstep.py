@@ -93,7 +93,8 @@ class Host:
     """One Node.js process with one MicroPython machine in it."""
 
     def __init__(self, options: dict[str, Any]) -> None:
-        """Start it; `options`: heap_bytes, flash (folder or None), hide, pins, reset_cause, unique_id, rtc_memory."""
+        """Start it; `options`: heap_bytes, flash (folder or None), hide, pins, reset_cause, unique_id, rtc_memory, nvs
+        (from "namespace/key" to hex, or None where it cannot be read)."""
         if not MICROPYTHON.exists():
             raise MachineError("the MicroPython machine is not installed: run `make setup`")
         near, far = socket.socketpair()

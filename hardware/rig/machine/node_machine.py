@@ -4,7 +4,7 @@ import asyncio
 import re
 import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,10 @@ from hardware.rig.machine.lockstep import (
 )
 
 STOCK_ESP32_HEAP_BYTES = 147_664  # what a stock board shows free with Wi-Fi on
+Nvs = Mapping[tuple[str, str], bytes]
+"""Blobs by (namespace, key)."""
+NO_NVS: Nvs = {}
+
 _POWER_ON, _HARD_RESET, _WATCHDOG_RESET, _SOFT_RESET = 1, 2, 3, 5
 _CAUSE_OF = {"reset": _HARD_RESET, "soft_reset": _SOFT_RESET, "watchdog": _WATCHDOG_RESET}
 _RESET_TAKES_S = 0.3
@@ -40,8 +44,12 @@ class NodeMachine:
     are links.
     """
 
-    def __init__(self, name: str, flash: Path, clock: RigClock, heap_bytes: int, seed: int) -> None:
+    def __init__(
+        self, name: str, flash: Path, clock: RigClock, heap_bytes: int, seed: int, nvs: Nvs | None = NO_NVS
+    ) -> None:
         self.name = name
+        self.nvs = nvs
+        """What the NVS holds at the next start; None: it cannot be read."""
         self.seed = seed
         self.flash = flash
         self.heap_bytes = heap_bytes
@@ -76,10 +84,17 @@ class NodeMachine:
 
     @classmethod
     async def start(
-        cls, name: str, flash: Path, *, clock: RigClock, heap_bytes: int = STOCK_ESP32_HEAP_BYTES, seed: int = 0
+        cls,
+        name: str,
+        flash: Path,
+        *,
+        clock: RigClock,
+        heap_bytes: int = STOCK_ESP32_HEAP_BYTES,
+        seed: int = 0,
+        nvs: Nvs | None = NO_NVS,
     ) -> "NodeMachine":
-        """A machine with power off; its flash is the folder `flash`."""
-        return cls(name, flash, clock, heap_bytes, seed)
+        """A machine with power off; its flash is the folder `flash`, and `nvs` holds blobs by (namespace, key)."""
+        return cls(name, flash, clock, heap_bytes, seed, nvs)
 
     def connect_uart(self, uart: int, bus: Bus) -> Drop:
         """Wire UART `uart` to `bus`; what the bus carries is heard from now on."""
@@ -136,6 +151,7 @@ class NodeMachine:
             "i2c": {address: registers.hex() for address, registers in self._i2c.items()},
             "reset_cause": cause,
             "unique_id": self.name.encode()[:6].ljust(6, b"\0").hex(),
+            "nvs": None if self.nvs is None else {"/".join(place): blob.hex() for place, blob in self.nvs.items()},
             "rtc_memory": self._rtc_hex,
             "operations": self.flash_operations,
             "record_content": self.records_flash,
