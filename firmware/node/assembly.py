@@ -73,6 +73,7 @@ async def _load(names: "tuple[str, ...]") -> None:
     for name in names:
         __import__("node." + name)
         gc.collect()
+        board.feed_watchdog()
         await asyncio.sleep_ms(_BREATH_MS)
 
 
