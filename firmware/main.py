@@ -17,10 +17,8 @@ def _import_from(folder: str) -> None:
 
 
 micropython.kbd_intr(-1)  # a byte of noise on an open line must not stop a lamp: the node's console hears Ctrl-C itself
-sys.path.insert(0, "start")
-for _other in ("", "/lib"):  # nothing of ours is there, and each look costs a walk through the flash
-    if _other in sys.path:
-        sys.path.remove(_other)
+# Nothing of ours is in the other folders, and each look there is a walk through the flash.
+sys.path[:] = ["start"] + [folder for folder in sys.path if folder not in ("", "/lib")]
 _slot = ""
 
 try:
