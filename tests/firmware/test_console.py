@@ -11,10 +11,12 @@ import pytest
 from gateway_agent.provision import digest
 from hardware.bundle.firmware_files import source_version
 from hardware.flash.console import AnswerReader, DeviceReport, NodeReport, read_report
+from hardware.rig.accelerometer import Lis3dh
 from hardware.rig.machine import Nvs
 from protocols import factory_record, node_map, start_codes
 from protocols.node_table_writer import NodeTableWriter
 from tests.firmware.boot_files import write_boot
+from tests.firmware.sensor_tables import pole_of, table_and_slots
 from tests.firmware.workbench import NODE, Device, Workbench, identity, nvs_of, on_bench, table_of
 
 TABLE = table_of((1, 2), (2, 1))
@@ -207,6 +209,20 @@ def test_a_flash_that_takes_nothing_fails_its_tests(tmp_path: Path) -> None:
         assert (await desk.report()).failed_tests == {"flash": "failed: error 31"}
 
     asked(tmp_path, body)
+
+
+def test_an_accelerometer_is_asked_where_the_table_has_one(tmp_path: Path) -> None:
+    table, _slots = table_and_slots(pole_of(("st-lis3dh", {})))
+
+    async def body(desk: Desk) -> None:
+        assert (await desk.report()).failed_tests == {"accelerometer": "failed: no LIS3DH answers"}
+        Lis3dh(desk.bench.machine)
+        await asyncio.sleep(20)
+        report = await desk.report()
+        assert report.tests["accelerometer"] == "ok"
+        assert report.devices == (DeviceReport(0, 0, "answered", 2, 2),)
+
+    asked(tmp_path, body, table=table)
 
 
 def test_keys_for_updates_are_looked_at(tmp_path: Path) -> None:
