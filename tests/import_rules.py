@@ -15,7 +15,7 @@ HARDWARE_MODULES = frozenset({"machine", "esp32", "network"})
 PROTOCOL_MODULES = frozenset({"array", "binascii", "hashlib", "struct", "sys"})
 GUARDED_MODULES = frozenset({"micropython"})
 FIRMWARE_MODULES = PROTOCOL_MODULES | frozenset(
-    {"asyncio", "errno", "gc", "hashlib", "io", "json", "math", "micropython", "os", "random", "time"}
+    {"asyncio", "errno", "gc", "hashlib", "io", "json", "math", "micropython", "os", "random", "select", "time"}
 )
 FOLDERS = ("protocols", "firmware", "gateway_agent", "hardware", "requirements", "deploy")
 MICROPYTHON_FOLDERS = ("hardware/rig/machine/shims",)
