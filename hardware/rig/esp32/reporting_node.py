@@ -5,7 +5,6 @@ manifest and table from the flash that it was started from, and tells nothing el
 there, so that all its devices are silent unless `devices_answer`.
 """
 
-import asyncio
 import time
 from collections.abc import Callable, Iterator
 
@@ -37,7 +36,7 @@ class ReportingNode:
     ) -> "ReportingNode":
         """Read the flash; one that holds no file system gives MicroPython's prompt and no answers."""
         try:
-            found = await asyncio.get_running_loop().run_in_executor(None, read_back, flash)
+            found = read_back(flash)
         except FlashProblem:
             say(_PROMPT)
             return cls(None, say)
@@ -68,9 +67,8 @@ def _report(found: Found, flash: bytes, mac: bytes, devices_answer: bool) -> Ite
     yield "mac", mac.hex(":")
     manifest, table = found.files.get(_MANIFEST, b""), found.files.get(_TABLE)
     is_manifest = manifest[: len(bundle.MAGIC)] == bundle.MAGIC
-    version = manifest[_VERSION_AT : _VERSION_AT + 3] if is_manifest else b""
     yield "board", str(int.from_bytes(manifest[_BOARD_AT : _BOARD_AT + 2], "big")) if is_manifest else "0"
-    yield "firmware", ".".join(map(str, version)) if version else "none"
+    yield "firmware", _version(manifest) if is_manifest else "none"
     yield "micropython", micropython_version(flash) or "unknown"
     yield "mode", "full" if is_manifest else "safe"
     yield "table", "none" if table is None else f"{digest(table):08x}"
@@ -83,6 +81,12 @@ def _report(found: Found, flash: bytes, mac: bytes, devices_answer: bool) -> Ite
         yield f"device {number}", f"unit {_unit(table or b'', number)} {'answered' if devices_answer else 'silent'}"
     yield "test table", "ok"
     yield "test flash", "ok"
+
+
+def _version(manifest: bytes) -> str:
+    major, minor = manifest[_VERSION_AT : _VERSION_AT + 2]
+    patch = int.from_bytes(manifest[_VERSION_AT + 2 : _VERSION_AT + 4], "big")
+    return f"{major}.{minor}.{patch}"
 
 
 def _unit(table: bytes, number: int) -> int:
