@@ -20,19 +20,25 @@ from hardware.flash.problem import FlashProblem, Kind
 RATES = (921600, 460800, 230400, FIRST_BAUD)
 """Rates to write at, fast first: every known USB bridge has them; bad cables and old drivers stop at one of them."""
 _SHORT_S, _BOOT_WAIT_S = 40.0, 60.0
+_TRIES = 3
 _ERASE_S_PER_MB = 40.0
 _BLANK_SHARE = 0.02
 """How much longer a byte that compresses to nothing takes, against one that crosses the line: erasing, programming."""
 
-Advise = Callable[[str], None]
+Say = Callable[[str], None]
 
 
 @dataclass(slots=True)
 class ChipLink:
-    """One chip on a port. `advise` tells a person what to do; `boot_wait_s` is how long a hand may take for it."""
+    """One chip on a port.
+
+    `advise` says what a person has to do, `tell` what happens; `boot_wait_s` is how long a hand may take for the button
+    BOOT, 0 where there is none.
+    """
 
     tool: Esptool
-    advise: Advise
+    advise: Say
+    tell: Say
     boot_wait_s: float = _BOOT_WAIT_S
     is_by_hand: bool = False
     has_lines: bool = True
@@ -44,14 +50,7 @@ class ChipLink:
         Where it does not answer, a person is told to hold BOOT, and it is asked until it answers.
         """
         self.has_lines = has_lines(self.tool.port)
-        try:
-            output = self._ask(attempts=4 if self.has_lines else 1, timeout_s=_SHORT_S)
-            self._learn(output)
-        except EsptoolProblem as problem:
-            self._learn(problem.output)
-            if problem.kind is not Kind.SILENT or self.boot_wait_s <= 0:
-                raise
-            output = self._ask_by_hand()
+        output = self._bring_in()
         chip = esptool_words.read_chip(output)
         if chip is None:
             raise FlashProblem(Kind.TOOL, "esptool did not tell which chip it is", "run this again")
@@ -61,12 +60,8 @@ class ChipLink:
         """Whether the chip is locked. Raises FlashProblem."""
         with tempfile.TemporaryDirectory() as folder:
             block = Path(folder, "efuses")
-            self.tool.run(
-                ["dump-mem", hex(efuses.ADDRESS), str(efuses.BYTES), str(block)],
-                before="no-reset",
-                after="no-reset-stub",
-                timeout_s=_SHORT_S,
-            )
+            command = ["dump-mem", hex(efuses.ADDRESS), str(efuses.BYTES), str(block)]
+            self._steady(command, "no-reset", "no-reset-stub", _SHORT_S)
             return efuses.security_of(block.read_bytes())
 
     def write(self, pieces: tuple[Piece, ...], first_baud: int, on_progress: Callable[[float], None]) -> int:
@@ -91,9 +86,10 @@ class ChipLink:
                     )
                     return rate
                 except FlashProblem as problem:
-                    if problem.kind is not Kind.LINE or rate == rates[-1]:
+                    is_line = problem.kind is Kind.LINE or (problem.kind is Kind.SILENT and before == "no-reset")
+                    if not is_line or rate == rates[-1] or not self._can_again():
                         raise
-                    self.advise(f"the line damages data at {rate} baud: going on slower")
+                    self.tell(f"the line damages data at {rate} baud: going on slower")
                     before = self._again()
         raise AssertionError("the last rate returns or raises")
 
@@ -108,7 +104,7 @@ class ChipLink:
             size_s = _seconds(pieces, FIRST_BAUD, True)
             before = "no-reset" if self.is_by_hand else "default-reset"
             try:
-                self.tool.run(words, before=before, after="hard-reset", timeout_s=_SHORT_S + size_s)
+                self._steady(words, before, "hard-reset", _SHORT_S + size_s)
             except EsptoolProblem as problem:
                 if problem.kind is Kind.BAD_FLASH and pieces[0].offset in esptool_words.differing(problem.output):
                     raise FlashProblem(
@@ -118,12 +114,43 @@ class ChipLink:
                     ) from problem
                 raise
 
+    def _bring_in(self) -> str:
+        """What esptool tells of the chip, once it is in its loader; a damaged answer is asked for again."""
+        by_hand = False
+        for left in reversed(range(_TRIES)):
+            try:
+                output = self._ask_by_hand() if by_hand else self._ask(4 if self.has_lines else 1, _SHORT_S)
+                self._learn(output)
+                return output
+            except EsptoolProblem as problem:
+                self._learn(problem.output)
+                can_go_on = left > 0 and (problem.kind is Kind.LINE or (problem.kind is Kind.SILENT and not by_hand))
+                by_hand = by_hand or self.is_by_hand or problem.kind is Kind.SILENT
+                if not can_go_on or (by_hand and self.boot_wait_s <= 0):
+                    raise
+        raise AssertionError("the last try returns or raises")
+
     def _again(self) -> str:
         """Get the chip into its loader once more, and return the reset before the next run."""
         if not self.is_by_hand:
             return "default-reset"
         self._ask_by_hand()
         return "no-reset"
+
+    def _steady(self, command: list[str], before: str, after: str, timeout_s: float) -> None:
+        """Run a command that may be repeated, again when the line has damaged it."""
+        for left in reversed(range(_TRIES)):
+            try:
+                self.tool.run(command, before=before, after=after, timeout_s=timeout_s)
+                return
+            except FlashProblem as problem:
+                if problem.kind not in (Kind.LINE, Kind.SILENT) or not left or not self._can_again():
+                    raise
+                self.tell("the line damages data: once more")
+                before = self._again()
+
+    def _can_again(self) -> bool:
+        return not self.is_by_hand or self.boot_wait_s > 0
 
     def _ask_by_hand(self) -> str:
         """Have a person hold BOOT, and ask until the chip answers. Where the port has lines they do the rest."""
@@ -145,7 +172,8 @@ class ChipLink:
     def _learn(self, output: str) -> None:
         if esptool_words.has_no_lines(output):
             self.has_lines = False
-        self.is_by_hand = not self.has_lines
+        if not self.has_lines:
+            self.is_by_hand = True
 
 
 class _Bar:

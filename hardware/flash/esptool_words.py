@@ -99,9 +99,9 @@ _CAUSES = (
     ),
     _cause(
         r"failed to connect to .*(?:invalid head of packet|packet content|noise or corruption|guru meditation)",
-        Kind.LINE,
-        "what comes back from the chip is damaged",
-        "take a shorter or another cable, plug it straight into the laptop, and run this again",
+        Kind.SILENT,
+        "what comes from {port} is not the chip's loader: its program runs, or the cable damages data",
+        HOLD_BOOT + "; if that does not help, take another cable",
     ),
     _cause(
         r"failed to connect to ",

@@ -57,8 +57,8 @@ class Settings:
 
     `with_bus` tells whether devices hang on the node's bus already. `start_wait_s` is how long a node may take from its
     start to its first answer, `bus_wait_s` until all its devices were asked; `boot_wait_s` how long a hand may take for
-    the button BOOT, 0 where nobody is there to press it. `admit` hears MAC and terminal before anything is written, and
-    raises FlashProblem where that board must not become that node.
+    the button BOOT, 0 where nobody is there to press it. `choose` hears the MAC before anything is written and says
+    which order the board gets; it raises FlashProblem(TWICE) for a board that must not get it.
     """
 
     port: str
@@ -68,13 +68,14 @@ class Settings:
     start_wait_s: float = 40.0
     bus_wait_s: float = 30.0
     boot_wait_s: float = 60.0
-    admit: Callable[[str, str], None] = field(default=lambda mac, terminal: None)
+    choose: Callable[[str, Job], Job] = field(default=lambda mac, job: job)
 
 
 @dataclass(slots=True)
 class _Standing:
     """What is known so far."""
 
+    job: Job
     chip: Chip = field(default_factory=lambda: Chip("", "", "", None))
     security: Security | None = None
     baud: int = 0
@@ -84,19 +85,22 @@ class _Standing:
 
 
 def flash_node(job: Job, settings: Settings, watcher: Watcher) -> FlashResult:
-    """Flash one board as `job` says and return what came of it; problems are in the result."""
+    """Flash one board as `job` says and return what came of it; problems are in the result, Ctrl-C too."""
     at, began_s = datetime.now(UTC), time.monotonic()
-    standing = _Standing()
+    standing = _Standing(job)
     problem: FlashProblem | None = None
     try:
-        link = _flash(job, settings, watcher, standing)
+        link = _flash(settings, watcher, standing)
         watcher.step("start")
         if not link.has_lines:
             watcher.advise(PRESS_EN)
-        _ask(job, settings, watcher, standing)
+        _ask(settings, watcher, standing)
         problem = _verdict(standing.checks)
     except FlashProblem as met:
         problem = met
+    except KeyboardInterrupt:
+        problem = FlashProblem(Kind.STOPPED, "it was stopped with Ctrl-C", "run the same command again")
+    job = standing.job
     return FlashResult(
         terminal=job.order.terminal,
         board=job.order.board,
@@ -122,30 +126,33 @@ def flash_node(job: Job, settings: Settings, watcher: Watcher) -> FlashResult:
 
 def look(job: Job, settings: Settings, watcher: Watcher) -> tuple[Chip, Security]:
     """Who the chip is and whether it may be written, and start it again; writes nothing. Raises FlashProblem."""
-    standing = _Standing()
+    standing = _Standing(job)
     link = _link(settings, watcher)
-    _look(link, job, settings, watcher, standing)
+    _look(link, watcher, standing)
     assert standing.security is not None
     return standing.chip, standing.security
 
 
-def _flash(job: Job, settings: Settings, watcher: Watcher, standing: _Standing) -> ChipLink:
+def _flash(settings: Settings, watcher: Watcher, standing: _Standing) -> ChipLink:
     link = _link(settings, watcher)
-    _look(link, job, settings, watcher, standing)
+    _look(link, watcher, standing)
+    standing.job = settings.choose(standing.chip.mac, standing.job)
+    pieces = standing.job.plan.pieces
     watcher.step("write")
     standing.is_written = True
-    standing.baud = link.write(job.plan.pieces, settings.first_baud, watcher.progress)
+    standing.baud = link.write(pieces, settings.first_baud, watcher.progress)
     watcher.step("verify")
-    link.verify(job.plan.pieces)
+    link.verify(pieces)
     return link
 
 
 def _link(settings: Settings, watcher: Watcher) -> ChipLink:
     tool = Esptool(settings.port, settings.use_stub, watcher.tool_text)
-    return ChipLink(tool, watcher.advise, settings.boot_wait_s)
+    return ChipLink(tool, watcher.advise, watcher.tell, settings.boot_wait_s)
 
 
-def _look(link: ChipLink, job: Job, settings: Settings, watcher: Watcher, standing: _Standing) -> None:
+def _look(link: ChipLink, watcher: Watcher, standing: _Standing) -> None:
+    job = standing.job
     watcher.step("chip")
     chip = standing.chip = link.identify()
     size = f"{chip.flash_bytes >> 20} MB flash" if chip.flash_bytes else "flash of unknown size"
@@ -170,10 +177,9 @@ def _look(link: ChipLink, job: Job, settings: Settings, watcher: Watcher, standi
     standing.security = link.read_security()
     watcher.tell(standing.security.words)
     standing.security.check()
-    settings.admit(chip.mac, job.order.terminal)
 
 
-def _ask(job: Job, settings: Settings, watcher: Watcher, standing: _Standing) -> None:
+def _ask(settings: Settings, watcher: Watcher, standing: _Standing) -> None:
     """Ask the started node until it answers and has asked its devices, and judge it."""
     port = open_console(settings.port)
     heard: list[str] = []
@@ -195,7 +201,7 @@ def _ask(job: Job, settings: Settings, watcher: Watcher, standing: _Standing) ->
     finally:
         port.close()
     standing.report = report.fields
-    standing.checks = judge(job, standing.chip.mac, report, with_bus=settings.with_bus)
+    standing.checks = judge(standing.job, standing.chip.mac, report, with_bus=settings.with_bus)
 
 
 def _first_report(port: Port, settings: Settings, heard: list[str]) -> NodeReport:

@@ -82,7 +82,13 @@ def append_record(path: Path, record: Record) -> None:
 
 
 def line_of(record: Record, number: int) -> bytes:
-    """The line of a record that is the `number`th of its file, counted from 1."""
+    """The line of a record that is the `number`th of its file, counted from 1.
+
+    ValueError where `more` has a name that the line itself uses.
+    """
+    taken = {*_NAMES, "format", "number", _CHECK} & {*record.more}
+    if taken:
+        raise ValueError(f"a record tells {', '.join(sorted(taken))} itself")
     named = {name: getattr(record, name) for name in _NAMES}
     told = {"format": FORMAT, "number": number, **named, **record.more}
     text = _text(told)
@@ -139,7 +145,8 @@ def _told(line: bytes) -> dict[str, Any] | None:
 
 def _record(told: dict[str, Any]) -> Record:
     more = {name: value for name, value in told.items() if name not in (*_NAMES, "format", "number")}
-    return Record(**{name: told.get(name) for name in _NAMES}, more=more)
+    named: dict[str, Any] = {name: told.get(name) for name in _NAMES}
+    return Record(**named, more=more)
 
 
 def _text(told: Mapping[str, Any]) -> str:

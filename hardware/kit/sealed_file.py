@@ -15,7 +15,8 @@ from gateway_agent.errors import GatepostError
 
 MAX_BYTES = 512 << 20
 _HEAD = re.compile(rb"([a-z-]{1,32}) (\d{1,4}) (\d{12}) ([0-9a-f]{64})\n")
-_HEAD_SIZE = 128
+_HEAD_BYTES = 128
+"""More than any head line has."""
 _ANEW = "copy it anew from where it was made"
 
 
@@ -39,13 +40,11 @@ def unseal(kind: str, newest: int, data: bytes, name: str) -> bytes:
 
     Raises SealedFileError when it is of another kind, cut off, too long, damaged, or newer than version `newest`.
     """
-    found = _HEAD.match(data[:_HEAD_SIZE])
+    found = _HEAD.match(data[:_HEAD_BYTES])
     if found is None:
-        if data and kind.encode("ascii").startswith(data[: len(kind)]):
+        if len(data) < _HEAD_BYTES and kind.encode("ascii").startswith(data[: len(kind)]):
             raise SealedFileError(f"{name} is cut off after {len(data)} bytes", _ANEW)
-        if _HEAD.pattern[:1] and data[: len(kind)] == kind.encode("ascii"):
-            raise SealedFileError(f"{name} is damaged in its first line", _ANEW)
-        raise SealedFileError(f"{name} is no {kind}, or damaged in its first line", f"name a {kind}, or {_ANEW}")
+        raise SealedFileError(f"{name} is no {kind}, or its first line is damaged", f"name a {kind}, or {_ANEW}")
     head, content, length = data[: found.start(4) - 1], data[found.end() :], int(found[3])
     if len(content) < length:
         raise SealedFileError(f"{name} is cut off: {len(content):,} of {length:,} bytes are there", _ANEW)
