@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
 
+from gateway_agent.config import load_pole
+from gateway_agent.provision import node_table
+from hardware.bundle.firmware_files import REPOSITORY
 from hardware.flash.application import build_application
 from hardware.flash.esptool_words import HOLD_BOOT
 from hardware.flash.images import image_of
@@ -30,6 +33,7 @@ from hardware.rig.esp32.reporting_node import ReportingNode
 from hardware.rig.esp32.stand_in_image import stand_in_image
 
 MAC = bytes.fromhex("240ac4010203")
+_POLE, _NODE = REPOSITORY / "hardware/poles/example.toml", "lamp_node"
 BOARD, OTHER_BOARD = "esp32-devkitc", "lilygo-t-can485"
 _APP_BYTES = 48 * 1024
 _BOOT_WAIT_S, _START_WAIT_S = 12.0, 8.0
@@ -39,7 +43,8 @@ _ESPTOOL_WITHIN_S = 90.0
 @lru_cache(maxsize=4)
 def job(layout: str = "plain", *, built_for: str = BOARD) -> Job:
     """One order for `BOARD`; `built_for` another board is a kit that was mixed up."""
-    order = NodeOrder("110108-0004711", BOARD, None, bytes(range(32)), bytes(range(32, 64)), None, "the fault case")
+    table = node_table(load_pole(_POLE), _NODE)
+    order = NodeOrder("110108-0004711", BOARD, table, bytes(range(32)), bytes(range(32, 64)), None, "the fault case")
     image = image_of(Path("stand-in.bin"), stand_in_image(layout, app_bytes=_APP_BYTES), trust=True)
     application = build_application(built_for)
     return Job(order, image, application, make_plan(image, order, application))

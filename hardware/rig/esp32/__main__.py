@@ -6,7 +6,7 @@ written to the file. Ends with Ctrl-C.
 
 import asyncio
 import sys
-from functools import partial
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +15,7 @@ import typer
 from hardware.rig.esp32.board import SimulatedBoard
 from hardware.rig.esp32.chip import MEBIBYTE, SimulatedChip
 from hardware.rig.esp32.kinds import KINDS
-from hardware.rig.esp32.reporting_node import ReportingNode
+from hardware.rig.esp32.node_application import NodeApplication
 from hardware.rig.esp32.serial_ends import PtyEnd, Rfc2217End, SocketEnd
 
 _KEYS = "b = BOOT and RESET, r = RESET, u = pull the cable, p = plug it in; each with Enter"
@@ -36,16 +36,19 @@ def main(
     if flash_bytes.bit_count() != 1:
         raise typer.BadParameter(f"{flash} has {flash_bytes} bytes, and a flash a power of two; give a whole image")
     chip = SimulatedChip(kind, flash_bytes=flash_bytes, flash=content)
-    try:
-        asyncio.run(_run(chip, link, rfc2217, attended))
-    except KeyboardInterrupt:
-        print("ended", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as folder:
+        application = NodeApplication(Path(folder, "node"), chip.efuses.mac)
+        try:
+            asyncio.run(_run(chip, link, rfc2217, attended, application))
+        except KeyboardInterrupt:
+            print("ended", file=sys.stderr)
     if flash is not None:
         flash.write_bytes(chip.memory.content)
 
 
-async def _run(chip: SimulatedChip, link: Path | None, rfc2217: bool, attended: bool) -> None:
-    application = partial(ReportingNode.start, mac=chip.efuses.mac)
+async def _run(
+    chip: SimulatedChip, link: Path | None, rfc2217: bool, attended: bool, application: NodeApplication
+) -> None:
     board = SimulatedBoard(chip, attended=attended, application=application, on_event=print)
     end = PtyEnd(board, link) if link is not None else Rfc2217End(board) if rfc2217 else SocketEnd(board)
     board.plug()

@@ -53,16 +53,19 @@ class ReportingNode:
         """Nothing runs."""
 
     def _answer(self, report: tuple[tuple[str, str], ...]) -> None:
-        uptime = ("uptime_s", str(int(time.monotonic() - self._began_s)))
-        body = "".join(f"{key}: {value}\r\n" for key, value in (*report, uptime)).encode()
-        end = f"-- end {crc16(body, 0, len(body)):04X} --\r\n"
-        self._say(b"-- gatepost node --\r\n" + body + end.encode())
+        lines = [
+            f"{key}: {value}" for key, value in (*report, ("uptime_s", str(int(time.monotonic() - self._began_s))))
+        ]
+        counted = "".join(line + "\n" for line in lines).encode()
+        end = f"-- end {crc16(counted, 0, len(counted)):04X} --"
+        self._say("".join(line + "\r\n" for line in ("-- gatepost node --", *lines, end)).encode())
 
 
 def _report(found: Found, flash: bytes, mac: bytes, devices_answer: bool) -> Iterator[tuple[str, str]]:
     record = found.nvs.get((factory_record.NVS_NAMESPACE, factory_record.NVS_KEY))
     blob = record if isinstance(record, bytes) else None
     terminal = factory_record.field(blob, factory_record.TERMINAL_CODE) if blob is not None else None
+    yield "report", "1"
     yield "terminal", terminal.decode("ascii", "replace") if terminal is not None else "none"
     yield "mac", mac.hex(":")
     manifest, table = found.files.get(_MANIFEST, b""), found.files.get(_TABLE)
@@ -70,7 +73,7 @@ def _report(found: Found, flash: bytes, mac: bytes, devices_answer: bool) -> Ite
     yield "board", str(int.from_bytes(manifest[_BOARD_AT : _BOARD_AT + 2], "big")) if is_manifest else "0"
     yield "firmware", _version(manifest) if is_manifest else "none"
     yield "micropython", micropython_version(flash) or "unknown"
-    yield "mode", "full" if is_manifest else "safe"
+    yield "mode", "full 0" if table is not None else "safe without table 2"
     yield "table", "none" if table is None else f"{digest(table):08x}"
     yield "identity", "none" if blob is None else "whole" if factory_record.is_whole(blob) else "broken"
     for key, kind in (("node_key", factory_record.NODE_KEY), ("broadcast_key", factory_record.BROADCAST_KEY)):
@@ -78,7 +81,7 @@ def _report(found: Found, flash: bytes, mac: bytes, devices_answer: bool) -> Ite
         yield key, "yes" if is_there else "no"
     yield "update_keys", str(len(found.files.get(_UPDATE_KEY, b"")) // _KEY_BYTES)
     for number in range(table[node_table_layout.DEVICE_COUNT_AT] if table is not None else 0):
-        yield f"device {number}", f"unit {_unit(table or b'', number)} {'answered' if devices_answer else 'silent'}"
+        yield f"device {number}", _device(table or b"", number, devices_answer)
     yield "test table", "ok"
     yield "test flash", "ok"
 
@@ -89,7 +92,10 @@ def _version(manifest: bytes) -> str:
     return f"{major}.{minor}.{patch}"
 
 
-def _unit(table: bytes, number: int) -> int:
-    """The unit id of a device in a node table: the first byte of its entry."""
+def _device(table: bytes, number: int, answers: bool) -> str:
+    """One device of a node table: the unit id is the first byte of its entry, the count of its points the last."""
     devices_at = int.from_bytes(table[node_table_layout.DEVICES_AT : node_table_layout.DEVICES_AT + 2], "big")
-    return table[devices_at + number * node_table_layout.DEVICE_BYTES]
+    entry_at = devices_at + number * node_table_layout.DEVICE_BYTES
+    unit, points = table[entry_at], table[entry_at + node_table_layout.DEVICE_BYTES - 1]
+    place = f"unit {unit}" if unit else "pins"
+    return f"{place} {'answered' if answers else 'silent'}, {points if answers else 0} of {points} points good"

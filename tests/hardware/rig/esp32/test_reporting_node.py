@@ -6,12 +6,12 @@ from pathlib import Path
 from gateway_agent.provision import digest
 from hardware.bundle.manifest_writer import make_manifest
 from hardware.flash.application import Application
+from hardware.flash.console import AnswerReader, DeviceReport, read_report
 from hardware.flash.images import image_of
 from hardware.flash.layout import make_plan
 from hardware.flash.node_file import NodeOrder
 from hardware.rig.esp32.reporting_node import ReportingNode
 from hardware.rig.esp32.stand_in_image import stand_in_image
-from protocols.crc import crc16
 from protocols.node_table_writer import NodeTableWriter
 
 MAC = bytes.fromhex("240ac4010203")
@@ -40,17 +40,16 @@ def test_it_tells_what_is_in_its_flash():
     writer = NodeTableWriter(baud=9600)
     writer.add_device(1000, unit=17)
     table = writer.table()
-    head, *lines, tail = ask(flashed(table), b"?\r").split(b"\r\n")[:-1]
-    assert head == b"-- gatepost node --"
-    body = b"".join(line + b"\r\n" for line in lines)
-    assert tail == f"-- end {crc16(body, 0, len(body)):04X} --".encode()
-    told = dict(line.decode().split(": ", 1) for line in lines)
+    (pairs,) = AnswerReader().feed(ask(flashed(table), b"\r?\r"))
+    report = read_report(pairs)
+    told = report.fields
     assert told["terminal"] == "110108-0004711"
     assert told["mac"] == "24:0a:c4:01:02:03"
     assert (told["board"], told["firmware"], told["micropython"]) == ("7", "1.2.3", "1.25.0")
     assert (told["identity"], told["node_key"], told["broadcast_key"]) == ("whole", "yes", "no")
     assert told["table"] == f"{digest(table):08x}"
-    assert told["device 0"] == "unit 17 answered"
+    assert report.devices == (DeviceReport(0, 17, "answered", 0, 0),)
+    assert not report.failed_tests
 
 
 def test_questions_are_whole_lines():
