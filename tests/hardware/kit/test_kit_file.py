@@ -75,7 +75,7 @@ def test_without_its_password_a_kit_shows_its_orders_but_gives_no_node_out(locke
 
 
 def test_a_wrong_password_is_told_apart_from_a_damaged_file(locked):
-    with pytest.raises(PasswordError, match="not the password of monday.gpkit; the file itself is whole"):
+    with pytest.raises(PasswordError, match=r"not the password of monday\.gpkit; the file itself is whole"):
         read_kit(locked, HERE, PASSWORD + "x")
 
 
@@ -86,7 +86,7 @@ def test_one_password_in_two_ways_of_writing_it_is_one_password():
 
 def test_cut_off_at_any_byte_it_is_refused(plain):
     for length in range(len(plain)):
-        with pytest.raises(SealedFileError, match="monday.gpkit is cut off"):
+        with pytest.raises(SealedFileError, match=r"monday\.gpkit is cut off"):
             read_kit(plain[:length], HERE, None)
 
 
@@ -110,7 +110,7 @@ def test_another_file_is_called_no_kit():
 
 def test_a_newer_format_is_told_and_is_not_called_damaged(plain):
     content = unseal(KIND, FORMAT, plain, "it")
-    with pytest.raises(SealedFileError, match="format 2 of a newer Gatepost.*install a newer Gatepost"):
+    with pytest.raises(SealedFileError, match=r"format 2 of a newer Gatepost.*install a newer Gatepost"):
         read_kit(seal(KIND, FORMAT + 1, content), HERE, None)
 
 
@@ -128,7 +128,7 @@ def test_keys_do_not_open_beside_another_firmware(locked):
     manifest = json.loads(parts["manifest.json"])
     manifest["parts"]["keys.json"] = json.loads(zip_of(locked)["manifest.json"])["parts"]["keys.json"]
     parts["manifest.json"] = json.dumps(manifest).encode()
-    with pytest.raises(SealedFileError, match="the password is right, but monday.gpkit was changed"):
+    with pytest.raises(SealedFileError, match=r"the password is right, but monday\.gpkit was changed"):
         read_kit(sealed_zip(parts), HERE, PASSWORD)
 
 

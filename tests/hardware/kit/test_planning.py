@@ -99,8 +99,8 @@ def test_two_files_of_one_pole_are_told(tmp_path):
     [("guard=yes", False, "the line wants guard"), ("", True, "--guard wants a key for every node")],
 )
 def test_guard_that_is_wanted_without_a_key_file_is_told_with_the_line_to_add(tmp_path, settings, must_guard, why):
+    order = HEAD + f"A-1,east-12,lamp_node,,{settings}\n"
     with pytest.raises(KitProblems) as caught:
-        order = HEAD + f"A-1,east-12,lamp_node,,{settings}\n"
         plan_of(tmp_path, with_keys=False, must_guard=must_guard, work_order=order)
     assert str(caught.value).endswith(
         f"monday.csv:2: {why}, but east-12 names no key file for lamp_node; "

@@ -76,7 +76,8 @@ def test_every_bad_line_is_told_at_once_with_its_number_and_the_mend(path):
         ["it:6", "no pole is named; write the path of its pole.toml, seen from the work order's folder"],
         [
             "it:7",
-            'there are 8 cells for 7 columns; a cell with a comma in it stands in quotes; the last one here is "unit=1"',
+            "there are 8 cells for 7 columns; a cell with a comma in it stands in quotes; the last one here is "
+            '"unit=1"',
         ],
         ["it:8", "settings has unit; write pairs with blanks between them: unit=17 baud=9600"],
         ["it:8", "settings has 17; write pairs with blanks between them: unit=17 baud=9600"],
