@@ -1,6 +1,6 @@
 """Where the orders come from: one node file, a folder of them, or a kit; and what belongs to each of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from hardware.flash.images import FirmwareImage
 from hardware.flash.layout import FlashPlan, make_plan
 from hardware.flash.node_file import NodeOrder, read_node_file
 from hardware.flash.problem import FlashProblem, Kind
+from hardware.kit.kit_file import Kit
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +29,13 @@ class Job:
 class OrderBook:
     """The orders in their sequence, by terminal code; each is laid out when it is needed, the firmware once a board.
 
-    `image` is what all of them get; `application_of` gives the firmware for a board.
+    `image` is what all of them get; `application_of` gives the firmware for a board; `kit` is the id of their kit.
     """
 
     image: FirmwareImage
     application_of: Callable[[str], Application]
-    _orders: dict[str, Callable[[], NodeOrder]]
+    _orders: Mapping[str, Callable[[], NodeOrder]]
+    kit: str | None = None
     _applications: dict[str, Application] = field(default_factory=dict)
 
     @property
@@ -53,7 +55,7 @@ class OrderBook:
         if order.board not in self._applications:
             self._applications[order.board] = self.application_of(order.board)
         application = self._applications[order.board]
-        return Job(order, self.image, application, make_plan(self.image, order, application))
+        return Job(order, self.image, application, make_plan(self.image, order, application), self.kit)
 
 
 def orders_of_files(place: Path, board: str | None, image: FirmwareImage) -> OrderBook:
@@ -78,6 +80,17 @@ def orders_of_files(place: Path, board: str | None, image: FirmwareImage) -> Ord
             )
         found[order.terminal] = order
     return OrderBook(image, build_application, {name: partial(_same, order) for name, order in found.items()})
+
+
+def orders_of_kit(kit: Kit, image: FirmwareImage | None) -> OrderBook:
+    """The orders of a kit in their sequence, with the kit's first image unless another is given.
+
+    Raises FlashProblem(FILES) for a kit without images.
+    """
+    if image is None and not kit.images():
+        raise FlashProblem(Kind.FILES, f"{kit.path} has no MicroPython image", "name one with --firmware")
+    orders = {one.terminal: partial(kit.node_order, one.terminal) for one in kit.orders()}
+    return OrderBook(image or kit.images()[0], kit.application, orders, kit.kit_id)
 
 
 def _same(order: NodeOrder) -> NodeOrder:

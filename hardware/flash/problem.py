@@ -32,6 +32,8 @@ class Kind(StrEnum):
     """Written and verified, but the node does not answer."""
     NODE = "node"
     """The node answers and something is wrong with it."""
+    STOPPED = "stopped"
+    """Somebody pressed Ctrl-C."""
     TWICE = "twice"
     """This board, or this order, was done already."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from hardware.flash.problem import FlashProblem, Kind
 from hardware.kit.results_lines import DONE, FAILED, Record, append_record, read_results
@@ -68,22 +69,30 @@ class FlashResult:
             None if problem is None else problem.what,
             None if problem is None else problem.mend,
             self.at,
-            more={
-                "chip": self.chip,
-                "flash_bytes": self.flash_bytes,
-                "security": self.security,
-                "port": self.port,
-                "baud": self.baud,
-                "is_written": self.is_written,
-                "seconds": self.seconds,
-                "image": self.image,
-                "image_sha256": self.image_sha256,
-                "application": self.application,
-                "table": self.table,
-                "checks": [asdict(check) for check in self.checks],
-                "report": self.report,
-            },
+            more=self._more(),
         )
+
+    def plain(self) -> dict[str, Any]:
+        """All of it, for JSON."""
+        told = asdict(self.record())
+        return {**{name: value for name, value in told.items() if name != "more"}, **self._more()}
+
+    def _more(self) -> dict[str, Any]:
+        return {
+            "chip": self.chip,
+            "flash_bytes": self.flash_bytes,
+            "security": self.security,
+            "port": self.port,
+            "baud": self.baud,
+            "is_written": self.is_written,
+            "seconds": self.seconds,
+            "image": self.image,
+            "image_sha256": self.image_sha256,
+            "application": self.application,
+            "table": self.table,
+            "checks": [asdict(check) for check in self.checks],
+            "report": self.report,
+        }
 
 
 def keep(result: FlashResult, path: Path) -> None:

@@ -85,7 +85,7 @@ class _Standing:
 
 
 def flash_node(job: Job, settings: Settings, watcher: Watcher) -> FlashResult:
-    """Flash one board as `job` says and return what came of it; problems are in the result."""
+    """Flash one board as `job` says and return what came of it; problems are in the result, Ctrl-C too."""
     at, began_s = datetime.now(UTC), time.monotonic()
     standing = _Standing(job)
     problem: FlashProblem | None = None
@@ -98,6 +98,8 @@ def flash_node(job: Job, settings: Settings, watcher: Watcher) -> FlashResult:
         problem = _verdict(standing.checks)
     except FlashProblem as met:
         problem = met
+    except KeyboardInterrupt:
+        problem = FlashProblem(Kind.STOPPED, "it was stopped with Ctrl-C", "run the same command again")
     job = standing.job
     return FlashResult(
         terminal=job.order.terminal,
