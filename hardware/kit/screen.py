@@ -11,31 +11,39 @@ from hardware.kit.kit_order import KitOrder
 from hardware.kit.results import Merged, OrderResult, State
 
 _MOST_ROWS = 60
-_WHOLE = ("terminal", "node", "state", "guard")
+_WHOLE = ("terminal", "node", "state", "MAC", "guard")
 """Columns that are not broken over two lines."""
 _STYLES = {State.DONE: "green", State.FAILED: "red", State.OPEN: "dim", State.TWICE: "red"}
 
 
 def tell_orders(console: Console, results: Sequence[OrderResult], *, all_rows: bool = False) -> None:
-    """One row for each order, with its state where anything was tried yet."""
+    """One row for each order: what it is, and once anything was tried, where it stands and why."""
     is_begun = any(one.tries for one in results)
-    sheet = Table(box=None, pad_edge=False, header_style="bold")
-    headings = ("terminal", "type", "pole", "node", "board", "mount", *(("state", "") if is_begun else ("guard",)))
-    for heading in headings:
-        sheet.add_column(heading, overflow="fold", no_wrap=heading in _WHOLE)
     shown = results if all_rows else results[:_MOST_ROWS]
+    sheet = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in (
+        "terminal",
+        "type",
+        "pole",
+        "node",
+        "mount",
+        *(("state", "MAC") if is_begun else ("board", "guard")),
+    ):
+        sheet.add_column(heading, overflow="fold", no_wrap=heading in _WHOLE)
     for one in shown:
         order = one.order
-        cells = [order.terminal, order.type, order.gateway, order.node, order.board, order.mount]
+        cells = [escape(cell) for cell in (order.terminal, order.type, order.gateway, order.node, order.mount)]
         if is_begun:
-            style = _STYLES[one.state]
-            tail = [f"[{style}]{one.state}[/]", escape(one.reason or (one.mac or ""))]
+            cells += [f"[{_STYLES[one.state]}]{one.state}[/]", escape(one.mac or "")]
         else:
-            tail = ["yes" if order.is_guarded else "[yellow]no[/]"]
-        sheet.add_row(*map(escape, cells), *tail)
+            cells += [escape(order.board), "yes" if order.is_guarded else "[yellow]no[/]"]
+        sheet.add_row(*cells)
     console.print(sheet)
     if len(shown) < len(results):
         console.print(f"and {len(results) - len(shown)} more: --all shows them, --json for programs", style="dim")
+    for one in results:
+        if one.reason:
+            console.print(f"[{_STYLES[one.state]}]{one.state}[/]  {escape(one.order.terminal)}: {escape(one.reason)}")
 
 
 def tell_contents(console: Console, kit: Kit) -> None:
