@@ -11,6 +11,7 @@ from hardware.kit.kit_order import KitOrder
 from hardware.kit.results import Merged, OrderResult, State
 
 _MOST_ROWS = 60
+_MOST_NAMED = 5
 _WHOLE = ("terminal", "node", "state", "MAC", "guard")
 """Columns that are not broken over two lines."""
 _STYLES = {State.DONE: "green", State.FAILED: "red", State.OPEN: "dim", State.TWICE: "red"}
@@ -21,14 +22,8 @@ def tell_orders(console: Console, results: Sequence[OrderResult], *, all_rows: b
     is_begun = any(one.tries for one in results)
     shown = results if all_rows else results[:_MOST_ROWS]
     sheet = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in (
-        "terminal",
-        "type",
-        "pole",
-        "node",
-        "mount",
-        *(("state", "MAC") if is_begun else ("board", "guard")),
-    ):
+    tail = ("state", "MAC") if is_begun else ("board", "guard")
+    for heading in ("terminal", "type", "pole", "node", "mount", *tail):
         sheet.add_column(heading, overflow="fold", no_wrap=heading in _WHOLE)
     for one in shown:
         order = one.order
@@ -106,10 +101,11 @@ def tell_order(console: Console, order: KitOrder) -> None:
 
 def tell_merged(console: Console, merged: Merged) -> None:
     """The tally, and what has to be looked at."""
-    for trial, why in merged.strangers:
-        record = trial.record
-        place, told = escape(trial.place), escape(f"{record.terminal} {record.result}, {why}")
-        console.print(f"[yellow]not counted[/]  {place}: {told}; merge it with the kit that it belongs to")
+    for why in dict.fromkeys(why for _, why in merged.strangers):
+        tries = [trial for trial, reason in merged.strangers if reason == why]
+        named = ", ".join(f"{one.record.terminal} ({one.place})" for one in tries[:_MOST_NAMED])
+        more = f" and {len(tries) - _MOST_NAMED} more" if len(tries) > _MOST_NAMED else ""
+        console.print(f"[yellow]not counted[/]  {escape(why)}: {escape(named)}{more}")
     for sentence in merged.warnings:
         console.print(f"[yellow]warning[/]  {escape(sentence)}")
     console.print(tally(merged))
