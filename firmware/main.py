@@ -3,6 +3,8 @@
 import sys
 import time
 
+import micropython
+
 _PAUSE_S = 5
 
 
@@ -14,6 +16,7 @@ def _import_from(folder: str) -> None:
             del sys.modules[name]
 
 
+micropython.kbd_intr(-1)  # a byte of noise on an open line must not stop a lamp: the node's console hears Ctrl-C itself
 sys.path.insert(0, "start")
 _slot = ""
 

@@ -57,6 +57,7 @@ TASKS = {
     9: "manhole",
     10: "lamp schedule",
     11: "settings",
+    12: "console",
 }
 """Tasks, by number of task_codes."""
 

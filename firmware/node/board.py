@@ -7,6 +7,8 @@ remapped. 34 to 39 are inputs without pulls.
 
 import asyncio
 import gc
+import select
+import sys
 
 import esp32
 import machine
@@ -264,6 +266,35 @@ def read_nvs(namespace: str, key: str) -> bytes:
             return b""
         raise
     return bytes(buffer[:length])
+
+
+class Console:
+    """The serial line of the USB port, UART0 at 115200 8N1, which MicroPython holds as standard input and output.
+
+    It keeps 259 bytes that nobody has taken yet; more are lost. What is written waits once 128 bytes are on their way.
+    """
+
+    def __init__(self) -> None:
+        self._typed = sys.stdin.buffer
+        self._poll = select.poll()
+        self._poll.register(sys.stdin, select.POLLIN)
+        self._one = bytearray(1)
+
+    def take(self) -> int:
+        """The next byte that was typed, -1 if there is none. Allocates nothing."""
+        for _ready in self._poll.ipoll(0):
+            self._typed.readinto(self._one)
+            return self._one[0]
+        return -1
+
+    def give(self, text: str) -> None:
+        """Write `text`; each LF goes out as CR LF."""
+        sys.stdout.write(text)
+
+
+def mac() -> bytes:
+    """The six bytes of the chip's own address."""
+    return machine.unique_id()
 
 
 def heap_free_bytes() -> int:

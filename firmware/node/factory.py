@@ -19,16 +19,24 @@ def broadcast_key() -> "bytes | None":
     return _field(factory_record.BROADCAST_KEY)
 
 
-def is_broken() -> bool:
-    """Whether the node was given a record and has no whole one: who has lost a key must not be open to all.
+WHOLE = "whole"
+NONE = "none"
+BROKEN = "broken"
 
-    That is so when the record cannot be read, is not whole, or is gone while the counters of its key are on the flash.
+
+def state() -> str:
+    """Whether the record is WHOLE; NONE where none was given, BROKEN where one was given and there is no whole one.
+
+    Who has lost a key must not be open to all: BROKEN is a record that cannot be read or is not whole, and one that
+    is gone while the counters of its key are on the flash.
     """
     try:
         record = _read()
     except OSError:
-        return True
-    return not factory_record.is_whole(record) if record else two_copies.sequence(two_copies.AUTH) > 0
+        return BROKEN
+    if record:
+        return WHOLE if factory_record.is_whole(record) else BROKEN
+    return BROKEN if two_copies.sequence(two_copies.AUTH) else NONE
 
 
 def _field(kind: int) -> "bytes | None":

@@ -76,7 +76,7 @@ _GROUPS = (
         },
         "Register `left_reason`; from 20 on it is a reason of an update's trial (below).",
     ),
-    Group("Tasks", "task_codes", "SERVER", "SETTINGS", {}, "The value of the log's entry 2."),
+    Group("Tasks", "task_codes", "SERVER", "CONSOLE", {}, "The value of the log's entry 2."),
     Group(
         "Events",
         "event_codes",

@@ -4,7 +4,6 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -13,15 +12,17 @@ import typer
 from rich.console import Console
 
 from hardware.flash import screen
-from hardware.flash.batch import Dealer, Tally, admission
+from hardware.flash.batch import admission
+from hardware.flash.batch_run import Show, run_batch, run_one
 from hardware.flash.chip_link import RATES
 from hardware.flash.images import find_image
 from hardware.flash.orders import Job, OrderBook, orders_of_files, orders_of_kit
 from hardware.flash.plugged import Plugged
 from hardware.flash.ports import find_port
 from hardware.flash.problem import FlashProblem, Kind
-from hardware.flash.results import DEFAULT_FILE, FlashResult, Past, keep, past_of
-from hardware.flash.session import Settings, Watcher, flash_node, look
+from hardware.flash.results import DEFAULT_FILE, past_of
+from hardware.flash.screen import JsonShow, TerminalShow
+from hardware.flash.session import Settings, look
 from hardware.kit.kit_file import open_kit
 from hardware.kit.password import password_to_open
 from hardware.kit.results_lines import results_beside
@@ -79,9 +80,9 @@ def command(
         port or "", first_baud=baud, use_stub=not no_stub, with_bus=not no_bus, boot_wait_s=60.0 if _is_asked() else 0.0
     )
     file = results or (results_beside(kit) if kit else DEFAULT_FILE)
-    show = _Show(console, as_json, verbose)
+    show = JsonShow(console) if as_json else TerminalShow(console, with_tool_text=verbose)
     if batch:
-        tally = run_batch(book, terminal, settings, Plugged(port), file, show, yes)
+        tally = run_batch(book, settings, Plugged(port), file, show, first=terminal, may_repeat=yes)
         raise typer.Exit(0 if tally.results and not tally.failed else 1)
     job = book.job(_only(book, terminal))
     if not as_json:
@@ -89,70 +90,12 @@ def command(
     if image_only is not None or dry_run:
         _write_and_tell(job, image_only or Path(f"{_plain_name(job.order.terminal)}.bin"), console, as_json)
     if dry_run:
-        _look_only(job, replace(settings, port=port or find_port()), show)
+        _look_only(job, replace(settings, port=port or find_port()), show, console, as_json)
     if image_only is None and not dry_run:
         past = past_of(file)
         settings = replace(settings, port=port or find_port(), choose=admission(past, _confirm(yes)))
         result = run_one(job, settings, past, file, show)
         raise typer.Exit(0 if result.is_passed else 1)
-
-
-class _Show:
-    """How results and progress are shown: on a terminal, or as JSON lines."""
-
-    def __init__(self, console: Console, as_json: bool, verbose: bool) -> None:
-        self.console = console
-        self.as_json = as_json
-        self._verbose = verbose
-
-    def watcher(self) -> "screen.TerminalWatcher | nullcontext[Watcher]":
-        """A context with the one who shows a board's way."""
-        if self.as_json:
-            return nullcontext(screen.QuietWatcher(self.console))
-        return screen.TerminalWatcher(self.console, with_tool_text=self._verbose)
-
-    def result(self, result: FlashResult) -> None:
-        """Show what came of a board."""
-        if self.as_json:
-            print(json.dumps(result.plain()), flush=True)
-        else:
-            screen.tell_result(self.console, result)
-
-
-def run_one(job: Job, settings: Settings, past: Past, file: Path, show: _Show) -> FlashResult:
-    """Flash one board, show and keep what came of it. A board that was turned away is shown, but not kept."""
-    with show.watcher() as watcher:
-        result = flash_node(job, settings, watcher)
-    show.result(result)
-    if result.problem is None or result.problem.kind is not Kind.TWICE:
-        keep(result, file)
-        past.add(result.record())
-    return result
-
-
-def run_batch(
-    book: OrderBook, terminal: str | None, settings: Settings, plugged: Plugged, file: Path, show: _Show, yes: bool
-) -> Tally:
-    """Flash boards as they are plugged in until every order is done, or Ctrl-C, and show the tally."""
-    past = past_of(file)
-    tally = Tally()
-    dealer = Dealer(book, past, first=terminal, may_repeat=yes)
-    try:
-        while (job := dealer.next_job()) is not None:
-            if not show.as_json:
-                screen.tell_next(show.console, job, len(dealer.open_terminals()))
-            port = plugged.next_port()
-            result = run_one(job, replace(settings, port=port, choose=dealer.choose), past, file, show)
-            tally.add(result)
-            if result.problem is not None and result.problem.kind is Kind.STOPPED:
-                break
-            if not show.as_json:
-                screen.tell_tally(show.console, tally, len(dealer.open_terminals()))
-    except KeyboardInterrupt:
-        show.console.print()
-    if not show.as_json:
-        screen.tell_end(show.console, tally, dealer.open_terminals(), file)
-    return tally
 
 
 def write_image(job: Job, path: Path) -> None:
@@ -183,14 +126,14 @@ def _write_and_tell(job: Job, path: Path, console: Console, as_json: bool) -> No
     )
 
 
-def _look_only(job: Job, settings: Settings, show: _Show) -> None:
+def _look_only(job: Job, settings: Settings, show: Show, console: Console, as_json: bool) -> None:
     with show.watcher() as watcher:
         chip, security = look(job, settings, watcher)
-    if show.as_json:
+    if as_json:
         told = {"chip": chip.model, "mac": chip.mac, "flash_bytes": chip.flash_bytes, "security": security.words}
         print(json.dumps(told))
     else:
-        show.console.print(f"{job.order.terminal} can be flashed onto this board. Nothing was written to it.")
+        console.print(f"{job.order.terminal} can be flashed onto this board. Nothing was written to it.", markup=False)
 
 
 def _orders(node: Path | None, kit: Path | None, firmware: Path | None, board: str | None, trust: bool) -> OrderBook:

@@ -22,7 +22,7 @@ from hardware.flash.node_file import NodeOrder
 from hardware.flash.problem import FlashProblem, Kind
 from protocols import factory_record
 
-NAMESPACE, KEY = "gatepost", "factory"
+NAMESPACE, KEY = factory_record.NVS_NAMESPACE, factory_record.NVS_KEY
 PAGE_BYTES = 4096
 _LEAST_PAGES = 3
 _READABLE = frozenset({0xFFFFFFFE, 0xFFFFFFFC, 0xFFFFFFF8})

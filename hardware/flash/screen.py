@@ -1,6 +1,8 @@
 """What a technician sees: who is being flashed, bars, what to do, and a sheet at the end that is green or red."""
 
+import json
 import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from rich.console import Console
@@ -133,64 +135,91 @@ def tell_plan(console: Console, plan: FlashPlan) -> None:
     console.print(sheet)
 
 
-def tell_result(console: Console, result: FlashResult) -> None:
-    """Print the sheet of a board: green when the node works, else red, with what to do next."""
-    if result.checks:
-        sheet = Table(box=None, pad_edge=False, show_header=False)
-        for check in result.checks:
-            mark = "[green]ok[/]" if check.is_right else "[bold red]no[/]"
-            sheet.add_row(_INDENT + mark, escape(check.name), escape(check.told))
-        console.print(sheet)
-    problem = result.problem
-    if problem is None:
-        console.print(
-            f"[bold white on green] PASSED [/] [bold]{escape(result.terminal)}[/] in {result.seconds:.0f} s, MAC"
-            f" {result.mac}. Write {escape(result.terminal)} on it, and unplug it.",
-            soft_wrap=True,
+class TerminalShow:
+    """Shows boards to a person."""
+
+    def __init__(self, console: Console, *, with_tool_text: bool = False) -> None:
+        self._console = console
+        self._with_tool_text = with_tool_text
+
+    def watcher(self) -> TerminalWatcher:
+        """Who shows the way of one board."""
+        return TerminalWatcher(self._console, with_tool_text=self._with_tool_text)
+
+    def next_board(self, job: Job, still_open: int) -> None:
+        """Say that the next board is waited for."""
+        self._print(
+            f"\n[bold]Plug in the next board[/]: it becomes {escape(job.order.terminal)} ({escape(job.order.board)}),"
+            f" {still_open} to do. Ctrl-C ends."
         )
-        return
-    console.print(
-        f"[bold white on red] FAILED [/] [bold]{escape(result.terminal)}[/]: {escape(_sentence(problem.what))}",
-        soft_wrap=True,
-    )
-    console.print(f"{_INDENT}[bold]Next:[/] {escape(problem.mend)}", soft_wrap=True)
-    for check in result.checks:
-        if not check.is_right and check.mend != problem.mend:
-            console.print(f"{_INDENT}{escape(check.name)}: {escape(check.mend)}", soft_wrap=True)
+
+    def result(self, result: FlashResult) -> None:
+        """Print the sheet of a board: green when the node works, else red, with what to do next."""
+        if result.checks:
+            sheet = Table(box=None, pad_edge=False, show_header=False)
+            for check in result.checks:
+                mark = "[green]ok[/]" if check.is_right else "[bold red]no[/]"
+                sheet.add_row(_INDENT + mark, escape(check.name), escape(check.told))
+            self._console.print(sheet)
+        problem, terminal = result.problem, escape(result.terminal)
+        if problem is None:
+            self._print(
+                f"[bold white on green] PASSED [/] [bold]{terminal}[/] in {result.seconds:.0f} s, MAC {result.mac}."
+                f" Write {terminal} on it, and unplug it."
+            )
+            return
+        self._print(f"[bold white on red] FAILED [/] [bold]{terminal}[/]: {escape(problem.what)}.")
+        self._print(f"{_INDENT}[bold]Next:[/] {escape(problem.mend)}.")
+        for check in result.checks:
+            if not check.is_right and check.mend != problem.mend:
+                self._print(f"{_INDENT}{escape(check.name)}: {escape(check.mend)}.")
+
+    def tally(self, tally: Tally, still_open: int) -> None:
+        """Say in one line how a batch stands."""
+        again = f", {tally.again} came twice" if tally.again else ""
+        self._print(
+            f"[dim]so far:[/] [green]{tally.passed} passed[/], [red]{tally.failed} failed[/]{again}, {still_open} to do"
+        )
+
+    def end(self, tally: Tally, still_open: tuple[str, ...], file: Path) -> None:
+        """Print the tally of a batch: what passed, what failed and why, and what is still to do."""
+        self._print(
+            f"\n[bold]{tally.passed} boards passed[/], {tally.failed} tries failed, {tally.again} boards came twice;"
+            f" {len(still_open)} orders are still to do. All of it is kept in {escape(str(file))}."
+        )
+        sheet = Table(box=None, pad_edge=False, show_header=False)
+        for result in tally.results:
+            if result.problem is not None:
+                sheet.add_row(_INDENT + escape(result.terminal), escape(result.mac), escape(result.problem.what))
+        if sheet.row_count:
+            self._console.print(sheet)
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True)
 
 
-def _sentence(text: str) -> str:
-    return text if text.endswith(".") else text + "."
+class JsonShow:
+    """Prints one JSON object a board on stdout; only what a person has to do goes to `console`."""
 
+    def __init__(self, console: Console) -> None:
+        self._console = console
 
-def tell_next(console: Console, job: Job, still_open: int) -> None:
-    """Say that the next board is waited for."""
-    console.print(
-        f"\n[bold]Plug in the next board[/]: it becomes {escape(job.order.terminal)} ({escape(job.order.board)}),"
-        f" {still_open} to do. Ctrl-C ends.",
-        soft_wrap=True,
-    )
+    def watcher(self) -> "AbstractContextManager[QuietWatcher]":
+        """Who shows the way of one board."""
+        return nullcontext(QuietWatcher(self._console))
 
+    def next_board(self, job: Job, still_open: int) -> None:
+        """Say that the next board is waited for."""
+        self._console.print(f"plug in the next board, for {escape(job.order.terminal)}", soft_wrap=True)
 
-def tell_tally(console: Console, tally: Tally, still_open: int) -> None:
-    """Say in one line how a batch stands."""
-    again = f", {tally.again} came twice" if tally.again else ""
-    console.print(
-        f"[dim]so far:[/] [green]{tally.passed} passed[/], [red]{tally.failed} failed[/]{again}, {still_open} to do",
-        soft_wrap=True,
-    )
+    def result(self, result: FlashResult) -> None:
+        """Print what came of a board."""
+        print(json.dumps(result.plain()), flush=True)
 
+    def tally(self, tally: Tally, still_open: int) -> None:
+        """Show nothing."""
 
-def tell_end(console: Console, tally: Tally, still_open: tuple[str, ...], file: Path) -> None:
-    """Print the tally of a batch: what passed, what failed and why, and what is still to do."""
-    console.print(
-        f"\n[bold]{tally.passed} boards passed[/], {tally.failed} tries failed, {tally.again} boards came twice;"
-        f" {len(still_open)} orders are still to do. All of it is kept in {escape(str(file))}.",
-        soft_wrap=True,
-    )
-    sheet = Table(box=None, pad_edge=False, show_header=False)
-    for result in tally.results:
-        if result.problem is not None:
-            sheet.add_row(_INDENT + escape(result.terminal), escape(result.mac), escape(result.problem.what))
-    if sheet.row_count:
-        console.print(sheet)
+    def end(self, tally: Tally, still_open: tuple[str, ...], file: Path) -> None:
+        """Print the tally."""
+        told = {"passed": tally.passed, "failed": tally.failed, "twice": tally.again, "open": list(still_open)}
+        print(json.dumps({**told, "results": str(file)}), flush=True)
