@@ -12,8 +12,6 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-from hardware.rig.esp32.reporting_node import ReportingNode
-
 from hardware.flash.batch import Tally, admission
 from hardware.flash.batch_run import run_batch, run_one
 from hardware.flash.esptool_words import HOLD_BOOT
@@ -28,6 +26,7 @@ from hardware.flash.results import FlashResult, past_of
 from hardware.flash.session import PRESS_EN, Settings, Watcher
 from hardware.rig.esp32.board import Running
 from hardware.rig.esp32.in_thread import BoardThread
+from hardware.rig.esp32.reporting_node import ReportingNode
 from tests.faults._flash_defects import Board, draw_board
 
 _SETTLE_S = 0.0
