@@ -46,8 +46,8 @@ def is_waiting(report: NodeReport) -> bool:
 
 def _identity(job: Job, mac: str, report: NodeReport) -> Iterator[Check]:
     order = job.order
-    yield _same(report, "terminal", order.terminal, "terminal", "it answers for another terminal: " + _AGAIN)
     yield _same(report, "identity", "whole", "identity", _AGAIN)
+    yield _same(report, "terminal", order.terminal, "terminal", "it answers for another terminal: " + _AGAIN)
     yield _same(report, "mac", mac, "MAC", "another board answers than was flashed: is the port the right one?")
     for name, key in (("node_key", order.node_key), ("broadcast_key", order.broadcast_key)):
         yield _same(report, name, "no" if key is None else "yes", name.replace("_", " "), _AGAIN)

@@ -9,7 +9,7 @@ from hardware.rig.esp32.chip import SimulatedChip
 from hardware.rig.esp32.efuses import Efuses
 from hardware.rig.esp32.faults import ChipFaults
 
-SHARE = 0.4
+SHARE = 0.3
 """How many of the boards have something wrong with them."""
 _SMALL = 2 << 20
 _LINE = frozenset({Kind.LINE, Kind.SILENT, Kind.CABLE})

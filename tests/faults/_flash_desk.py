@@ -85,7 +85,7 @@ class Desk:
 
     def work(self) -> Count:
         """Flash boards until every order was offered to one, then replace those that are broken; then look at all."""
-        settings = Settings(str(self._port), start_wait_s=8.0, bus_wait_s=8.0, boot_wait_s=12.0)
+        settings = Settings(str(self._port), start_wait_s=12.0, bus_wait_s=8.0, boot_wait_s=8.0)
         file = self._folder / "results.gpresults"
         self._left = len(self._book.terminals)
         try:

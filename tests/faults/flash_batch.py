@@ -1,4 +1,4 @@
-"""A thousand orders flashed in batch with the real esptool, onto simulated boards of which four in ten have a defect.
+"""A thousand orders flashed in batch with the real esptool, onto simulated boards of which three in ten have a defect.
 
 Fifty lots of twenty orders, each one `gatepost flash --batch`: the technician's hands (`_flash_desk`) plug in one board
 after the other, press what they are told to press, try once more what failed, and give the orders of broken boards to
@@ -39,7 +39,7 @@ from tests.faults._progress import OnProgress
 
 LOTS, ORDERS = 50, 20
 _CONTROL_LOTS = 4
-_AT_ONCE = 2
+_AT_ONCE = 3
 _BOARD = "esp32-devkitc"
 _MACHINE = "v1.27.0 on 2025-12-09"
 """What the rig's MicroPython says it is (hardware/rig/machine/package.json): the image has to say the same."""
