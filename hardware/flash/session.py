@@ -23,7 +23,7 @@ from hardware.flash.problem import FlashProblem, Kind
 from hardware.flash.results import Check, FlashResult
 
 PRESS_EN = "press EN (RST) once: this port cannot restart the node"
-_ASK_S, _BETWEEN_S = 3.0, 0.5
+_FIRST_ASK_S, _ASK_S, _BETWEEN_S = 0.7, 8.0, 0.5
 _BOOT_TEXT_KEPT = 4000
 
 
@@ -205,13 +205,16 @@ def _ask(settings: Settings, watcher: Watcher, standing: _Standing) -> None:
 
 
 def _first_report(port: Port, settings: Settings, heard: list[str]) -> NodeReport:
+    """The first whole report; each question waits longer, for a node that is still loading has not heard it."""
     late_s = time.monotonic() + settings.start_wait_s
+    patience_s = _FIRST_ASK_S
     while True:
         try:
-            return ask_node(port, timeout_s=_ASK_S, on_text=heard.append)
+            return ask_node(port, timeout_s=patience_s, on_text=heard.append)
         except ConsoleError:
             if time.monotonic() > late_s:
                 raise
+            patience_s = min(2 * patience_s, _ASK_S)
 
 
 def _not_started(error: ConsoleError, heard: list[str]) -> FlashProblem:
