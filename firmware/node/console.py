@@ -31,7 +31,7 @@ _ASKED_TO_SCAN = const(3)
 
 _REPORT = b"?"
 _SCAN = b"scan"
-_TO_REPORT = ("node.console_report", "node.console_devices", "node.console_tests")
+_TO_REPORT = ("node.console_report", "node.console_tests")
 _TO_SCAN = ("node.console_scan",)
 _BORROWED = (
     "node.console_sheet",

@@ -55,12 +55,12 @@ async def tell(sheet: console_sheet.Sheet, node: console.Console) -> None:
 
 def _why_not(node: console.Console) -> str:
     if node.table is None:
-        return "the node has no table, so no sensor bus is opened"
+        return "the node has no table"
     if node.poller is None:
-        return "the node is in safe mode"
+        return "safe mode"
     if node_table.frame_count(node.table):
-        return "a serial sensor is in the place of the sensor bus"
-    return "" if node_table.baud(node.table) else "the node has no sensor bus"
+        return "a serial sensor is in its place"
+    return "" if node_table.baud(node.table) else "the table has none"
 
 
 class _Scan:

@@ -27,7 +27,7 @@ async def tell(sheet: console_sheet.Sheet, node: console.Console) -> None:
     await put("test identity", _identity())
     await put("test flash", _flash(node))
     error = node.core.start.flash_error
-    await put("test boot_state", "failed: it was not written at the start, error %d" % error if error else "ok")
+    await put("test boot_state", "failed: error %d" % error if error else "ok")
     await put("test sensor_bus", _sensor_bus(node))
     accelerometer = _accelerometer(node)
     if accelerometer:
@@ -50,8 +50,8 @@ def _table(node: console.Console) -> str:
     try:
         settings.read_table()
     except WireError as error:
-        return "failed: it is not whole, reason %d" % error.reason
-    return "failed: it is whole now and was not at the start"
+        return "failed: not whole, reason %d" % error.reason
+    return "failed: it was not whole at the start"
 
 
 def _is_there(name: str) -> bool:
@@ -65,7 +65,7 @@ def _is_there(name: str) -> bool:
 def _identity() -> str:
     state = factory.state()
     if state == factory.BROKEN:
-        return "failed: it is lost, not whole or cannot be read"
+        return "failed: lost, not whole or unreadable"
     return "ok" if state == factory.WHOLE else "ok (none was given)"
 
 
@@ -87,14 +87,14 @@ def _try_flash() -> str:
         os.remove(_FILE)
     except OSError as error:
         return "failed: error %s" % error.errno
-    return "ok" if is_same else "failed: it does not hold what is written"
+    return "ok" if is_same else "failed: it does not keep what is written"
 
 
 def _sensor_bus(node: console.Console) -> str:
-    if node.table is not None and not node_table.baud(node.table):
-        return "ok (none in the table)"
     if node.poller is None:
         return "ok (not opened in safe mode)"
+    if not node_table.baud(node.table):  # type: ignore[arg-type]
+        return "ok (none)"
     return "ok (%d polls good, %d failed)" % (node.poller.good, node.poller.failed)
 
 
@@ -104,7 +104,7 @@ def _accelerometer(node: console.Console) -> str:
         return ""
     if node.cover is None:
         return "ok (not opened in safe mode)"
-    return "ok" if node.cover.has_sensor() else "failed: silent, or not an LIS3DH"
+    return "ok" if node.cover.has_sensor() else "failed: no LIS3DH answers"
 
 
 def _update_key() -> str:
@@ -115,8 +115,8 @@ def _update_key() -> str:
         return "ok (none was given)"
     count = len(keys) // _KEY_BYTES
     if not 1 <= count <= _MOST_KEYS or len(keys) % _KEY_BYTES:
-        return "failed: not one or two keys of 384 bytes"
+        return "failed: not one or two keys"
     for at in range(0, len(keys), _KEY_BYTES):
         if keys[at] < 0x80 or not keys[at + _KEY_BYTES - 1] & 1:
-            return "failed: not an RSA modulus of 3072 bits"
+            return "failed: not an RSA-3072 key"
     return "ok"

@@ -30,6 +30,9 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, help="Pack what a 
 Show = Callable[[int, int], None]
 Row = Callable[[str], Show]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+_Also = Annotated[
+    list[str] | None, typer.Option("--also", metavar="ID", help="Count what was done from this earlier kit too.")
+]
 _KitFile = Annotated[Path, typer.Argument(metavar="KIT", help="The kit, a file .gpkit.", dir_okay=False)]
 
 
@@ -93,6 +96,7 @@ def show(
     profiles: Annotated[
         Path | None, typer.Option("--profiles", metavar="FOLDER", help="Write the kit's device profiles there.")
     ] = None,
+    also: _Also = None,
     all_rows: Annotated[bool, typer.Option("--all", help="Every order, however many.")] = False,
     as_json: _Json = False,
 ) -> None:
@@ -107,7 +111,7 @@ def show(
         _write_profiles(kit, profiles)
     beside = results_beside(kit_file)
     found = results or ([beside] if beside.exists() else [])
-    merged = merge(kit.kit_id, kit.orders(), [read_results(path) for path in found])
+    merged = merge((kit.kit_id, *(also or ())), kit.orders(), [read_results(path) for path in found])
     if terminal is not None:
         wanted = kit.order(terminal)
         merged = Merged(tuple(one for one in merged.orders if one.order is wanted), (), merged.warnings)
@@ -133,6 +137,7 @@ def results(
     kit_file: _KitFile,
     files: Annotated[list[Path], typer.Argument(metavar="RESULTS...", help="The files .gpresults that came back.")],
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the table there, for a table program.")] = None,
+    also: _Also = None,
     all_rows: Annotated[bool, typer.Option("--all", help="Every order, however many.")] = False,
     as_json: _Json = False,
 ) -> None:
@@ -143,7 +148,7 @@ def results(
     Example: gatepost kit results work-order.gpkit monday.gpresults tuesday.gpresults --csv done.csv
     """
     kit = open_kit(kit_file, None)
-    merged = merge(kit.kit_id, kit.orders(), [read_results(path) for path in files])
+    merged = merge((kit.kit_id, *(also or ())), kit.orders(), [read_results(path) for path in files])
     console = Console(stderr=as_json, highlight=False)
     if csv_file is not None:
         _write(csv_file, csv_bytes(merged))
@@ -158,7 +163,7 @@ def results(
 
 
 def _tell_made(console: Console, kit: Kit, target: Path, plan: Plan, password: str | None) -> None:
-    merged = merge(kit.kit_id, kit.orders(), [])
+    merged = merge((kit.kit_id,), kit.orders(), [])
     screen.tell_orders(console, merged.orders)
     console.print()
     screen.tell_contents(console, kit)

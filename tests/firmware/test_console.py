@@ -142,7 +142,7 @@ def test_no_key_is_ever_told(tmp_path: Path) -> None:
         (identity({factory_record.TERMINAL_CODE: b"T-1"}), ("T-1", "whole", "no", "ok")),
         (
             nvs_of(factory_record.pack({factory_record.NODE_KEY: KEY})[:-1]),
-            ("none", "broken", "no", "failed: it is lost, not whole or cannot be read"),
+            ("none", "broken", "no", "failed: lost, not whole or unreadable"),
         ),
     ],
 )
@@ -158,7 +158,7 @@ def test_an_identity_is_told_as_it_is(tmp_path: Path, nvs: Nvs, told: tuple[str,
 
 @pytest.mark.parametrize(
     ("content", "told"),
-    [(None, "ok (none was given)"), (TABLE[:-1], "failed: it is not whole, reason"), (b"", "failed: it is not whole")],
+    [(None, "ok (none was given)"), (TABLE[:-1], "failed: not whole, reason"), (b"", "failed: not whole, reason")],
 )
 def test_a_node_without_a_whole_table_says_so(tmp_path: Path, content: bytes | None, told: str) -> None:
     def before() -> None:
@@ -169,13 +169,13 @@ def test_a_node_without_a_whole_table_says_so(tmp_path: Path, content: bytes | N
         report = await desk.report()
         assert report.fields["table"] == "none"
         assert report.fields["unit"] == "247"
-        assert report.fields["mode"] == f"safe without table {start_codes.SAFE_WITHOUT_TABLE}"
+        assert report.fields["mode"] == f"safe {start_codes.SAFE_WITHOUT_TABLE}"
         assert report.fields["sensor_bus"] == "none"
         assert report.fields["identity"] == "whole"
         assert report.devices == ()
         assert report.tests["table"].startswith(told)
         answer = dict(await desk.ask(b"scan\r"))
-        assert answer == {"scan": "refused: the node has no table, so no sensor bus is opened"}
+        assert answer == {"scan": "refused: the node has no table"}
 
     asked(tmp_path, body, before=before)
 
@@ -183,13 +183,13 @@ def test_a_node_without_a_whole_table_says_so(tmp_path: Path, content: bytes | N
 def test_a_node_in_safe_mode_answers_and_does_not_scan(tmp_path: Path) -> None:
     async def body(desk: Desk) -> None:
         report = await desk.report()
-        assert report.fields["mode"] == f"safe after crashes {start_codes.SAFE_AFTER_CRASHES}"
+        assert report.fields["mode"] == f"safe {start_codes.SAFE_AFTER_CRASHES}"
         assert report.fields["table"] == f"{digest(TABLE):08x}"
         assert report.fields["unit"] == str(NODE)
         assert report.devices == ()
         assert report.tests["sensor_bus"] == "ok (not opened in safe mode)"
         assert report.failed_tests == {}
-        assert dict(await desk.ask(b"scan\r")) == {"scan": "refused: the node is in safe mode"}
+        assert dict(await desk.ask(b"scan\r")) == {"scan": "refused: safe mode"}
 
     asked(tmp_path, body, before=lambda: write_boot(tmp_path, crashes=3, safe_mode=1))
 
@@ -214,8 +214,8 @@ def test_keys_for_updates_are_looked_at(tmp_path: Path) -> None:
         for content, count, told in (
             (bytes([0x80]) + bytes(382) + b"\1", 1, "ok"),
             (2 * (bytes([0x80]) + bytes(382) + b"\1"), 2, "ok"),
-            (bytes(384), 1, "failed: not an RSA modulus of 3072 bits"),
-            (bytes(100), 0, "failed: not one or two keys of 384 bytes"),
+            (bytes(384), 1, "failed: not an RSA-3072 key"),
+            (bytes(100), 0, "failed: not one or two keys"),
         ):
             (tmp_path / "update.key").write_bytes(content)
             desk.bench.machine.kill()
@@ -248,7 +248,7 @@ def test_a_scan_finds_who_is_on_the_bus_while_polls_go_on(tmp_path: Path) -> Non
 def test_a_node_without_a_sensor_bus_does_not_scan(tmp_path: Path) -> None:
     async def body(desk: Desk) -> None:
         assert (await desk.report()).fields["sensor_bus"] == "none"
-        assert dict(await desk.ask(b"scan\r")) == {"scan": "refused: the node has no sensor bus"}
+        assert dict(await desk.ask(b"scan\r")) == {"scan": "refused: the table has none"}
 
     asked(tmp_path, body, table=NodeTableWriter(0, node_unit=NODE).table())
 
