@@ -25,7 +25,6 @@ from hardware.flash.results import FlashResult, past_of
 from hardware.flash.session import PRESS_EN, Settings, Watcher
 from hardware.rig.esp32.board import Application
 from hardware.rig.esp32.in_thread import BoardThread
-from hardware.rig.esp32.reporting_node import ReportingNode
 from tests.faults._flash_defects import Board, draw_board
 
 _SETTLE_S = 0.0
