@@ -74,6 +74,7 @@ async def _load(names: "tuple[str, ...]") -> None:
         __import__("node." + name)
         board.feed_watchdog()  # a slow flash, or an emulated one, may take seconds for one module
         gc.collect()
+        board.feed_watchdog()
         await asyncio.sleep_ms(_BREATH_MS)
 
 
