@@ -41,11 +41,11 @@ _ESPTOOL_WITHIN_S = 90.0
 
 
 @lru_cache(maxsize=4)
-def job(layout: str = "plain", *, built_for: str = BOARD) -> Job:
+def job(layout: str = "plain", *, built_for: str = BOARD, micropython: str = "v1.24.0") -> Job:
     """One order for `BOARD`; `built_for` another board is a kit that was mixed up."""
     table = node_table(load_pole(_POLE), _NODE)
     order = NodeOrder("110108-0004711", BOARD, table, bytes(range(32)), bytes(range(32, 64)), None, "the fault case")
-    image = image_of(Path("stand-in.bin"), stand_in_image(layout, app_bytes=_APP_BYTES), trust=True)
+    image = image_of(Path("stand-in.bin"), stand_in_image(layout, micropython, _APP_BYTES), trust=True)
     application = build_application(built_for)
     return Job(order, image, application, make_plan(image, order, application))
 

@@ -31,6 +31,8 @@ def main(
     """Run one board until Ctrl-C; without --link or --rfc2217 it listens for socket://."""
     if kind not in KINDS:
         raise typer.BadParameter(f"there is no chip {kind}; there are: {', '.join(KINDS)}")
+    if link is not None and link.exists() and not link.is_symlink():
+        raise typer.BadParameter(f"{link} is there and is no link: name another place for the port")
     content = bytearray(flash.read_bytes()) if flash is not None and flash.exists() else None
     flash_bytes = len(content) if content is not None else 4 * MEBIBYTE
     if flash_bytes.bit_count() != 1:
@@ -49,17 +51,22 @@ def main(
 async def _run(
     chip: SimulatedChip, link: Path | None, rfc2217: bool, attended: bool, application: NodeApplication
 ) -> None:
-    board = SimulatedBoard(chip, attended=attended, application=application, on_event=print)
+    board = SimulatedBoard(chip, attended=attended, application=application, on_event=_print)
     end = PtyEnd(board, link) if link is not None else Rfc2217End(board) if rfc2217 else SocketEnd(board)
     board.plug()
-    print(f"{end.url}\n{_KEYS}", flush=True)
+    print(f"{end.url}\n{_KEYS}" if sys.stdin.isatty() else end.url, flush=True)
     loop = asyncio.get_running_loop()
-    loop.add_reader(sys.stdin.fileno(), _obey_key, board)
+    if sys.stdin.isatty():
+        loop.add_reader(sys.stdin.fileno(), _obey_key, board)
     try:
         await asyncio.Event().wait()
     finally:
         loop.remove_reader(sys.stdin.fileno())
         await board.close()
+
+
+def _print(event: str) -> None:
+    print(event, flush=True)
 
 
 def _obey_key(board: SimulatedBoard) -> None:

@@ -140,3 +140,11 @@ def test_a_pulled_cable_takes_the_port_away_and_brings_it_back(tmp_path):
             line.close()
             board.do(board.board.plug)
             serial.serial_for_url(board.port).close()
+
+
+def test_what_stands_where_the_link_should_be_is_not_thrown_away(tmp_path):
+    place = tmp_path / "precious"
+    place.write_text("mine")
+    with pytest.raises(FileExistsError), BoardThread(SimulatedChip(), place):
+        pass
+    assert place.read_text() == "mine"
