@@ -10,7 +10,7 @@ from hardware.flash.orders import Job, OrderBook
 from hardware.flash.plugged import Plugged
 from hardware.flash.problem import Kind
 from hardware.flash.results import FlashResult, Past, keep, past_of
-from hardware.flash.session import Settings, Watcher, flash_node
+from hardware.flash.session import Settings, Watcher, check_node, flash_node
 
 
 class Show(Protocol):
@@ -44,6 +44,17 @@ def run_one(job: Job, settings: Settings, past: Past, file: Path, show: Show) ->
     if result.problem is None or result.problem.kind is not Kind.TWICE:
         keep(result, file)
         past.add(result.record())
+    show.result(result)
+    return result
+
+
+def run_check(job: Job, settings: Settings, past: Past, file: Path, show: Show) -> FlashResult:
+    """Ask a node that runs already, keep and show what came of it."""
+    boards = past.written_on(job.order.terminal)
+    with show.watcher() as watcher:
+        result = check_node(job, settings, watcher, boards[-1] if boards else "")
+    keep(result, file)
+    past.add(result.record())
     show.result(result)
     return result
 

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from hardware.flash import screen
 from hardware.flash.batch import admission
-from hardware.flash.batch_run import Show, run_batch, run_one
+from hardware.flash.batch_run import Show, run_batch, run_check, run_one
 from hardware.flash.chip_link import RATES
 from hardware.flash.images import find_image
 from hardware.flash.orders import Job, OrderBook, orders_of_files, orders_of_kit
@@ -45,6 +45,7 @@ def command(
     trust: Annotated[bool, typer.Option("--trust", help="Take an image of unknown digest.")] = False,
     board: Annotated[str | None, typer.Option("--board", help="Which board, where no pole names it.")] = None,
     batch: Annotated[bool, typer.Option("--batch", help="One board after the other, as they are plugged in.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Ask a node that runs already; write nothing.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Look at the chip, write the image to a file, and nothing to the chip.")
     ] = False,
@@ -73,8 +74,8 @@ def command(
     console = Console(stderr=as_json, highlight=False)
     if not _LEAST_BAUD <= baud <= _MOST_BAUD:
         raise typer.BadParameter(f"--baud is {_LEAST_BAUD} to {_MOST_BAUD}")
-    if batch and (image_only or dry_run):
-        raise typer.BadParameter("--batch flashes boards; --image-only and --dry-run make one image: leave --batch out")
+    if sum((batch, check, dry_run, image_only is not None)) > 1 and not (dry_run and image_only and not batch):
+        raise typer.BadParameter("--batch, --check, --dry-run and --image-only do different things: give one of them")
     book = _orders(node, kit, firmware, board, trust)
     settings = Settings(
         port or "", first_baud=baud, use_stub=not no_stub, with_bus=not no_bus, boot_wait_s=60.0 if _is_asked() else 0.0
@@ -94,7 +95,7 @@ def command(
     if image_only is None and not dry_run:
         past = past_of(file)
         settings = replace(settings, port=port or find_port(), choose=admission(past, _confirm(yes)))
-        result = run_one(job, settings, past, file, show)
+        result = (run_check if check else run_one)(job, settings, past, file, show)
         raise typer.Exit(0 if result.is_passed else 1)
 
 

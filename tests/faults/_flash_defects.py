@@ -9,7 +9,7 @@ from hardware.rig.esp32.chip import SimulatedChip
 from hardware.rig.esp32.efuses import Efuses
 from hardware.rig.esp32.faults import ChipFaults
 
-SHARE = 0.4
+SHARE = 0.3
 """How many of the boards have something wrong with them."""
 _SMALL = 2 << 20
 _LINE = frozenset({Kind.LINE, Kind.SILENT, Kind.CABLE})
@@ -65,7 +65,7 @@ def _bad_cells(random: Random, mac: bytes, image: bytes) -> Board:
 
 
 def _dying_flash(random: Random, mac: bytes, image: bytes) -> Board:
-    return _with(mac, frozenset({Kind.BAD_FLASH, Kind.LINE}), flash_dies_after_bytes=random.randrange(1000, 2_000_000))
+    return _with(mac, frozenset({Kind.BAD_FLASH, Kind.LINE}), flash_dies_after_bytes=random.randrange(1000, 900_000))
 
 
 def _fake_flash(random: Random, mac: bytes, image: bytes) -> Board:

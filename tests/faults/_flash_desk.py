@@ -8,11 +8,8 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from random import Random
-
-from hardware.rig.esp32.reporting_node import ReportingNode
 
 from hardware.flash.batch import Tally, admission
 from hardware.flash.batch_run import run_batch, run_one
@@ -26,12 +23,11 @@ from hardware.flash.plugged import Plugged
 from hardware.flash.problem import FlashProblem, Kind
 from hardware.flash.results import FlashResult, past_of
 from hardware.flash.session import PRESS_EN, Settings, Watcher
-from hardware.rig.esp32.board import Running
+from hardware.rig.esp32.board import Application
 from hardware.rig.esp32.in_thread import BoardThread
 from tests.faults._flash_defects import Board, draw_board
 
 _SETTLE_S = 0.0
-_OTHER_MAC = bytes.fromhex("240ac4ffffff")
 
 
 @dataclass(slots=True)
@@ -63,14 +59,24 @@ class _Tried:
 
 
 class Desk:
-    """One lot of boards for the orders of `book`; `image` is what they all get."""
+    """One lot of boards for the orders of `book`; `image` is what they all get, `start_on` gives a board's application.
+    """  # fmt: skip
 
-    def __init__(self, folder: Path, book: OrderBook, image: FirmwareImage, random: Random, first: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        book: OrderBook,
+        image: FirmwareImage,
+        random: Random,
+        first: int,
+        start_on: Callable[[Board, Path], Application],
+    ) -> None:
         self._folder = folder
         self._book = book
         self._image = image
         self._random = random
         self._number = first
+        self._start_on = start_on
         self._port = folder / "ttyESP"
         self._tried: list[_Tried] = []
         self._thread: BoardThread | None = None
@@ -79,7 +85,7 @@ class Desk:
 
     def work(self) -> Count:
         """Flash boards until every order was offered to one, then replace those that are broken; then look at all."""
-        settings = Settings(str(self._port), start_wait_s=4.0, bus_wait_s=3.0, boot_wait_s=12.0)
+        settings = Settings(str(self._port), start_wait_s=12.0, bus_wait_s=8.0, boot_wait_s=8.0)
         file = self._folder / "results.gpresults"
         self._left = len(self._book.terminals)
         try:
@@ -120,11 +126,10 @@ class Desk:
         if text.startswith(HOLD_BOOT[:20]):
             if not self._thread.do(lambda: self._thread.board.is_plugged):  # type: ignore[union-attr]
                 self._plug()
-            self._thread.enter_loader_by_hand()
+            self._thread.do(self._thread.board.enter_loader_by_hand)
         elif text == PRESS_EN:
             if board.spoil is not None and not board.starts:
                 board.spoil(board.chip)
-            board.starts += 1
             self._thread.do(self._thread.board.press_reset)
 
     def _comes_again(self, tried: _Tried) -> bool:
@@ -143,9 +148,8 @@ class Desk:
     def _lay_down(self, board: Board) -> None:
         self._number += 1
         self._tried.append(_Tried(board))
-        self._thread = BoardThread(
-            board.chip, self._port, application=partial(_start, board), plugged=False
-        ).__enter__()
+        application = self._start_on(board, self._folder / f"node-{self._number}")
+        self._thread = BoardThread(board.chip, self._port, application=application, plugged=False).__enter__()
         self._plug()
 
     def _put_away(self) -> None:
@@ -259,23 +263,6 @@ class _Hands:
 
     def tool_text(self, line: str) -> None:
         """Nothing to do."""
-
-
-class _Dumb:
-    """An application that says nothing."""
-
-    def receive(self, data: bytes) -> None:
-        """Hears nothing."""
-
-    async def stop(self) -> None:
-        """Nothing runs."""
-
-
-async def _start(board: Board, flash: bytes, say: Callable[[bytes], None]) -> Running:
-    if board.is_dumb:
-        return _Dumb()
-    mac = _OTHER_MAC if board.other_mac else board.mac
-    return await ReportingNode.start(flash, say, mac=mac, devices_answer=not board.dead_device)
 
 
 def _is_turned_away(result: FlashResult) -> bool:

@@ -1,4 +1,4 @@
-"""A thousand orders flashed in batch with the real esptool, onto simulated boards of which four in ten have a defect.
+"""A thousand orders flashed in batch with the real esptool, onto simulated boards of which three in ten have a defect.
 
 Fifty lots of twenty orders, each one `gatepost flash --batch`: the technician's hands (`_flash_desk`) plug in one board
 after the other, press what they are told to press, try once more what failed, and give the orders of broken boards to
@@ -19,8 +19,9 @@ from pathlib import Path
 from random import Random
 from unittest.mock import patch
 
-from gateway_agent.config import load_pole
+from gateway_agent.config.load import check_source
 from gateway_agent.provision import node_table
+from gateway_agent.toml_source import parse_toml
 from hardware.flash import session
 from hardware.flash.application import build_application
 from hardware.flash.chip_link import ChipLink
@@ -30,16 +31,62 @@ from hardware.flash.orders import OrderBook
 from hardware.flash.results import Check
 from hardware.rig.esp32.stand_in_image import stand_in_image
 from tests.faults._cases import Row
+from tests.faults._flash_defects import Board
 from tests.faults._flash_desk import Count, Desk
+from tests.faults._flash_nodes import NodeOnBoard
 from tests.faults._kept_lots import Lot, in_lots
 from tests.faults._progress import OnProgress
 
 LOTS, ORDERS = 50, 20
 _CONTROL_LOTS = 4
-_AT_ONCE = 2
+_AT_ONCE = 3
 _BOARD = "esp32-devkitc"
+_MACHINE = "v1.27.0 on 2025-12-09"
+"""What the rig's MicroPython says it is (hardware/rig/machine/package.json): the image has to say the same."""
 _SOURCES = ("hardware/flash", "hardware/rig/esp32", "hardware/rig/machine", "hardware/kit", "firmware", "tests/faults")
-_POLE = Path(__file__).parents[2] / "hardware/poles/example.toml"
+_POLE = """
+[pole]
+gateway = "gp-desk-1"
+latitude = 39.9042
+longitude = 116.4074
+timezone = "Asia/Shanghai"
+
+[[buses]]
+name = "pole"
+port = "/dev/null"
+baud = 19200
+
+[[nodes]]
+name = "meter_node"
+bus = "pole"
+unit = 17
+every_s = 2
+sensor_bus = { baud = 9600 }
+devices = [
+    { name = "meter", profile = "peacefair-pzem-016", unit = 2, every_s = 2 },
+    { name = "cabinet", profile = "xy-md02", unit = 4, every_s = 2 },
+]
+
+[[nodes]]
+name = "well_node"
+bus = "pole"
+unit = 18
+every_s = 2
+sensor_bus = { baud = 9600 }
+devices = [
+    { name = "well", profile = "qdy30a", unit = 9, every_s = 2 },
+    { name = "gas", profile = "4mz-hh4", unit = 1, every_s = 2 },
+]
+
+[journal]
+path = "journal.sqlite"
+
+[uplink]
+url = "coap://platform.example:5683"
+security = "oscore"
+identity_file = "identity.toml"
+"""
+"""Devices that are asked soon after a node's start, so that nobody waits for them in real time."""
 
 
 def batch(on_progress: OnProgress, lots: int = LOTS, orders: int = ORDERS) -> Row:
@@ -58,11 +105,17 @@ def flash_lot(number: int, orders: int) -> Lot:
     """One lot, from its box to its count."""
     random = Random(f"flash {number}")
     layout = random.choice(("plain", "ota"))
-    content = stand_in_image(layout, version=f"v1.24.{number} on 2024-10-25", app_bytes=48 * 1024)
+    content = stand_in_image(layout, version=_MACHINE, app_bytes=48 * 1024)
     image = image_of(Path(f"{layout}.bin"), content, trust=True)
+    pole = check_source(parse_toml(_POLE, Path("desk.toml")))
+    tables = {node_table(pole, node.name): node.name for node in pole.nodes}
+
+    def start_on(board: Board, folder: Path) -> NodeOnBoard:
+        return NodeOnBoard(board, folder, pole, tables)
+
     with tempfile.TemporaryDirectory() as folder:
-        desk = Desk(Path(folder), _book(random, image, number, orders), image, random, first=number * 1000)
-        return asdict(desk.work())
+        book = _book(random, image, [*tables, None], number, orders)
+        return asdict(Desk(Path(folder), book, image, random, number * 1000, start_on).work())
 
 
 def flash_lot_carelessly(number: int, orders: int) -> Lot:
@@ -71,9 +124,7 @@ def flash_lot_carelessly(number: int, orders: int) -> Lot:
         return flash_lot(number, orders)
 
 
-def _book(random: Random, image: FirmwareImage, lot: int, count: int) -> OrderBook:
-    pole = load_pole(_POLE)
-    tables = [*(node_table(pole, node.name) for node in pole.nodes), None]
+def _book(random: Random, image: FirmwareImage, tables: list[bytes | None], lot: int, count: int) -> OrderBook:
     orders = {}
     for number in range(count):
         terminal = f"110108-{lot:03}{number:04}"
