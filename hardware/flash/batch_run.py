@@ -12,7 +12,6 @@ from hardware.flash.problem import Kind
 from hardware.flash.results import FlashResult, Past, keep, past_of
 from hardware.flash.session import Settings, Watcher, check_node, flash_node
 
-
 _OF_NO_BOARD = frozenset({Kind.NO_PORT, Kind.PORT_TAKEN, Kind.TOOL, Kind.TWICE})
 
 
