@@ -132,11 +132,8 @@ def _write_and_tell(job: Job, path: Path, console: Console, as_json: bool) -> No
         print(json.dumps({"terminal": job.order.terminal, "image": str(path), "bytes": size, "pieces": pieces}))
         return
     screen.tell_plan(console, job.plan)
-    console.print(
-        f"{path}: the whole flash from offset 0, {size >> 20} MB. It holds the node's keys: keep it secret.",
-        markup=False,
-        soft_wrap=True,
-    )
+    secret = "" if job.order.node_key is None else " It holds the node's keys: keep it secret."
+    console.print(f"{path}: the whole flash from offset 0, {size >> 20} MB.{secret}", markup=False, soft_wrap=True)
 
 
 def _look_only(job: Job, settings: Settings, show: Show, console: Console, as_json: bool) -> None:
