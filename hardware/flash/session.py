@@ -86,15 +86,33 @@ class _Standing:
 
 def flash_node(job: Job, settings: Settings, watcher: Watcher) -> FlashResult:
     """Flash one board as `job` says and return what came of it; problems are in the result, Ctrl-C too."""
-    at, began_s = datetime.now(UTC), time.monotonic()
-    standing = _Standing(job)
-    problem: FlashProblem | None = None
-    try:
+
+    def go(standing: _Standing) -> None:
         link = _flash(settings, watcher, standing)
         watcher.step("start")
         if not link.has_lines:
             watcher.advise(PRESS_EN)
         _ask(settings, watcher, standing)
+
+    return _try(_Standing(job), settings, go)
+
+
+def check_node(job: Job, settings: Settings, watcher: Watcher, mac: str) -> FlashResult:
+    """Ask a node that runs already, and judge it as after flashing; `mac` is the board's if it is known, else ""."""
+    standing = _Standing(job, Chip("", "", mac, None))
+
+    def go(standing: _Standing) -> None:
+        watcher.step("ask")
+        _ask(settings, watcher, standing)
+
+    return _try(standing, settings, go)
+
+
+def _try(standing: _Standing, settings: Settings, go: Callable[[_Standing], None]) -> FlashResult:
+    at, began_s = datetime.now(UTC), time.monotonic()
+    problem: FlashProblem | None = None
+    try:
+        go(standing)
         problem = _verdict(standing.checks)
     except FlashProblem as met:
         problem = met
@@ -105,7 +123,7 @@ def flash_node(job: Job, settings: Settings, watcher: Watcher) -> FlashResult:
         terminal=job.order.terminal,
         board=job.order.board,
         problem=problem,
-        mac=standing.chip.mac,
+        mac=standing.chip.mac or standing.report.get("mac", ""),
         chip=standing.chip.model,
         flash_bytes=standing.chip.flash_bytes or 0,
         security=standing.security.words if standing.security else "",
@@ -201,7 +219,8 @@ def _ask(settings: Settings, watcher: Watcher, standing: _Standing) -> None:
     finally:
         port.close()
     standing.report = report.fields
-    standing.checks = judge(standing.job, standing.chip.mac, report, with_bus=settings.with_bus)
+    mac = standing.chip.mac or report.fields.get("mac", "")
+    standing.checks = judge(standing.job, mac, report, with_bus=settings.with_bus)
 
 
 def _first_report(port: Port, settings: Settings, heard: list[str]) -> NodeReport:

@@ -38,7 +38,7 @@ from tests.faults._kept_lots import Lot, in_lots
 from tests.faults._progress import OnProgress
 
 LOTS, ORDERS = 50, 20
-_CONTROL_LOTS = 4
+_CONTROL_LOTS = 2
 _AT_ONCE = 3
 _BOARD = "esp32-devkitc"
 _MACHINE = "v1.27.0 on 2025-12-09"
