@@ -78,6 +78,26 @@ def test_a_device_that_answers_after_the_wait_is_found_all_the_same():
     assert [one.unit for one in result.found] == [1, *(device.unit for device in slow)]
 
 
+def test_slow_devices_that_have_a_rate_to_themselves_are_found():
+    """Their answers fall between two questions, or into one; nobody else at that rate makes the search look closer."""
+    slow = [
+        ("qdy30a", 205, Setting(1200), 7),
+        ("renke-rs-fsxcs", 4, Setting(2400), 85.4),
+        ("renke-rs-fsxcs", 48, Setting(4800), 86.7),
+        ("qdy30a", 58, Setting(19200), 166.8),
+    ]
+
+    async def scan(world: BusUnderScan):
+        for profile, unit, setting, delay_ms in slow:
+            world.hang(profile, unit, setting, delay_ms)
+        search = world.search(is_quick=False)
+        await search.run()
+        return search.result()
+
+    found = {(one.profile, one.unit, one.setting) for one in on_bus(scan).found}
+    assert found == {(profile, unit, setting) for profile, unit, setting, _ in slow}
+
+
 def test_a_dead_device_hides_nobody():
     async def scan(world: BusUnderScan):
         world.hang("xy-md02", 5, Setting(9600))
