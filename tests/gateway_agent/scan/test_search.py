@@ -3,7 +3,9 @@ import asyncio
 import pytest
 
 from gateway_agent.commands.scan import as_plain, is_well
+from gateway_agent.profiles.load import profile_directory
 from gateway_agent.scan.findings import Standing
+from gateway_agent.scan.fingerprint import load_fingerprints
 from gateway_agent.scan.setting import Setting
 from hardware.rig.line_faults import BitFlips, LineFaults
 from tests.gateway_agent.scan.bus_under_scan import BusUnderScan, on_bus
@@ -43,6 +45,17 @@ def test_a_device_at_another_rate_and_parity_is_found_and_said_to_be_so():
     (found,) = on_bus(scan).found
     assert (str(found.setting), found.unit, found.profile) == ("4800 8E1", 163, "eastron-sdm120")
     assert found.remark == "set to 4800 8E1, leaves the factory at 2400 8N1"
+
+
+def test_a_model_of_ones_own_is_known_by_its_profile(tmp_path):
+    text = (profile_directory() / "xy-md02.toml").read_text(encoding="utf-8")
+    (tmp_path / "my-sensor.toml").write_text(text.replace("XY-MD02", "MY-SENSOR"), encoding="utf-8")
+    shipped, known = load_fingerprints(), load_fingerprints(tmp_path)
+    assert [one.name for one in known] == [*(one.name for one in shipped), "my-sensor"]
+    assert known[-1].model == "MY-SENSOR"
+    text = text.replace("XY-MD02", "OTHER")
+    (tmp_path / "xy-md02.toml").write_text(text, encoding="utf-8")
+    assert [one.model for one in load_fingerprints(tmp_path) if one.name == "xy-md02"] == ["OTHER"]
 
 
 def test_a_module_with_four_ids_is_one_device():
