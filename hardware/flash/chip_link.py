@@ -88,7 +88,7 @@ class ChipLink:
                 except FlashProblem as problem:
                     if problem.kind not in (Kind.LINE, Kind.SILENT) or rate == rates[-1] or not self._can_again():
                         raise
-                    self.tell(f"the line damages data at {rate} baud: going on slower")
+                    self.tell(f"it does not work at {rate} baud: going on slower")
                     before = self._again()
         raise AssertionError("the last rate returns or raises")
 
