@@ -72,8 +72,8 @@ async def assemble() -> list:  # type: ignore[type-arg]
 async def _load(names: "tuple[str, ...]") -> None:
     for name in names:
         __import__("node." + name)
-        board.feed_watchdog()  # a slow flash, or an emulated one, may take seconds for one module
         gc.collect()
+        board.feed_watchdog()  # a slow flash, or an emulated one, may take seconds for one module
         await asyncio.sleep_ms(_BREATH_MS)
 
 
