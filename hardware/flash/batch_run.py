@@ -12,6 +12,8 @@ from hardware.flash.problem import Kind
 from hardware.flash.results import FlashResult, Past, keep, past_of
 from hardware.flash.session import Settings, Watcher, check_node, flash_node
 
+_OF_NO_BOARD = frozenset({Kind.NO_PORT, Kind.PORT_TAKEN, Kind.TOOL, Kind.TWICE})
+
 
 class Show(Protocol):
     """Who shows it."""
@@ -38,10 +40,10 @@ class Show(Protocol):
 
 
 def run_one(job: Job, settings: Settings, past: Past, file: Path, show: Show) -> FlashResult:
-    """Flash one board, keep and show what came of it. A board that was turned away is shown, but not kept."""
+    """Flash one board, keep and show what came of it. What says nothing of a board is shown, but not kept."""
     with show.watcher() as watcher:
         result = flash_node(job, settings, watcher)
-    if result.problem is None or result.problem.kind is not Kind.TWICE:
+    if result.problem is None or result.problem.kind not in _OF_NO_BOARD:
         keep(result, file)
         past.add(result.record())
     show.result(result)

@@ -18,9 +18,9 @@ from hardware.flash.chip_link import RATES
 from hardware.flash.images import find_image
 from hardware.flash.orders import Job, OrderBook, orders_of_files, orders_of_kit
 from hardware.flash.plugged import Plugged
-from hardware.flash.ports import find_port
+from hardware.flash.ports import find_port, usb_ports
 from hardware.flash.problem import FlashProblem, Kind
-from hardware.flash.results import DEFAULT_FILE, past_of
+from hardware.flash.results import DEFAULT_FILE, make_ready, past_of
 from hardware.flash.screen import JsonShow, TerminalShow
 from hardware.flash.session import Settings, look
 from hardware.kit.kit_file import open_kit
@@ -82,8 +82,10 @@ def command(
     )
     file = results or (results_beside(kit) if kit else DEFAULT_FILE)
     show = JsonShow(console) if as_json else TerminalShow(console, with_tool_text=verbose)
+    if not dry_run and image_only is None:
+        make_ready(file)
     if batch:
-        tally = run_batch(book, settings, Plugged(port), file, show, first=terminal, may_repeat=yes)
+        tally = run_batch(book, settings, _boards(port, console), file, show, first=terminal, may_repeat=yes)
         raise typer.Exit(0 if tally.results and not tally.failed else 1)
     job = book.job(_only(book, terminal))
     if not as_json:
@@ -97,6 +99,16 @@ def command(
         settings = replace(settings, port=port or find_port(), choose=admission(past, _confirm(yes)))
         result = (run_check if check else run_one)(job, settings, past, file, show)
         raise typer.Exit(0 if result.is_passed else 1)
+
+
+def _boards(port: str | None, console: Console) -> Plugged:
+    """Where boards come and go; of several ports that are there already nobody knows which is a board, so none is."""
+    there = [] if port is not None else usb_ports()
+    if len(there) < 2:
+        return Plugged(port)
+    names = ", ".join(one.name for one in there)
+    console.print(f"Left alone, for they are plugged in already: {names}", markup=False, soft_wrap=True)
+    return Plugged(left_alone=frozenset(one.name for one in there))
 
 
 def write_image(job: Job, path: Path) -> None:
@@ -120,11 +132,8 @@ def _write_and_tell(job: Job, path: Path, console: Console, as_json: bool) -> No
         print(json.dumps({"terminal": job.order.terminal, "image": str(path), "bytes": size, "pieces": pieces}))
         return
     screen.tell_plan(console, job.plan)
-    console.print(
-        f"{path}: the whole flash from offset 0, {size >> 20} MB. It holds the node's keys: keep it secret.",
-        markup=False,
-        soft_wrap=True,
-    )
+    secret = "" if job.order.node_key is None else " It holds the node's keys: keep it secret."
+    console.print(f"{path}: the whole flash from offset 0, {size >> 20} MB.{secret}", markup=False, soft_wrap=True)
 
 
 def _look_only(job: Job, settings: Settings, show: Show, console: Console, as_json: bool) -> None:

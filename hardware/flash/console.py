@@ -20,7 +20,7 @@ from protocols.crc import crc16
 # A CR before the request ends whatever noise stands in the node's line; the request goes out in one piece.
 _ASK = b"\r?\r"
 _SCAN = b"\rscan\r"
-_AGAIN_S = 3.0
+_AGAIN_S = 2.0
 _SCAN_AGAIN_S = 15.0
 _READ_BYTES = 256
 _LONGEST_LINE = 512

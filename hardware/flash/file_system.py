@@ -18,6 +18,9 @@ from hardware.flash.problem import FlashProblem, Kind
 BLOCK_BYTES = 4096
 NODE_TABLE, UPDATE_KEY = "node.tab", "update.key"
 _DISK_VERSION = 0x00020001
+_FOLDER_BYTES = 2048
+"""How long a folder's log may become before it is written anew: half a block halves what a start reads of the flash,
+for each of its imports looks a name up four times."""
 _LEAST_BYTES = 512 * 1024
 """Room for two versions of the application, for events and a log (docs/sizes.md)."""
 
@@ -40,7 +43,7 @@ def littlefs_image(files: dict[str, bytes], size: int) -> bytes:
             f"the image leaves {size // 1024} KB for the file system",
             f"take an image that leaves {_LEAST_BYTES // 1024} KB or more, as the official ones do",
         )
-    disk = LittleFS(_Memory(size), mount=False, **_parameters(size))
+    disk = LittleFS(_Memory(size), mount=False, metadata_max=_FOLDER_BYTES, **_parameters(size))
     try:
         disk.format()
         disk.mount()

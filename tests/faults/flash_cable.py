@@ -3,11 +3,11 @@
 How long the way is, in bytes from the host, a run without fault tells first. A try is one board: its cable is pulled
 once, put in again, and the board is flashed a second time. `told_rightly` counts first runs that said the connection
 broke; `mended` second runs that passed, with every piece in the flash and the chip starting from it; survived is both.
-Lost is what a second run did not mend, wrong a first run that passed or told another thing. The control flashes each
-board once by a plain script that does not look at the exit code.
+Lost is what a second run did not mend, wrong a first run that passed or told another thing; `amiss` names both. The
+control flashes each board once by a plain script that does not look at the exit code.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hardware.flash.problem import Kind
 from tests.faults._cases import Row
@@ -30,6 +30,7 @@ class Count:
     wrong: int = 0
     told_rightly: int = 0
     mended: int = 0
+    amiss: list[str] = field(default_factory=list)
 
 
 def cable(on_progress: OnProgress, tenths: tuple[int, ...] = tuple(range(TENTHS)), ways: int = len(_WAYS)) -> Row:
@@ -40,10 +41,10 @@ def cable(on_progress: OnProgress, tenths: tuple[int, ...] = tuple(range(TENTHS)
         length = _length_of_way(layout, use_stub)
         for tenth in tenths:
             on_progress(number, tries)
-            _try(count, layout, use_stub, max(1, length * tenth // TENTHS))
+            _try(count, layout, use_stub, max(1, length * tenth // TENTHS), length)
             number += 1
         on_progress(number, tries)
-        _try(count, layout, use_stub, None)
+        _try(count, layout, use_stub, None, length)
         number += 1
     on_progress(tries, tries)
     return _row("flash/cable", count)
@@ -71,7 +72,7 @@ def no_look(on_progress: OnProgress, tenths: tuple[int, ...] = tuple(range(1, TE
     return _row("flash/cable-control", count)
 
 
-def _try(count: Count, layout: str, use_stub: bool, pull_after: int | None) -> None:
+def _try(count: Count, layout: str, use_stub: bool, pull_after: int | None, length: int) -> None:
     """One board; None pulls at the question to the node."""
     work = job(layout)
     with plugged_in(Board()) as board:
@@ -92,6 +93,10 @@ def _try(count: Count, layout: str, use_stub: bool, pull_after: int | None) -> N
     count.survived += is_told and is_mended
     count.lost += not is_mended
     count.wrong += not is_told
+    if not (is_told and is_mended):
+        place = "at the question" if pull_after is None else f"after {pull_after} of {length} bytes"
+        told = "passed" if first.problem is None else f"told {first.problem.kind}"
+        count.amiss.append(f"{'stub' if use_stub else 'no stub'}, {place}: {told}")
 
 
 def _length_of_way(layout: str, use_stub: bool) -> int:
@@ -104,7 +109,7 @@ def _length_of_way(layout: str, use_stub: bool) -> int:
 
 
 def _row(case: str, count: Count) -> Row:
-    return {
+    row: Row = {
         "case": case,
         "tried": count.tried,
         "survived": count.survived,
@@ -114,6 +119,7 @@ def _row(case: str, count: Count) -> Row:
         "told_rightly": count.told_rightly,
         "mended": count.mended,
     }
+    return row | ({"amiss": "; ".join(count.amiss)} if count.amiss else {})
 
 
 CASES = {"flash/cable": cable, "flash/cable-control": no_look}

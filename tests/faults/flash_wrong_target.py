@@ -116,12 +116,12 @@ def wrong_target(on_progress: OnProgress, wrongs: tuple[Wrong, ...] = WRONGS) ->
     told, mended, survived, amiss = 0, 0, 0, []
     for number, wrong in enumerate(wrongs):
         on_progress(number, len(wrongs))
-        is_told, is_mended = _try(wrong)
+        is_told, is_mended, said = _try(wrong)
         told += is_told
         mended += is_mended
         survived += is_told and is_mended
         if not (is_told and is_mended):
-            amiss.append(wrong.name)
+            amiss.append(f"{wrong.name} ({said})")
     on_progress(len(wrongs), len(wrongs))
     return _row(
         "flash/wrong-target", len(wrongs), survived, len(wrongs) - mended, len(wrongs) - told, told, mended, amiss
@@ -149,20 +149,21 @@ def _runs_as_ordered(wrong: Wrong) -> bool:
     return not board.starts_nothing and board.answers_as == MAC and wrong.built_for == BOARD
 
 
-def _try(wrong: Wrong) -> tuple[bool, bool]:
-    """Whether it was told rightly, and whether the mend mended it."""
+def _try(wrong: Wrong) -> tuple[bool, bool, str]:
+    """Whether it was told rightly, whether the mend mended it, and what was told."""
     work = job(built_for=wrong.built_for)
     with plugged_in(wrong.board()) as board:
         wrong.prepare(board)
         first = flash(work, board)
         is_told = _is_told(wrong, first, holds(board.chip, work))
+        said = "passed" if first.result.problem is None else f"told {first.result.problem.kind}"
         if not wrong.kinds:
-            return is_told, first.result.is_passed and works(work, board)
+            return is_told, first.result.is_passed and works(work, board), said
         if wrong.mend is not None:
             wrong.mend(board)
-            return is_told, flash(job(), board).result.is_passed and works(job(), board)
+            return is_told, flash(job(), board).result.is_passed and works(job(), board), said
     with plugged_in(Board()) as board:
-        return is_told, flash(job(), board).result.is_passed and works(job(), board)
+        return is_told, flash(job(), board).result.is_passed and works(job(), board), said
 
 
 def _is_told(wrong: Wrong, run: Run, is_whole: bool) -> bool:
