@@ -31,8 +31,8 @@ RECOVERY_UNIT = 247
 """A Gatepost node without a table listens here at 19200 8N1."""
 _USUAL_REPLY_S = 0.025
 _SHORTER = 0.75
-"""The second time is to the first as three to four: an answer that falls into a question the first time, however many
-questions later, does not the second time."""
+"""The second wait is to the first as three to four, not one to two: an answer that falls into a question the first
+time, however many questions later, seldom falls into one the second time."""
 _LATE_S = 0.4
 """How long after its question an answer may come and still be looked for when it came damaged."""
 _SEVERAL_MODELS = 3
