@@ -36,9 +36,11 @@ format: setup ## Rewrite the sources in the one format (twin: lint)
 
 gen: setup ## Rewrite what is made from hardware (twin: gen-check)
 	@$(bin)/python -m gateway_agent.profiles.tables
+	@$(bin)/python -m hardware.drawings.made
 
 gen-check: setup ## Check that the generated files are fresh; changes nothing
-	@$(bin)/python -m gateway_agent.profiles.tables --check
+	@$(bin)/python -m gateway_agent.profiles.tables --check; tables=$$?; \
+	 $(bin)/python -m hardware.drawings.made --check && exit $$tables
 
 bench: setup ## Measure; ARGS=<group> prints JSON lines, without a group lists the groups
 	@$(bin)/python -m tests.bench $(ARGS)

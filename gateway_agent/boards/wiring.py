@@ -52,7 +52,8 @@ class SupplySection(TomlModel):
 
 
 class PartSection(TomlModel):
-    """`[[parts]]`: a line of a bill of material. `current_ma` is what one draws at most at `supply`, where known."""
+    """`[[parts]]`: a line of a bill of material. `current_ma` is what one draws at most at `supply`, where known;
+    `needed_by` names the pin of `[lamp]` that the pole must use for the part to be needed."""
 
     part: Text
     model: Text
@@ -61,5 +62,6 @@ class PartSection(TomlModel):
     supply: str = ""
     current_ma: Annotated[int, Field(ge=1)] | None = None
     remark: str = ""
+    needed_by: Literal["relay", "dimmer"] | None = None
     source: Text
     mark: Mark

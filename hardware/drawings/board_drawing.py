@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from gateway_agent.boards.model import Board, PortSection
-from hardware.drawings.board_fields import Field, draw_field, field_height
-from hardware.drawings.canvas import FILL, INK, PAPER, QUIET, Box, Canvas, Point
+from hardware.drawings.board_fields import Field, What, draw_field, field_height
+from hardware.drawings.canvas import FILL, INK, PAPER, QUIET, Anchor, Box, Canvas, Point
 from hardware.drawings.symbols import flag, warnings
 from hardware.drawings.wires import Kind, draw_legend, draw_wire, tag_wire
 
@@ -98,9 +98,9 @@ def _buses(board: Board, pins: dict[int | None, str]) -> list[Block]:
     own = next((one.bus for one in board.connectors if one.bus is not None), None)
     blocks = []
     if own is not None:
-        inlets = (Inlet("A", "a", own[0]), Inlet("B", "b", own[1]), Inlet("GND", "gnd", own[2]))
+        joined = (Inlet("A", "a", own[0]), Inlet("B", "b", own[1]), Inlet("GND", "gnd", own[2]))
         speed = f", {board.pole_bus.max_baud} baud at most" if board.pole_bus.max_baud else ""
-        blocks.append(Block("Pole bus", inlets, Field("pole_bus"), note=f"transceiver on the board{speed}"))
+        blocks.append(Block("Pole bus", joined, Field("pole_bus"), note=f"transceiver on the board{speed}"))
     else:
         blocks.append(_transceiver("Pole bus: transceiver 3.3 V", board.pole_bus, pins, Field("pole_bus")))
     port = board.sensor_port
@@ -131,8 +131,8 @@ def _transceiver(title: str, port: PortSection, pins: dict[int | None, str], fie
 def _lamp(board: Board, pins: dict[int | None, str]) -> list[Block]:
     blocks = []
     if board.lamp.dimmer is not None:
-        inlets = (Inlet("PWM 1 kHz", "dim", pins[board.lamp.dimmer]), Inlet("GND", "gnd", None))
-        blocks.append(Block("Lamp: 0-10 V stage", inlets, Field("dimmer"), note="no signal = 10 V = full light"))
+        stage = (Inlet("PWM 1 kHz", "dim", pins[board.lamp.dimmer]), Inlet("GND", "gnd", None))
+        blocks.append(Block("Lamp: 0-10 V stage", stage, Field("dimmer"), note="no signal = 10 V = full light"))
     if board.lamp.relay is not None:
         inlets = (Inlet("IN", "relay", pins[board.lamp.relay]), Inlet("5 V", "plus", None), Inlet("GND", "gnd", None))
         blocks.append(Block("Lamp: relay", inlets, Field("relay"), note="no power = contact closed = lit"))
@@ -191,10 +191,9 @@ def _draw_pins(canvas: Canvas, board: Board, places: dict[str, Point], taken: se
             if connector.in_order:
                 canvas.text(x, y + 4, str(number), size=11, anchor="middle", colour=QUIET)
             colour = INK if pin in taken else QUIET
-            anchor = "start" if left else "end"
-            canvas.text(
-                x + 18 if left else x - 18, y + 5, name, size=13, bold=pin in taken, anchor=anchor, colour=colour
-            )
+            anchor: Anchor = "start" if left else "end"
+            at = x + 18 if left else x - 18
+            canvas.text(at, y + 5, name, size=13, bold=pin in taken, anchor=anchor, colour=colour)
 
 
 def _inside(canvas: Canvas, board: Board, y: float) -> float:
@@ -286,7 +285,7 @@ def _foot(canvas: Canvas, board: Board, blocks: dict[str, list[Block]], y: float
     return canvas
 
 
-def _warnings(board: Board, fields: set[str]) -> list[tuple[str, list[str]]]:
+def _warnings(board: Board, fields: set[What]) -> list[tuple[str, list[str]]]:
     texts = []
     if "relay" in fields or "dimmer" in fields:
         lines = [

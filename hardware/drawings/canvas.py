@@ -6,6 +6,7 @@ Lengths are user units (pixels at 100 %), y runs down. Plain SVG 1.1: no scripts
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
+from itertools import pairwise
 from typing import Literal
 
 from hardware.drawings.text_width import text_width, wrapped
@@ -33,10 +34,7 @@ class Box:
     def overlaps(self, other: "Box") -> bool:
         """Whether both share more than an edge."""
         return (
-            self.left < other.right
-            and other.left < self.right
-            and self.top < other.bottom
-            and other.top < self.bottom
+            self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
         )
 
     def contains(self, other: "Box") -> bool:
@@ -121,7 +119,7 @@ class Canvas:
 
     def wire(self, points: Sequence[Point], colour: str, *, thick: float = 2.2, dash: str = "") -> None:
         """A line through `points`."""
-        self.wires += zip(points, points[1:])
+        self.wires += pairwise(points)
         self._stroke(points, colour, thick, dash)
 
     def mark(self, points: Sequence[Point], colour: str = INK, *, thick: float = 1.6, dash: str = "") -> None:

@@ -5,6 +5,7 @@ the colours of its maker, told at its terminals.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from hardware.drawings.canvas import INK, Canvas, Point
@@ -44,7 +45,7 @@ def draw_wire(canvas: Canvas, kind: Kind, points: list[Point], *, tag: bool = Tr
     """A wire through `points`, its letters on the longest piece that lies level."""
     wire = WIRES[kind]
     canvas.wire(points, wire.colour, thick=3 if kind in ("l", "n") else 2.2)
-    level = [(a, b) for a, b in zip(points, points[1:]) if a[1] == b[1]]
+    level = [(a, b) for a, b in pairwise(points) if a[1] == b[1]]
     if tag and level:
         (x0, y), (x1, _) = max(level, key=lambda piece: abs(piece[1][0] - piece[0][0]))
         tag_wire(canvas, kind, (x0 + x1) / 2, y)
