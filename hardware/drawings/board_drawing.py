@@ -67,9 +67,9 @@ def board_drawing(name: str, board: Board) -> Canvas:
         bottom = max(bottom, y)
     blocks = {side: _blocks(board, side, places) for side in ("left", "right")}
     taken = {inlet.pin for side in blocks.values() for block in side for inlet in block.inlets if inlet.pin}
-    _draw_pins(canvas, board, places, taken)
     module_bottom = _inside(canvas, board, bottom)
     canvas.rect(Box(_MODULE[0], _TOP, _MODULE[1], module_bottom), fill=PAPER, thick=2.4, round_by=10)
+    _draw_pins(canvas, board, places, taken)
     below = [module_bottom]
     for side, listed in blocks.items():
         below.append(_draw_side(canvas, listed, places, side == "left"))

@@ -95,7 +95,7 @@ class Canvas:
             )
         weight = ' font-weight="bold"' if bold else ""
         self._over.append(
-            f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:g}" fill="{colour}" text-anchor="{anchor}"{weight}>'
+            f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:.4g}" fill="{colour}" text-anchor="{anchor}"{weight}>'
             f"{escape(text, quote=False)}</text>"
         )
 

@@ -9,6 +9,7 @@ from hardware.drawings.parts import load_pole_parts
 from hardware.drawings.station_drawing import TRUNK, draw_station, station_height
 from hardware.drawings.stations import Station, modem_bearers, stations_of
 from hardware.drawings.symbols import warnings
+from hardware.drawings.text_width import fitting_size
 from hardware.drawings.wires import WIRES, Kind, draw_legend, tag_wire
 
 _WIDTH = 1900.0
@@ -88,7 +89,8 @@ def pole_drawings(name: str, pole: PoleConfig) -> list[Canvas]:
 def _draw_gateway(canvas: Canvas, pole: PoleConfig) -> float:
     """Gateway and radio on the left; returns the y below them."""
     canvas.rect(Box(40, _TOP, 330, _TOP + 190), fill="#e7f5ea", thick=2.4)
-    canvas.text(60, _TOP + 28, pole.pole.gateway, size=17, bold=True)
+    name = pole.pole.gateway
+    canvas.text(60, _TOP + 28, name, size=fitting_size(name, 250, 17, bold=True), bold=True)
     lines = ["Raspberry Pi, the gateway", "supply 5 V DC, 3 A of its own", "clock module DS3231 on I2C"]
     lines += [f"USB to {len(pole.buses)} RS-485 adapter{'s' if len(pole.buses) > 1 else ''}"]
     y = _TOP + 54
@@ -145,7 +147,8 @@ def _draw_bus(sheets: _Sheets, bus: BusConfig, stations: list[Station], rail: in
     canvas = sheets.sheet
     top = sheets.y
     canvas.rect(Box(400, top, 820, top + _ADAPTER), fill="#fff6d8", thick=2)
-    canvas.text(416, top + 26, f"bus {bus.name}: RS-485 adapter", size=15, bold=True)
+    head = f"bus {bus.name}: RS-485 adapter"
+    canvas.text(416, top + 26, head, size=fitting_size(head, 388, 15, bold=True), bold=True)
     canvas.text(416, top + 47, f"{bus.line}", size=13)
     canvas.text(520, top + 47, "120 ohm and bias 680 ohm here", size=12)
     port = bus.port.rpartition("/")[2]

@@ -3,7 +3,7 @@
 from hardware.drawings.canvas import FILL, INK, PAPER, QUIET, Box, Canvas
 from hardware.drawings.stations import SEE_SHEET, Station, WiredDevice, board_title
 from hardware.drawings.symbols import flag, resistor
-from hardware.drawings.text_width import wrapped
+from hardware.drawings.text_width import fitting_size, wrapped
 from hardware.drawings.wires import WIRES, Kind, draw_wire, tag_wire
 
 TRUNK: dict[Kind, float] = {"a": 430.0, "b": 458.0, "gnd": 486.0}
@@ -47,7 +47,7 @@ def draw_station(canvas: Canvas, station: Station, top: float, rail: int, *, is_
     canvas.rect(Box(_NODE[0], top, _NODE[1], top + height), fill="#e9f1fb", thick=2)
     for index, name in enumerate(("A", "B", "GND")):
         canvas.text(_NODE[0] + 10, top + 38 + index * 24, name, size=12)
-    canvas.text(690, top + 20, station.name, size=14, bold=True, anchor="middle")
+    _name(canvas, station, top)
     y = top + 40
     for line in wrapped(f"node, {station.unit}, {station.line}", 160, _TEXT):
         canvas.text(_NODE[0] + 52, y, line, size=_TEXT)
@@ -59,6 +59,11 @@ def draw_station(canvas: Canvas, station: Station, top: float, rail: int, *, is_
     if station.on_wires:
         used += _draw_sensors(canvas, station, top, rail)
     return used
+
+
+def _name(canvas: Canvas, station: Station, top: float) -> None:
+    size = fitting_size(station.name, _NODE[1] - _NODE[0] - 16, 14, bold=True)
+    canvas.text((_NODE[0] + _NODE[1]) / 2, top + 20, station.name, size=size, bold=True, anchor="middle")
 
 
 def device_lines(device: WiredDevice) -> list[str]:
@@ -200,7 +205,7 @@ def _draw_device(canvas: Canvas, device: WiredDevice, x: float, y: float, run: t
         canvas.rect(Box(x + 6, top + 20, x + _DEVICE - 6, top + 40), fill="#fdeee0", thick=1)
         canvas.text(x + _DEVICE / 2, top + 34, "through an RS-485 to TTL module", size=_TEXT, anchor="middle")
         row += 24
-    canvas.text(x + 10, row, f"{device.name}", size=12, bold=True)
+    canvas.text(x + 10, row, device.name, size=fitting_size(device.name, _DEVICE - 20, 12, bold=True), bold=True)
     for line, quiet in _wrapped_lines(device):
         row += 14.5
         canvas.text(x + 10, row, line, size=_TEXT, colour=QUIET if quiet else INK)
@@ -226,7 +231,7 @@ def _draw_lone(canvas: Canvas, station: Station, top: float, rail: int) -> list[
     for index, name in enumerate(("A", "B", "0 V")):
         canvas.text(_NODE[0] + 10, top + 38 + index * 24, name, size=12)
     y = top + 20
-    canvas.text(690, y, station.name, size=14, bold=True, anchor="middle")
+    _name(canvas, station, top)
     y += 20
     for line in device_lines(device):
         y = canvas.paragraph(_NODE[0] + 52, y, line, _NODE[1] - _NODE[0] - 62, size=_TEXT)

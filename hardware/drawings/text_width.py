@@ -33,6 +33,11 @@ def text_width(text: str, size: float, *, bold: bool = False) -> float:
     return total * size / 1000
 
 
+def fitting_size(text: str, width: float, size: float, *, bold: bool = False) -> float:
+    """The size, at most `size`, at which the text is no wider than `width`."""
+    return min(size, size * width / max(text_width(text, size, bold=bold), 1e-9))
+
+
 def wrapped(text: str, width: float, size: float, *, bold: bool = False) -> Iterator[str]:
     """The text in lines no wider than `width`, broken at spaces; a longer word is broken where the line ends."""
     line = ""

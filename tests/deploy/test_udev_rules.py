@@ -55,7 +55,7 @@ def test_every_line_is_a_rule_and_every_jump_has_its_label() -> None:
     ['SUBSYSTEM="tty"', 'GROUP=="dialout"', 'ATTR=="x"', 'KERNEL=="a" KERNEL=="b"', 'SYMLINK+="a', 'MODE{x}="0660"'],
 )
 def test_the_parser_refuses_what_udev_would(line: str) -> None:
-    with pytest.raises(ValueError, match="udev|go with|name in braces"):
+    with pytest.raises(ValueError, match=r"udev|go with|name in braces"):
         parsed(line)
 
 
@@ -71,6 +71,10 @@ def values(rule: list[tuple[str, str | None, str, str]]) -> dict[tuple[str, str 
     return {(key, name): value for key, name, _, value in rule}
 
 
+def is_of(rule: dict[tuple[str, str | None], str], key: str, vendor: str, product: str) -> bool:
+    return (rule.get((key, "idVendor")), rule.get((key, "idProduct"))) == (vendor, product)
+
+
 def test_every_chip_and_modem_has_its_group_and_is_left_alone_by_modemmanager() -> None:
     known = [(chip.vendor, chip.product) for chip in load_chips()]
     usb = [load_modem(name).usb for name in modem_names()]
@@ -78,17 +82,10 @@ def test_every_chip_and_modem_has_its_group_and_is_left_alone_by_modemmanager() 
     assert len(known) == len(set(known))
     found = [values(rule) for rule in rules()]
     for vendor, product in known:
-        ports = [
-            one
-            for one in found
-            if (one.get(("ATTRS", "idVendor")), one.get(("ATTRS", "idProduct"))) == (vendor, product)
-        ]
-        assert any(
-            one.get(("GROUP", None)) == "dialout" and one.get(("ENV", "ID_MM_PORT_IGNORE")) == "1" for one in ports
-        )
-        devices = [
-            one for one in found if (one.get(("ATTR", "idVendor")), one.get(("ATTR", "idProduct"))) == (vendor, product)
-        ]
+        ports = [one for one in found if is_of(one, "ATTRS", vendor, product)]
+        groups = {(one.get(("GROUP", None)), one.get(("ENV", "ID_MM_PORT_IGNORE"))) for one in ports}
+        assert ("dialout", "1") in groups
+        devices = [one for one in found if is_of(one, "ATTR", vendor, product)]
         assert [one.get(("ENV", "ID_MM_DEVICE_IGNORE")) for one in devices] == ["1"]
 
 

@@ -21,7 +21,7 @@ _PROFILES = ("xy-md02", "qdy30a", "peacefair-pzem-016", "greenioiot-micro-statio
 
 def greatest_pole() -> PoleConfig:
     """Four buses with 32 nodes, up to nine devices on a sensor bus, contacts, outputs of lamps, serial sensors."""
-    text = '[pole]\ngateway = "gp-street-of-the-greatest-pole-1"\n'
+    text = '[pole]\ngateway = "gp-street-of-the-greatest-pole-1"\ntimezone = "Asia/Shanghai"\n'
     for bus in range(4):
         text += f'[[buses]]\nname = "bus_with_a_long_name_{bus}"\nbaud = 19200\n'
         text += f'port = "/dev/serial/by-path/platform-fd500000.pcie-pci-0000:01:00.0-usb-0:1.{bus}:1.0-port0"\n'
@@ -39,7 +39,8 @@ def greatest_pole() -> PoleConfig:
         if node % 3 == 0:
             text += f'[[nodes.devices]]\nname = "cover_{node}"\nprofile = "generic-door-switch"\nevery_s = 60\n'
     text += '[[programmes]]\nname = "night"\non = "18:00"\noff = "06:00"\n'
-    text += '[[lamps]]\nnode = "node_with_quite_a_long_name_00"\nprogramme = "night"\nrelay_pin = 19\ndimmer_pin = 18\n'
+    text += '[[lamps]]\nnode = "node_with_quite_a_long_name_00"\nprogramme = "night"\nname = "lamp"\n'
+    text += "relay_pin = 19\ndimmer_pin = 18\n"
     text += '[journal]\npath = "j"\n[uplink]\nurl = "coap://127.0.0.1"\nsecurity = "clear"\n[[uplink.bearers]]\n'
     text += 'name = "radio"\nkind = "cat1"\nmodem = "ec800"\nport = "/dev/gatepost-modem"\napn = "x"\n'
     return check_source(parse_toml(text, Path("greatest.toml")))
@@ -64,9 +65,10 @@ def faults_of(canvas: Canvas) -> list[str]:
             wire = Box(min(x0, x1) - 1, min(y0, y1) - 1, max(x0, x1) + 1, max(y0, y1) + 1)
             if one.box.overlaps(wire):
                 found.append(f"a wire runs through {one.text!r}")
-        for box in canvas.boxes:
-            if box.right - box.left > 60 and one.box.overlaps(box) and not box.contains(one.box):
-                found.append(f"{one.text!r} is cut by the edge of a box")
+        cut = [index for index, box in enumerate(canvas.boxes) if one.box.overlaps(box) and not box.contains(one.box)]
+        covering = [index for index, box in enumerate(canvas.boxes) if box.contains(one.box)]
+        if cut and max(cut) > max(covering, default=-1):
+            found.append(f"{one.text!r} is cut by the edge of a box")
     return found
 
 
