@@ -3,24 +3,29 @@
 import sys
 import time
 
+import micropython
+
 _PAUSE_S = 5
 
 
 def _import_from(folder: str) -> None:
-    """Let `import` look into `folder` first, and forget what came from another one."""
+    """Let `import` look into `folder`, and forget what came from another one."""
     sys.path[0] = folder
     for name in list(sys.modules):
         if name == "node" or name.startswith("node."):
             del sys.modules[name]
 
 
-sys.path.insert(0, "start")
+micropython.kbd_intr(-1)  # a byte of noise on an open line must not stop a lamp: the node's console hears Ctrl-C itself
+# Nothing of ours is in the other folders, and each look there is a walk through the flash.
+sys.path[:] = ["start"] + [folder for folder in sys.path if folder not in ("", "/lib")]
 _slot = ""
 
 try:
     import node.boot_choice
 
     _slot = node.boot_choice.choose()
+    print("gatepost node starts from", _slot)
     _import_from(_slot)
     import node.app
 

@@ -1,7 +1,7 @@
 """Keys that the gateway shares with its nodes: reading their files, and putting tags under writes.
 
 A key file holds 64 hexadecimal digits on one line, and should be readable by the agent's user alone. The same 32 bytes
-stand in the node's factory.bin. What a tag covers is told in protocols/spec/node-auth.md.
+stand in the node's own NVS. What a tag covers is told in protocols/spec/node-auth.md.
 """
 
 import re

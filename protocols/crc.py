@@ -14,10 +14,16 @@ def _remainder(value: int) -> int:
 _TABLE = array.array("H", [_remainder(value) for value in range(256)])
 
 
-def crc16(buffer: bytes | bytearray, start: int, end: int) -> int:
-    """CRC of `buffer[start:end]`, 0 to 0xFFFF; its low byte goes on the line first. Allocates nothing."""
+START = 0xFFFF
+"""The CRC of nothing."""
+
+
+def crc16(buffer: bytes | bytearray, start: int, end: int, crc: int = START) -> int:
+    """CRC of `buffer[start:end]`, 0 to 0xFFFF; its low byte goes on the line first. Allocates nothing.
+
+    `crc` is that of what goes before, where the whole comes in pieces.
+    """
     table = _TABLE
-    crc = 0xFFFF
     for index in range(start, end):
         crc = (crc >> 8) ^ table[(crc ^ buffer[index]) & 0xFF]
     return crc

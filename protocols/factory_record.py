@@ -1,11 +1,16 @@
-"""Who a node is from the day it was made: a few bytes that neither settings nor updates ever touch (`factory.bin`).
+"""Who a node is from the day it was made: a few bytes that neither settings nor updates ever touch.
+
+They are the blob `factory` of the namespace `gatepost` in the NVS of the ESP32, apart from the file system:
 
     magic "GPF1", CRC-32 of all that follows it (u32), then fields one after the other: kind (u8), length (u8), body
 
-Made on a PC at provisioning; a node only reads it.
+Made on a PC at provisioning (`gatepost flash`); a node only reads it.
 """
 
 import binascii
+
+NVS_NAMESPACE = "gatepost"
+NVS_KEY = "factory"
 
 MAGIC = b"GPF1"
 HEAD_BYTES = 8

@@ -29,4 +29,4 @@ EVENTS_LOST = 13
 MEMORY_SHORT = 14
 """Little heap is left after a collection; the value is how many bytes."""
 IDENTITY_BROKEN = 15
-"""`factory.bin` is there but not whole: no guarded write is taken until it is written again."""
+"""The identity in the NVS is lost, not whole or cannot be read: no guarded write is taken until it is written again."""

@@ -17,7 +17,7 @@ SENTENCES = {
     12: "{value} events of an earlier start were found on the flash",
     13: "{value} events lost: the ring was full",
     14: "only {value} bytes of heap left",
-    15: "factory.bin is not whole: no guarded write is taken until it is written again",
+    15: "the identity in the NVS is lost or not whole: no guarded write is taken until it is written again",
 }
 """What each code says; `{value}` stands where the value, or the word for it, belongs."""
 
@@ -57,6 +57,7 @@ TASKS = {
     9: "manhole",
     10: "lamp schedule",
     11: "settings",
+    12: "console",
 }
 """Tasks, by number of task_codes."""
 

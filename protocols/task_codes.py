@@ -20,3 +20,5 @@ SCHEDULE = 10
 """Which level the lamp shall have."""
 SETTINGS = 11
 """Taking settings."""
+CONSOLE = 12
+"""Answering at the USB port."""

@@ -48,10 +48,7 @@ def _note(error: Exception) -> None:
 def main() -> None:
     """Start the node. An error is printed on the console and the board starts again five seconds later.
 
-    Ctrl-C on the console leads to the prompt; the watchdog ends that after ten seconds, which is no crash.
+    Ctrl-C at the beginning of a line on the console leads to the prompt (node/console.py); the watchdog ends that after
+    ten seconds, which is no crash.
     """
-    try:
-        asyncio.run(_live())
-    except KeyboardInterrupt:
-        board.stamp(board.STAMP_CONSOLE)
-        raise
+    asyncio.run(_live())

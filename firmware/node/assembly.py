@@ -18,7 +18,7 @@ _COLLECT_EVERY_BYTES = const(4096)
 # In the order of what needs what.
 _FIRST = ("clock", "two_copies", "log", "boot_state", "start", "settings")
 _CORE = ("line", "slots", "register_map", "events", "supervisor", "event_keeper", "event_registers", "status_registers")
-_CORE_TOO = ("boot_registers", "files", "settings_file", "server", "update_gate", "core")
+_CORE_TOO = ("boot_registers", "files", "settings_file", "server", "update_gate", "core", "console")
 _FULL = ("client", "inputs", "units", "poller", "full_node")
 
 # What holds no more than the way there: it may be loaded again when settings or an update come.
@@ -41,16 +41,18 @@ async def assemble() -> list:  # type: ignore[type-arg]
     await _forget(_READS_TABLE)
     await _load(_CORE)
     await _load(_CORE_TOO)
-    from node import core, supervisor
+    from node import console, core, supervisor
 
     node_core = core.Core(table, this_start, node_clock)
     parts = [node_core]
+    full = None
     if table is not None and this_start.is_full:
         await _load(_FULL)
         from node import full_node
 
         await _load(full_node.more_modules(table))
-        parts.append(full_node.FullNode(table, node_core))  # type: ignore[arg-type]
+        full = full_node.FullNode(table, node_core)
+        parts.append(full)  # type: ignore[arg-type]
     elif table is not None:
         await _load(("safe_lamp",))
         from node import safe_lamp
@@ -58,6 +60,7 @@ async def assemble() -> list:  # type: ignore[type-arg]
 
         if node_table.lamp_present(table):
             parts.append(safe_lamp.SafeLamp(table))  # type: ignore[arg-type]
+    parts.append(console.Console(table, node_core, full))  # type: ignore[arg-type]
     watch = supervisor.Supervisor()
     tasks = [watch.run()]
     for part in parts:
@@ -70,6 +73,7 @@ async def _load(names: "tuple[str, ...]") -> None:
     for name in names:
         __import__("node." + name)
         gc.collect()
+        board.feed_watchdog()  # a slow flash, or an emulated one, may take seconds for one module
         await asyncio.sleep_ms(_BREATH_MS)
 
 

@@ -1,4 +1,4 @@
-"""The contract with the hardware, and the only module that imports `machine`.
+"""The contract with the hardware, and the only module that imports `machine` and `esp32`.
 
 The pins are those of `board_pins`, which is made from one file of hardware/boards and is another on another board; that
 they break no rule of the ESP32 is checked where it is made. UART1's own pins belong to the flash and are always
@@ -7,7 +7,10 @@ remapped. 34 to 39 are inputs without pulls.
 
 import asyncio
 import gc
+import select
+import sys
 
+import esp32
 import machine
 from micropython import const
 
@@ -244,6 +247,54 @@ def take_stamp() -> "tuple[int, int]":
     if record[3] ^ record[5] != 0xFF or record[4] ^ record[6] != 0xFF:
         return STAMP_NONE, 0
     return record[3], record[4]
+
+
+_BLOB_BYTES = const(512)
+_NVS_NOT_FOUND = const(-0x1102)
+
+
+def read_nvs(namespace: str, key: str) -> bytes:
+    """A blob out of the ESP32's non-volatile storage, up to 512 bytes; empty where none was written.
+
+    Raises OSError where one may be there and cannot be read. ESP-IDF, NVS library: 0x1102 is "no such entry".
+    """
+    buffer = bytearray(_BLOB_BYTES)
+    try:
+        length = esp32.NVS(namespace).get_blob(key, buffer)
+    except OSError as error:
+        if error.errno == _NVS_NOT_FOUND:
+            return b""
+        raise
+    return bytes(buffer[:length])
+
+
+class Console:
+    """The serial line of the USB port, UART0 at 115200 8N1, which MicroPython holds as standard input and output.
+
+    It keeps 259 bytes that nobody has taken yet; more are lost. What is written waits once 128 bytes are on their way.
+    """
+
+    def __init__(self) -> None:
+        self._typed = sys.stdin.buffer
+        self._poll = select.poll()
+        self._poll.register(sys.stdin, select.POLLIN)
+        self._one = bytearray(1)
+
+    def take(self) -> int:
+        """The next byte that was typed, -1 if there is none. Allocates nothing."""
+        for _ready in self._poll.ipoll(0):
+            self._typed.readinto(self._one)
+            return self._one[0]
+        return -1
+
+    def give(self, text: str) -> None:
+        """Write `text`; each LF goes out as CR LF."""
+        sys.stdout.write(text)
+
+
+def mac() -> bytes:
+    """The six bytes of the chip's own address."""
+    return machine.unique_id()
 
 
 def heap_free_bytes() -> int:

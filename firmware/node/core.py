@@ -99,7 +99,7 @@ class Core:
         from node import factory
 
         key = factory.node_key()
-        is_broken = factory.is_broken()
+        is_broken = factory.state() == factory.BROKEN
         if is_broken:
             log.note(log_codes.IDENTITY_BROKEN)
         if key is not None or is_broken:

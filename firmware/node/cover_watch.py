@@ -50,6 +50,10 @@ class CoverWatch:
             self.manhole = manhole.Manhole(table, node_slots, node_events, self.angle, kept)
         self._kept = 0
 
+    def has_sensor(self) -> bool:
+        """Whether the accelerometer answers now, with figures."""
+        return self._sensor is not None and self._sensor.read()
+
     async def run(self, seat: supervisor.Seat) -> None:
         """Watch for ever."""
         due = ticks.now()

@@ -1,8 +1,7 @@
-"""The node's factory identity: who it is and its keys, from `factory.bin`, which the node never writes."""
+"""The node's factory identity: who it is and its keys, from the NVS of the ESP32, which the node only reads."""
 
+from node import board, two_copies
 from protocols import factory_record
-
-_FILE = "factory.bin"
 
 
 def terminal_code() -> bytes:
@@ -20,19 +19,32 @@ def broadcast_key() -> "bytes | None":
     return _field(factory_record.BROADCAST_KEY)
 
 
-def is_broken() -> bool:
-    """Whether there is a record that is not whole: who was given a key and has lost it must not be open to all."""
-    record = _read()
-    return bool(record) and not factory_record.is_whole(record)
+WHOLE = "whole"
+NONE = "none"
+BROKEN = "broken"
+
+
+def state() -> str:
+    """Whether the record is WHOLE; NONE where none was given, BROKEN where one was given and there is no whole one.
+
+    Who has lost a key must not be open to all: BROKEN is a record that cannot be read or is not whole, and one that
+    is gone while the counters of its key are on the flash.
+    """
+    try:
+        record = _read()
+    except OSError:
+        return BROKEN
+    if record:
+        return WHOLE if factory_record.is_whole(record) else BROKEN
+    return BROKEN if two_copies.sequence(two_copies.AUTH) else NONE
 
 
 def _field(kind: int) -> "bytes | None":
-    return factory_record.field(_read(), kind)
+    try:
+        return factory_record.field(_read(), kind)
+    except OSError:
+        return None
 
 
 def _read() -> bytes:
-    try:
-        with open(_FILE, "rb") as file:
-            return bytes(file.read())
-    except OSError:
-        return b""
+    return board.read_nvs(factory_record.NVS_NAMESPACE, factory_record.NVS_KEY)

@@ -1,17 +1,18 @@
 """Who may write guarded registers: with a key only those who can make its tag, with a counter that only rises.
 
 The highest counter is kept in RAM; on the flash stands a limit above it ("auth", node/two_copies.py), so that the flash
-is written once in 4096 counters. A start begins at the limit: whatever was heard before the start is refused after it.
-Rules: protocols/spec/node-auth.md.
+is written at the first start with a key and then once in 4096 counters. A start begins at the limit: whatever was heard
+before the start is refused after it. Rules: protocols/spec/node-auth.md.
 """
+
+import errno
 
 from micropython import const
 
-from node import register_map, two_copies
+from node import log, register_map, two_copies
 from node.register_map import put, put_u32, u32
-from protocols import auth_codes, modbus, node_auth, node_map
+from protocols import auth_codes, log_codes, modbus, node_auth, node_map
 
-_FILE = "auth"
 _AHEAD = const(4096)
 _HIGHEST = const(0xFFFFFFFF)
 _TAIL_BYTES = const(12)
@@ -31,10 +32,12 @@ class Guard:
         self._unit = unit
         self._keys = (key, broadcast_key)
         self._counters = [0, 0]
-        body = two_copies.read(_FILE)
+        body = two_copies.read(two_copies.AUTH)
         if body is not None and len(body) == 8:
             self._counters = [int.from_bytes(body[:4], "big"), int.from_bytes(body[4:], "big")]
         self._limits = list(self._counters)
+        if body is None and key is not None:
+            self._note_key()
         registers.guard = self  # type: ignore[assignment]
         registers.add(node_map.AUTH, node_map.AUTH_REGISTERS, self.fill)
 
@@ -86,6 +89,13 @@ class Guard:
         put_u32(image, node_map.AUTH_REFUSED - first, self.refused)
         put(image, node_map.AUTH_LAST_REFUSAL - first, self.last_refusal)
 
+    def _note_key(self) -> None:
+        """Leave on the flash that there was a key: without it, one that is lost would not be missed."""
+        try:
+            self._keep(0, 0)
+        except OSError as error:
+            log.note(log_codes.FLASH_FAILED, error.errno or errno.EIO)
+
     def _refuse(self, reason: int) -> int:
         self.refused += 1
         self.last_refusal = reason
@@ -94,5 +104,5 @@ class Guard:
     def _keep(self, which: int, limit: int) -> None:
         limits = list(self._limits)
         limits[which] = limit
-        two_copies.write(_FILE, limits[0].to_bytes(4, "big") + limits[1].to_bytes(4, "big"))
+        two_copies.write(two_copies.AUTH, limits[0].to_bytes(4, "big") + limits[1].to_bytes(4, "big"))
         self._limits = limits

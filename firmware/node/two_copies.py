@@ -16,6 +16,9 @@ from micropython import const
 SETTINGS = "settings"
 """The settings' name, which the start and their receiver share."""
 
+AUTH = "auth"
+"""The name of the counters of guarded writes: they are there from the first start with a key on."""
+
 BODY_AT = const(4)
 TAIL_BYTES = const(4)
 _PIECE_BYTES = const(128)

@@ -193,7 +193,7 @@ class NodeReader:
                 if self._link.lacks_key:
                     _LOG.warning(
                         "%s has no key of its own, or has lost it, though pole.toml names one: its writes are not "
-                        "guarded, or refused; write its factory.bin again",
+                        "guarded, or refused; give it its key again with gatepost flash",
                         self.config.name,
                     )
                 await self._look_at_health()

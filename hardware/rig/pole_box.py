@@ -29,7 +29,7 @@ from hardware.rig.clock import RigClock
 from hardware.rig.count import Period
 from hardware.rig.devices import SimulatedDevice
 from hardware.rig.inputs import Inputs
-from hardware.rig.machine import NodeMachine, build_flash
+from hardware.rig.machine import NodeMachine, Nvs, build_flash
 from hardware.rig.modem.emulator import Emulator
 from hardware.rig.modem.radio import Radio
 from hardware.rig.modem.uart import Uart
@@ -245,7 +245,10 @@ class PoleBox:
             if sensor is not None:
                 name = f"{node.name}/sensors"
                 self.buses[name] = Bus(name, sensor.baud, sensor.parity, sensor.stop_bits)
-            machine = await NodeMachine.start(node.name, self._flash(node), clock=self.clock, seed=self.seed)
+            flash = build_flash(self.folder / f"flash-{node.name}", node_table(self.pole, node.name), board=node.board)
+            machine = await NodeMachine.start(
+                node.name, flash, clock=self.clock, seed=self.seed, nvs=self._identity(node)
+            )
             self._open.push_async_callback(machine.stop)
             self.machines[node.name] = machine
             board = load_board(node.board)
@@ -261,16 +264,13 @@ class PoleBox:
         for machine in self.machines.values():
             await machine.power_on()
 
-    def _flash(self, node: NodeConfig) -> Path:
-        flash = build_flash(self.folder / f"flash-{node.name}", node_table(self.pole, node.name), board=node.board)
+    def _identity(self, node: NodeConfig) -> Nvs:
         keys = {
             factory_record.NODE_KEY: node.key_file,
             factory_record.BROADCAST_KEY: self.pole.bus(node.bus).broadcast_key_file,
         }
         fields = {kind: read_key(file) for kind, file in keys.items() if file is not None}
-        if fields:
-            (flash / "factory.bin").write_bytes(factory_record.pack(fields))
-        return flash
+        return {(factory_record.NVS_NAMESPACE, factory_record.NVS_KEY): factory_record.pack(fields)} if fields else {}
 
     def _switch_on_device(self, device: Device) -> None:
         profile, options = device.profile.profile, device.config.options

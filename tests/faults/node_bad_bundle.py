@@ -142,7 +142,7 @@ def _hostile_paths() -> Iterator[Bad]:
     paths = (
         "../main.mpy", "node/../../boot.mpy", "/node/app.mpy", "node//app.mpy", "boot.py", "main.py", "start/app.mpy",
         "node/app.py", "node/.mpy", "node/sub/app.mpy", "node/App.mpy", "node/a\x00.mpy", "node/ü.mpy", "update.key",
-        "factory.bin", "slot_a/node/app.mpy", "node/" + "a" * 60 + ".mpy", "protocols/..mpy", "node\\app.mpy", "",
+        "node.tab", "slot_a/node/app.mpy", "node/" + "a" * 60 + ".mpy", "protocols/..mpy", "node\\app.mpy", "",
     )  # fmt: skip
     for path in paths:
         content = b"print('never')\n"

@@ -21,7 +21,7 @@ from protocols.node_table_writer import NodeTableWriter
 from tests.faults._progress import OnProgress, silent
 from tests.faults.fuzz_modbus_program import CHECKED_BLOCKS, program
 from tests.faults.node import Row
-from tests.firmware.workbench import NODE, START_UNIX_S, Device, Workbench
+from tests.firmware.workbench import NODE, START_UNIX_S, Device, Workbench, identity
 
 SEED = 7
 FRAMES = 100_000
@@ -88,10 +88,10 @@ def _run(
             fuzzer = program(requests, inside, SEED, trusting=trusting, keyed=expects_key)
             flash = build_flash(Path(folder), table(), beside=[fuzzer])
             (flash / "main.py").write_text(fuzzer)
-            if has_key:
-                keys = {factory_record.NODE_KEY: bytes(range(32)), factory_record.BROADCAST_KEY: bytes(range(32, 64))}
-                (flash / "factory.bin").write_bytes(factory_record.pack(keys))
-            machine = await NodeMachine.start("fuzzed", flash, clock=clock, heap_bytes=1 << 20)
+            keys = {factory_record.NODE_KEY: bytes(range(32)), factory_record.BROADCAST_KEY: bytes(range(32, 64))}
+            machine = await NodeMachine.start(
+                "fuzzed", flash, clock=clock, heap_bytes=1 << 20, nvs=identity(keys) if has_key else {}
+            )
             bench = Workbench(clock, machine, 9600)
             Device(bench.sensors, 1, dict.fromkeys(range(8), 7))
             try:

@@ -9,11 +9,12 @@ import pytest
 
 from gateway_agent.collect.owner import Urgency
 from gateway_agent.node_keys import GUARDED, WriteSeal
+from hardware.rig.machine import Nvs
 from hardware.rig.modbus_side import pack
 from protocols import factory_record, log_codes, modbus, node_map
 from tests.firmware.log_file import read_log
 from tests.firmware.update_bench import linked
-from tests.firmware.workbench import NODE, RefusedError, Workbench, on_bench, table_of
+from tests.firmware.workbench import NODE, RefusedError, Workbench, identity, nvs_of, on_bench, table_of
 
 TABLE = table_of((1, 1))
 KEY, POLE_KEY = bytes(range(32)), bytes(range(100, 132))
@@ -52,9 +53,7 @@ class Keyed:
 def keyed_bench(folder: Path, body: Callable[[Workbench], Awaitable[None]], pole_key: bytes | None = POLE_KEY) -> None:
     """A bench whose node has keys."""
     fields = {factory_record.NODE_KEY: KEY} | ({factory_record.BROADCAST_KEY: pole_key} if pole_key else {})
-    folder.mkdir(exist_ok=True)
-    (folder / "factory.bin").write_bytes(factory_record.pack(fields))
-    on_bench(folder, TABLE, body)
+    on_bench(folder, TABLE, body, nvs=identity(fields))
 
 
 def time_fields(seconds: int) -> list[int]:
@@ -224,10 +223,23 @@ def test_no_way_of_writing_passes_a_key(tmp_path: Path, function: int) -> None:
     keyed_bench(tmp_path, body)
 
 
-def test_a_node_that_has_lost_its_key_is_not_open_to_all(tmp_path: Path) -> None:
+RECORD = factory_record.pack({factory_record.NODE_KEY: KEY})
+LOST: dict[str, Nvs | None] = {
+    "a bit is wrong": nvs_of(RECORD[:20] + bytes([RECORD[20] ^ 1]) + RECORD[21:]),
+    "half is there": nvs_of(RECORD[:30]),
+    "nothing is in it": nvs_of(b""),
+    "too long for a record": nvs_of(bytes(513)),
+    "the NVS is erased": {},
+    "the NVS cannot be read": None,
+}
+
+
+@pytest.mark.parametrize("how", LOST)
+def test_a_node_that_has_lost_its_key_is_not_open_to_all(tmp_path: Path, how: str) -> None:
     async def body(bench: Workbench) -> None:
-        record = (tmp_path / "factory.bin").read_bytes()
-        (tmp_path / "factory.bin").write_bytes(record[:20] + bytes([record[20] ^ 1]) + record[21:])
+        await bench.power_on()
+        bench.machine.kill()
+        bench.machine.nvs = LOST[how]
         await bench.power_on()
         gateway = Keyed(bench)
         plain = pack(NODE, struct.pack(">BHHB3H", 16, node_map.TIME, 3, 6, *time_fields(1_700_000_000)))

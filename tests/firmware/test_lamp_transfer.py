@@ -18,7 +18,7 @@ from hardware.rig.serial_url import SerialPort
 from protocols import factory_record, lamp_schedule, node_map
 from tests.firmware.lamp_bench import Driver, lamp_table, send_schedule, told
 from tests.firmware.test_lamp_schedule import writer_of
-from tests.firmware.workbench import NODE, RefusedError, Workbench, on_bench
+from tests.firmware.workbench import NODE, RefusedError, Workbench, identity, on_bench
 
 KEY = bytes(range(32))
 
@@ -43,8 +43,7 @@ async def sender_on(bench: Workbench, schedules: list[bytes], key: bytes | None)
 def test_a_node_gets_the_schedule_that_it_lacks_once(tmp_path: Path, node_has_key: bool, gateway_has_key: bool) -> None:
     table = lamp_table()
     schedules = [writer_of(table, days=count).schedule() for count in (15, 16)]
-    if node_has_key:
-        (tmp_path / "factory.bin").write_bytes(factory_record.pack({factory_record.NODE_KEY: KEY}))
+    nvs = identity({factory_record.NODE_KEY: KEY}) if node_has_key else {}
 
     async def body(bench: Workbench) -> None:
         Driver(bench)
@@ -62,7 +61,7 @@ def test_a_node_gets_the_schedule_that_it_lacks_once(tmp_path: Path, node_has_ke
                 if len(schedules) > 1:
                     schedules.pop(0)
 
-    on_bench(tmp_path, table, body)
+    on_bench(tmp_path, table, body, nvs=nvs)
 
 
 def test_a_gateway_that_does_not_know_the_time_sends_no_schedule(tmp_path: Path) -> None:
@@ -87,7 +86,6 @@ def test_a_gateway_that_does_not_know_the_time_sends_no_schedule(tmp_path: Path)
 def test_a_schedule_without_a_tag_darkens_no_keyed_node(tmp_path: Path) -> None:
     table = lamp_table()
     good, dark = writer_of(table).schedule(), writer_of(table, default_level=0, groups=1).schedule()
-    (tmp_path / "factory.bin").write_bytes(factory_record.pack({factory_record.NODE_KEY: KEY}))
 
     async def body(bench: Workbench) -> None:
         Driver(bench)
@@ -98,4 +96,4 @@ def test_a_schedule_without_a_tag_darkens_no_keyed_node(tmp_path: Path) -> None:
             await send_schedule(bench.master, dark)
         assert (await told(bench.master)).digest == lamp_schedule.digest(good)
 
-    on_bench(tmp_path, table, body)
+    on_bench(tmp_path, table, body, nvs=identity({factory_record.NODE_KEY: KEY}))

@@ -101,6 +101,15 @@ def unique_id():
     return b"native"
 """
 
+ESP32 = """
+class NVS:
+    def __init__(self, namespace):
+        pass
+
+    def get_blob(self, key, buffer):
+        raise OSError(-0x1102, "ESP_ERR_NVS_NOT_FOUND")
+"""
+
 PROGRAM = """
 import sys
 
@@ -188,6 +197,7 @@ def run_native(flash: Path, program: str) -> str:
     build_flash(flash, table_of((SENSOR, 2)), beside=[program])
     (flash / "stand_ins").mkdir()
     (flash / "stand_ins/machine.py").write_text(MACHINE)
+    (flash / "stand_ins/esp32.py").write_text(ESP32)
     (flash / "native.py").write_text(program)
     command = [MICROPYTHON, "native.py"]
     run = subprocess.run(command, cwd=flash, capture_output=True, text=True, timeout=LIMIT_S, check=False)

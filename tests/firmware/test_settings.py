@@ -15,10 +15,11 @@ from tests.firmware.boot_files import boot_block, copy_bytes, newest_body
 from tests.firmware.log_file import read_file, read_log
 from tests.firmware.settings_bench import put_into_force, settings_state, settings_with, write_blocks
 from tests.firmware.update_bench import linked
-from tests.firmware.workbench import NODE, Device, Master, RefusedError, Workbench, on_bench, table_of
+from tests.firmware.workbench import NODE, Device, Master, RefusedError, Workbench, identity, on_bench, table_of
 
 OLD = table_of((1, 1))
 NEW = table_of((2, 3))
+KEY = bytes(range(32))
 
 
 async def slot_count(master: Master) -> int:
@@ -153,13 +154,11 @@ def test_what_is_being_taken_cannot_be_exchanged(tmp_path: Path) -> None:
 
 def test_a_node_with_a_key_takes_only_what_its_gateway_has_sent(tmp_path: Path) -> None:
     async def body(bench: Workbench) -> None:
-        key = bytes(range(32))
-        (tmp_path / "factory.bin").write_bytes(factory_record.pack({factory_record.NODE_KEY: key}))
         await bench.power_on()
         async with linked(bench) as stranger:
             outcome = await send_settings(stranger.link, "lamp_node", settings_with(NEW))
         assert outcome.result == "failed", outcome
-        seal = WriteSeal(key)
+        seal = WriteSeal(KEY)
         sealed = seal.seal(NODE, node_map.SETTINGS, [7], bench.clock.unix_ms(), hashlib.sha256(b"else").digest())
         with pytest.raises(RefusedError):
             await bench.master.write(node_map.SETTINGS, *sealed)
@@ -172,7 +171,7 @@ def test_a_node_with_a_key_takes_only_what_its_gateway_has_sent(tmp_path: Path) 
         await asyncio.sleep(3)
         assert await slot_count(bench.master) == 3
 
-    on_bench(tmp_path, OLD, body)
+    on_bench(tmp_path, OLD, body, nvs=identity({factory_record.NODE_KEY: KEY}))
 
 
 def test_settings_that_this_firmware_cannot_read_give_way_to_those_of_the_provisioning(tmp_path: Path) -> None:
@@ -239,8 +238,6 @@ def test_the_settings_in_force_can_be_read(tmp_path: Path) -> None:
 
 def test_the_factory_identity_is_shown_and_outlives_everything(tmp_path: Path) -> None:
     async def body(bench: Workbench) -> None:
-        record = factory_record.pack({factory_record.TERMINAL_CODE: b"110108-0004711"})
-        (tmp_path / "factory.bin").write_bytes(record)
         await bench.power_on()
         async with linked(bench) as gateway:
             outcome = await send_settings(gateway.link, "lamp_node", settings_with(NEW, b"110108-0004711"))
@@ -248,9 +245,8 @@ def test_the_factory_identity_is_shown_and_outlives_everything(tmp_path: Path) -
         await asyncio.sleep(3)
         registers = await bench.master.read(node_map.TERMINAL, node_map.TERMINAL_REGISTERS)
         assert struct.pack(">16H", *registers).rstrip(b"\0") == b"110108-0004711"
-        assert (tmp_path / "factory.bin").read_bytes() == record
 
-    on_bench(tmp_path, OLD, body)
+    on_bench(tmp_path, OLD, body, nvs=identity({factory_record.TERMINAL_CODE: b"110108-0004711"}))
 
 
 def test_ten_starts_leave_the_settings_alone(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from hardware.rig.bus import Bus
 from hardware.rig.clock import RigClock, run_virtual
-from hardware.rig.machine import NodeMachine, build_flash
+from hardware.rig.machine import NodeMachine, Nvs, build_flash
 from hardware.rig.modbus_side import pack, unpack
-from protocols import node_map, quality
+from protocols import factory_record, node_map, quality
 from protocols.node_table_writer import NodeTableWriter
 
 NODE = 17
@@ -172,6 +172,10 @@ class Workbench:
         await self.machine.power_on()
         await asyncio.sleep(0.5)
 
+    def complaints(self) -> list[str]:
+        """What the node has printed beside the line with which it starts."""
+        return [line for line in self.machine.printed if not line.startswith("gatepost node starts from ")]
+
     async def epoch(self) -> int:
         """The node's epoch."""
         return await self.master.health(node_map.IDENTITY_NODE_EPOCH)
@@ -185,23 +189,37 @@ def on_bench(
     baud: int = 9600,
     heap: int = 0,
     programs: Iterable[str] = (),
+    nvs: Nvs | None = None,
 ) -> None:
     """Lay out a flash in `folder` and run `body` in virtual time; a crash of the firmware fails the test.
 
-    `programs` are those that `body` will write over main.py: they find what they name in the firmware.
+    `programs` are those that `body` will write over main.py: they find what they name in the firmware. `nvs` holds the
+    node's identity, as `identity` makes it.
     """
     build_flash(folder, table, beside=programs)
 
     async def main(clock: RigClock) -> None:
-        machine = await NodeMachine.start("node", folder, clock=clock, **({"heap_bytes": heap} if heap else {}))
+        machine = await NodeMachine.start(
+            "node", folder, clock=clock, nvs=nvs or {}, **({"heap_bytes": heap} if heap else {})
+        )
         bench = Workbench(clock, machine, baud)
         try:
             await body(bench)
         finally:
             await machine.stop()
-        assert machine.printed == []
+        assert bench.complaints() == []
 
     run_virtual(main, start_unix_ms=START_UNIX_S * 1000)
+
+
+def identity(fields: dict[int, bytes]) -> Nvs:
+    """What a node's NVS holds with these fields of protocols/factory_record.py."""
+    return nvs_of(factory_record.pack(fields))
+
+
+def nvs_of(record: bytes) -> Nvs:
+    """The same for a record that may be damaged."""
+    return {(factory_record.NVS_NAMESPACE, factory_record.NVS_KEY): record}
 
 
 def table_of(*devices: "tuple[int, int]", period_ms: int = 1000, retries: int = 1, timeout_ms: int = 200) -> bytes:

@@ -2,6 +2,6 @@
 
 from hardware.rig.machine.flash import build_flash, lay_copy
 from hardware.rig.machine.lockstep import MachineError
-from hardware.rig.machine.node_machine import NodeMachine, package_files, run_script
+from hardware.rig.machine.node_machine import NodeMachine, Nvs, package_files, run_script
 
-__all__ = ["MachineError", "NodeMachine", "build_flash", "lay_copy", "package_files", "run_script"]
+__all__ = ["MachineError", "NodeMachine", "Nvs", "build_flash", "lay_copy", "package_files", "run_script"]

@@ -78,7 +78,7 @@ function runDue() {
 
 // ---- what a step hands back ---------------------------------------------------------------------------------------
 
-const OUT_UART_TX = 1, OUT_UART_SETUP = 2, OUT_PIN = 3, OUT_TEXT = 4, OUT_END = 5, OUT_RTC = 6, OUT_OPERATION = 7, OUT_I2C = 8;
+const OUT_UART_TX = 1, OUT_UART_SETUP = 2, OUT_PIN = 3, OUT_TEXT = 4, OUT_END = 5, OUT_RTC = 6, OUT_OPERATION = 7, OUT_I2C = 8, OUT_CONSOLE = 9;
 let outputs = [];
 let ended = false;
 let restarts = false; // ended, and the board starts again: it does so after the time that it has spent
@@ -243,10 +243,41 @@ const ports = {
   rtc_store(hex) {
     put(OUT_RTC, text(hex));
   },
+  nvs_read: (namespace, key) => (options.nvs === null ? "unreadable" : (options.nvs?.[`${namespace}/${key}`] ?? "none")),
+  console_any: () => typed.length > 0,
   heap_bytes: () => options.heap_bytes,
   reset_cause: () => options.reset_cause ?? 1,
   unique_id: () => options.unique_id ?? "a0b1c2d3e4f5",
 };
+
+// ---- the console: UART0, which MicroPython's ESP32 port has as its standard input and output ------------------------
+
+// The port keeps so many bytes that were typed and loses more (a ring of 260); Ctrl-C never gets there while it is what
+// interrupts the program. Output is "cooked": each LF goes out as CR LF.
+const TYPED_BYTES = 259, CR = 13, LF = 10;
+const typed = [];
+let line = [];
+
+function type(bytes) {
+  for (const byte of bytes) {
+    if (byte === machine._module._mp_hal_get_interrupt_char()) return crash("KeyboardInterrupt");
+    if (typed.length < TYPED_BYTES) typed.push(byte);
+  }
+}
+
+let said = [];
+
+function say(chunk) {
+  for (const byte of chunk) {
+    if (byte === LF) said.push(CR);
+    said.push(byte);
+    if (byte !== LF) line.push(byte);
+    else {
+      print(Buffer.from(line).toString("utf8"));
+      line = [];
+    }
+  }
+}
 
 // ---- flash: the machine's files live in a folder of the host --------------------------------------------------------
 
@@ -392,9 +423,15 @@ function print(line) {
   put(OUT_TEXT, text(line));
 }
 
+// All that was said in this step; what the rig asks the machine itself is not the console's.
+function tellConsole() {
+  if (said.length) put(OUT_CONSOLE, bytes(Buffer.from(said)));
+  said = [];
+}
+
 async function start() {
   const { loadMicroPython } = await import(options.micropython);
-  machine = await loadMicroPython({ heapsize: options.heap_size ?? options.heap_bytes, pystack: options.stack_words ?? 2048, stdout: print, stderr: print, linebuffer: true });
+  machine = await loadMicroPython({ heapsize: options.heap_size ?? options.heap_bytes, pystack: options.stack_words ?? 2048, stdin: () => typed.shift() ?? null, stdout: say, stderr: say, linebuffer: false });
   printed = null;
   globalThis.rig_ports = ports;
   const FS = machine.FS;
@@ -417,6 +454,7 @@ let booting = false; // where sys.exit() is a soft reset, as on the ESP32
 
 function boot() {
   booting = true;
+  guarded(() => machine.runPython("import micropython\nmicropython.kbd_intr(3)")); // as for each file that the port runs
   if (options.watch_heap) heapInUse = machine.pyimport("gc").mem_alloc;
 
   for (const name of ["boot.py", "main.py"]) {
@@ -441,6 +479,7 @@ function printedBy(work) {
   guarded(work);
   outputs = kept;
   printed = null;
+  said = [];
   return lines;
 }
 
@@ -456,7 +495,7 @@ function glance() {
 }
 
 const IN_STEP = 1, IN_BOOT = 2, IN_SCRIPT = 3, IN_INFO = 4, IN_GLANCE = 5;
-const EVENT_UART_RX = 1, EVENT_PIN = 2, EVENT_ADC = 3, EVENT_CUT = 4, EVENT_I2C = 5;
+const EVENT_UART_RX = 1, EVENT_PIN = 2, EVENT_ADC = 3, EVENT_CUT = 4, EVENT_I2C = 5, EVENT_TYPED = 6;
 
 function applyEvents(body, offset) {
   while (offset < body.length && !ended) {
@@ -483,6 +522,10 @@ function applyEvents(body, offset) {
       if (length) i2cDevices.set(device, Buffer.from(body.subarray(offset + 5, offset + 5 + length)));
       else i2cDevices.delete(device);
       offset += 5 + length;
+    } else if (kind === EVENT_TYPED) {
+      const length = body.readUInt32LE(offset);
+      type(body.subarray(offset + 4, offset + 4 + length));
+      offset += 4 + length;
     } else if (kind === EVENT_CUT) {
       cutAt = body.readUInt32LE(offset);
       cutAfter = body[offset + 4] !== 0;
@@ -504,6 +547,7 @@ function handle(body) {
   now += spun; // a machine that blocks is busy for that long: its clock never goes back
   spun = 0;
   looks = 0;
+  tellConsole();
   const next = nextTimer();
   const heap = heapInUse === null || ended ? 0 : heapInUse();
   const at = restarts ? now : next === null ? Infinity : next.at;

@@ -3,10 +3,10 @@
 A frame is a u32 little-endian length and a body. To the host: u8 command (1 step, 2 boot, 3 script, 4 information,
 5 a glance at the heap), f64 time in ms, then events (1 UART bytes: u8 uart, u32 length, bytes; 2 pin: u8 pin, u8 level;
 3 ADC: u8 pin, u32 microvolts; 4 power cut: u32 number of the operation, u8 1 after it; 5 an I2C device: u8 address, u32
-length, its 256 registers, none when it is gone) or the script's text. Back: f64 time of the next timer in ms (infinity
-when there is none; for a machine that starts again when it ended), u32 bytes of heap in use at this yield (0 unless
-`watch_heap` asks for it), then outputs, read by `Reply`. The call blocks, for the machine runs only while the rig waits
-for it.
+length, its 256 registers, none when it is gone; 6 typed at the console: u32 length, bytes) or the script's text. Back:
+f64 time of the next timer in ms (infinity when there is none; for a machine that starts again when it ended), u32 bytes
+of heap in use at this yield (0 unless `watch_heap` asks for it), then outputs, read by `Reply`. The call blocks, for
+the machine runs only while the rig waits for it.
 """
 
 import contextlib
@@ -25,8 +25,9 @@ HERE = Path(__file__).parent
 MICROPYTHON = HERE / "node_modules/@micropython/micropython-webassembly-pyscript/micropython.mjs"
 
 _STEP, _BOOT, _SCRIPT, _INFORMATION, _GLANCE = 1, 2, 3, 4, 5
-_EVENT_UART, _EVENT_PIN, _EVENT_ADC, _EVENT_CUT, _EVENT_I2C = 1, 2, 3, 4, 5
+_EVENT_UART, _EVENT_PIN, _EVENT_ADC, _EVENT_CUT, _EVENT_I2C, _EVENT_TYPED = 1, 2, 3, 4, 5, 6
 _OUT_UART, _OUT_SETUP, _OUT_PIN, _OUT_TEXT, _OUT_END, _OUT_RTC, _OUT_OPERATION, _OUT_I2C = 1, 2, 3, 4, 5, 6, 7, 8
+_OUT_CONSOLE = 9
 _ANSWER_WITHIN_S = 120.0
 _node = functools.cache(find_node)  # to ask a Node.js for its version takes as long as a short test
 
@@ -49,8 +50,8 @@ class Operation:
 
 @dataclass(slots=True)
 class Reply:
-    """What one step gave: next timer (ms or None), UART bytes and set-ups, pins, printed lines, how it ended,
-    what was done to the flash."""  # fmt: skip
+    """What one step gave: next timer (ms or None), UART bytes and set-ups, pins, printed lines, all bytes that went out
+    at the console, how it ended, what was done to the flash."""  # fmt: skip
 
     next_ms: float | None = None
     heap_bytes: int = 0
@@ -59,6 +60,7 @@ class Reply:
     pins: list[tuple[int, int]] = field(default_factory=list)
     i2c_writes: list[tuple[int, int, bytes]] = field(default_factory=list)
     printed: list[str] = field(default_factory=list)
+    said: bytes = b""
     ended: tuple[str, str] | None = None
     rtc_hex: str | None = None
     operations: list[Operation] = field(default_factory=list)
@@ -84,6 +86,11 @@ def i2c_event(device: int, registers: bytes) -> bytes:
     return struct.pack("<BBI", _EVENT_I2C, device, len(registers)) + registers
 
 
+def typed_event(data: bytes) -> bytes:
+    """The event "these bytes were typed at the console"."""
+    return struct.pack("<BI", _EVENT_TYPED, len(data)) + data
+
+
 def cut_event(operation: int, after: bool) -> bytes:
     """The event "the power will be cut at this operation on the flash", counted as the option `operations` is."""
     return struct.pack("<BIB", _EVENT_CUT, operation, after)
@@ -93,7 +100,8 @@ class Host:
     """One Node.js process with one MicroPython machine in it."""
 
     def __init__(self, options: dict[str, Any]) -> None:
-        """Start it; `options`: heap_bytes, flash (folder or None), hide, pins, reset_cause, unique_id, rtc_memory."""
+        """Start it; `options`: heap_bytes, flash (folder or None), hide, pins, reset_cause, unique_id, rtc_memory, nvs
+        (from "namespace/key" to hex, or None where it cannot be read)."""
         if not MICROPYTHON.exists():
             raise MachineError("the MicroPython machine is not installed: run `make setup`")
         near, far = socket.socketpair()
@@ -215,6 +223,8 @@ def _read_reply(body: bytes) -> Reply:
             offset += 2
         elif kind == _OUT_TEXT:
             reply.printed.append(take_text())
+        elif kind == _OUT_CONSOLE:
+            reply.said = take_bytes()
         elif kind == _OUT_RTC:
             reply.rtc_hex = take_text()
         elif kind == _OUT_I2C:

@@ -4,7 +4,7 @@ import asyncio
 import re
 import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,15 @@ from hardware.rig.machine.lockstep import (
     cut_event,
     i2c_event,
     pin_event,
+    typed_event,
     uart_event,
 )
 
 STOCK_ESP32_HEAP_BYTES = 147_664  # what a stock board shows free with Wi-Fi on
+Nvs = Mapping[tuple[str, str], bytes]
+"""Blobs by (namespace, key)."""
+NO_NVS: Nvs = {}
+
 _POWER_ON, _HARD_RESET, _WATCHDOG_RESET, _SOFT_RESET = 1, 2, 3, 5
 _CAUSE_OF = {"reset": _HARD_RESET, "soft_reset": _SOFT_RESET, "watchdog": _WATCHDOG_RESET}
 _RESET_TAKES_S = 0.3
@@ -40,8 +45,14 @@ class NodeMachine:
     are links.
     """
 
-    def __init__(self, name: str, flash: Path, clock: RigClock, heap_bytes: int, seed: int) -> None:
+    def __init__(
+        self, name: str, flash: Path, clock: RigClock, heap_bytes: int, seed: int, nvs: Nvs | None = NO_NVS
+    ) -> None:
         self.name = name
+        self.nvs = nvs
+        """What the NVS holds at the next start; None: it cannot be read."""
+        self.mac = name.encode()[:6].ljust(6, b"\0")
+        """The chip's own address, six bytes; made from the name unless it was told."""
         self.seed = seed
         self.flash = flash
         self.heap_bytes = heap_bytes
@@ -61,6 +72,7 @@ class NodeMachine:
         self._host: Host | None = None
         self._drops: dict[int, Drop] = {}
         self.on_i2c: Callable[[int, int, bytes], None] | None = None
+        self._on_console: Callable[[bytes], None] | None = None
         self._pins: dict[int, int] = {}
         self._analogue: dict[int, int] = {}
         self._i2c: dict[int, bytes] = {}
@@ -76,10 +88,22 @@ class NodeMachine:
 
     @classmethod
     async def start(
-        cls, name: str, flash: Path, *, clock: RigClock, heap_bytes: int = STOCK_ESP32_HEAP_BYTES, seed: int = 0
+        cls,
+        name: str,
+        flash: Path,
+        *,
+        clock: RigClock,
+        heap_bytes: int = STOCK_ESP32_HEAP_BYTES,
+        seed: int = 0,
+        nvs: Nvs | None = NO_NVS,
+        mac: bytes | None = None,
     ) -> "NodeMachine":
-        """A machine with power off; its flash is the folder `flash`."""
-        return cls(name, flash, clock, heap_bytes, seed)
+        """A machine with power off; its flash is the folder `flash`, `nvs` holds blobs by (namespace, key), `mac` is
+        the chip's own address."""  # fmt: skip
+        machine = cls(name, flash, clock, heap_bytes, seed, nvs)
+        if mac is not None:
+            machine.mac = mac
+        return machine
 
     def connect_uart(self, uart: int, bus: Bus) -> Drop:
         """Wire UART `uart` to `bus`; what the bus carries is heard from now on."""
@@ -90,6 +114,17 @@ class NodeMachine:
         drop = bus.attach(f"{self.name}/uart{uart}", heard)
         self._drops[uart] = drop
         return drop
+
+    def connect_console(self, on_bytes: Callable[[bytes], None]) -> None:
+        """Let `on_bytes` have all that goes out at the console (UART0), in the portions of a step."""
+        self._on_console = on_bytes
+
+    def type(self, data: bytes) -> None:
+        """Bytes from the host arrive at the console; a machine without power does not hear them.
+
+        Until the program reads them itself, Ctrl-C ends it at MicroPython's prompt, where the watchdog bites.
+        """
+        self._post(typed_event(data))
 
     def set_pin(self, pin: int, level: int) -> None:
         """Drive an input pin from outside (0 or 1)."""
@@ -135,7 +170,8 @@ class NodeMachine:
             "analogue": self._analogue,
             "i2c": {address: registers.hex() for address, registers in self._i2c.items()},
             "reset_cause": cause,
-            "unique_id": self.name.encode()[:6].ljust(6, b"\0").hex(),
+            "unique_id": self.mac.hex(),
+            "nvs": None if self.nvs is None else {"/".join(place): blob.hex() for place, blob in self.nvs.items()},
             "rtc_memory": self._rtc_hex,
             "operations": self.flash_operations,
             "record_content": self.records_flash,
@@ -222,6 +258,8 @@ class NodeMachine:
             if self.on_i2c is not None:
                 self.on_i2c(address, register, data)
         self.printed.extend(reply.printed)
+        if reply.said and self._on_console is not None:
+            self._on_console(reply.said)
         self.flash_operations += len(reply.operations)
         if self.records_flash:
             self.operations.extend(reply.operations)

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 SHIMS = ROOT / "hardware/rig/machine/shims"
 STUBS = ROOT / ".venv/esp32-stubs"
-MODULES = ("machine", "esp32", "network")
+MODULES = ("machine", "esp32", "network", "select")
 MANY = 99
 
 

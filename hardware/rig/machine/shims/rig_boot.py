@@ -138,6 +138,8 @@ def _is_file(name):
 def prepare(hide):
     asyncio.run = _asyncio_run
     asyncio.ThreadSafeFlag = ThreadSafeFlag
+    import select
+
     import esp32
     import machine
     import network

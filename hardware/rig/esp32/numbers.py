@@ -1,0 +1,34 @@
+"""Numbers of the serial flasher protocol and of SPI flash, as a simulated ESP32 needs them.
+
+Sources: Espressif's esptool documentation, "Serial Protocol" (commands, status bytes, checksum), read through esptool
+5.6.0; JEDEC JESD216 for SFDP; ESP32 Technical Reference Manual for the register addresses in `kinds`.
+"""
+
+FLASH_BEGIN, FLASH_DATA, FLASH_END = 0x02, 0x03, 0x04
+MEM_BEGIN, MEM_END, MEM_DATA = 0x05, 0x06, 0x07
+SYNC = 0x08
+WRITE_REG, READ_REG = 0x09, 0x0A
+SPI_SET_PARAMS, SPI_ATTACH, READ_FLASH_SLOW = 0x0B, 0x0D, 0x0E
+CHANGE_BAUDRATE = 0x0F
+FLASH_DEFL_BEGIN, FLASH_DEFL_DATA, FLASH_DEFL_END = 0x10, 0x11, 0x12
+SPI_FLASH_MD5 = 0x13
+GET_SECURITY_INFO = 0x14
+ERASE_FLASH, ERASE_REGION, READ_FLASH = 0xD0, 0xD1, 0xD2
+"""From here on only the stub understands."""
+
+ROM_INVALID_MESSAGE, ROM_FAILED, ROM_BAD_CHECKSUM, ROM_DEFLATE_ERROR = 0x05, 0x06, 0x07, 0x0B
+STUB_BAD_LENGTH, STUB_BAD_CHECKSUM, STUB_FAILED_SPI, STUB_NOT_IN_FLASH_MODE = 0xC0, 0xC1, 0xC4, 0xC6
+STUB_INFLATE_ERROR, STUB_TOO_MUCH_DATA, STUB_UNKNOWN_COMMAND = 0xC7, 0xC9, 0xFF
+
+CHECKSUM_SEED = 0xEF
+SYNC_BODY = b"\x07\x07\x12\x20" + 32 * b"\x55"
+ROM_SYNC_VALUE = 0x20120707
+STUB_GREETING = b"OHAI"
+
+SECTOR_BYTES, BLOCK_BYTES = 0x1000, 0x10000
+SPI_READ_ID, SPI_READ_SFDP = 0x9F, 0x5A
+SPI_RUN_USER_COMMAND = 1 << 18
+GIGADEVICE = 0xC8
+
+POWER_ON, WATCHDOG = 0x01, 0x10
+"""Reset reasons as the ROM prints them."""
