@@ -8,7 +8,7 @@ strict := gateway_agent protocols hardware
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format gen gen-check bench sizes wire faults lock bundle wheel clean
+.PHONY: help setup run test lint format gen gen-check bench sizes wire screens faults lock bundle wheel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ sizes: setup ## Measure the firmware and rewrite docs/sizes.md; ARGS=<file> take
 
 wire: setup ## Measure the uplink and rewrite docs/wire.md and its chart; ARGS=<files> takes the lines of kept runs
 	@$(bin)/python -m tests.bench._wire_page $(ARGS)
+
+screens: setup ## Run commands and rewrite their pictures in docs/screens; ARGS="scan flash" for some
+	@$(bin)/python -m tests.screens $(ARGS)
 
 faults: setup ## Break things and count what survives; ARGS=<group> prints JSON lines
 	@$(bin)/python -m tests.faults $(ARGS)
