@@ -5,6 +5,7 @@ board) is started first and says `ready`, or its port, on its first line.
 """
 
 import contextlib
+import os
 import shutil
 import subprocess
 import sys
@@ -29,7 +30,7 @@ class Scene:
     """
 
     words: tuple[str, ...]
-    columns: int = 104
+    columns: int = 120
     lines: int = 48
     timeout_s: float = 120
     prepare: Callable[[Path], None] = lambda folder: None
@@ -50,7 +51,7 @@ def node_and_image(folder: Path) -> None:
             (folder / ("lamp-12.toml" if name == "example.toml" else name)).write_text(text, encoding="utf-8")
 
 
-_BOARD = ("hardware.rig.esp32",)
+_BOARD = ("hardware.rig.esp32", "--link", "ttyUSB0", "--attended")
 _FLASH = (
     "flash",
     "--port",
@@ -67,9 +68,7 @@ SCENES = {
     "scan": Scene(
         ("scan", "ttyUSB0", "--quick"), beside=("tests.screens.scan_bus", "ttyUSB0"), timeout_s=900, columns=100
     ),
-    "flash": Scene(
-        _FLASH, prepare=node_and_image, beside=("hardware.rig.esp32", "--link", "ttyUSB0", "--attended"), columns=110
-    ),
+    "flash": Scene(_FLASH, prepare=node_and_image, beside=_BOARD),
     "kit": Scene(
         ("kit", "make", "work-order.csv", "--firmware", "images", "--trust"), prepare=node_and_image, timeout_s=240
     ),
@@ -108,7 +107,7 @@ def _beside(words: tuple[str, ...], folder: Path) -> Iterator[None]:
     process = subprocess.Popen(
         [sys.executable, "-m", *words],
         cwd=folder,
-        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,
