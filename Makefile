@@ -8,7 +8,7 @@ strict := gateway_agent protocols hardware
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format gen gen-check bench sizes wire faults lock bundle wheel clean
+.PHONY: help setup run test lint format gen gen-check bench sizes wire screens faults lock bundle wheel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,9 +36,11 @@ format: setup ## Rewrite the sources in the one format (twin: lint)
 
 gen: setup ## Rewrite what is made from hardware (twin: gen-check)
 	@$(bin)/python -m gateway_agent.profiles.tables
+	@$(bin)/python -m hardware.drawings.made
 
 gen-check: setup ## Check that the generated files are fresh; changes nothing
-	@$(bin)/python -m gateway_agent.profiles.tables --check
+	@$(bin)/python -m gateway_agent.profiles.tables --check; tables=$$?; \
+	 $(bin)/python -m hardware.drawings.made --check && exit $$tables
 
 bench: setup ## Measure; ARGS=<group> prints JSON lines, without a group lists the groups
 	@$(bin)/python -m tests.bench $(ARGS)
@@ -48,6 +50,9 @@ sizes: setup ## Measure the firmware and rewrite docs/sizes.md; ARGS=<file> take
 
 wire: setup ## Measure the uplink and rewrite docs/wire.md and its chart; ARGS=<files> takes the lines of kept runs
 	@$(bin)/python -m tests.bench._wire_page $(ARGS)
+
+screens: setup ## Run commands and rewrite their pictures in docs/screens; ARGS="scan flash" for some
+	@$(bin)/python -m tests.screens $(ARGS)
 
 faults: setup ## Break things and count what survives; ARGS=<group> prints JSON lines
 	@$(bin)/python -m tests.faults $(ARGS)

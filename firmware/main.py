@@ -25,6 +25,7 @@ try:
     import node.boot_choice
 
     _slot = node.boot_choice.choose()
+    print("gatepost node starts from", _slot)
     _import_from(_slot)
     import node.app
 

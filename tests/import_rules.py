@@ -13,6 +13,8 @@ OURS = frozenset({"protocols", "gateway_agent", "hardware", "firmware", "tests",
 BOARD = "firmware/node/board.py"
 HARDWARE_MODULES = frozenset({"machine", "esp32", "network"})
 PROTOCOL_MODULES = frozenset({"array", "binascii", "hashlib", "struct", "sys"})
+PROGRAMS = frozenset({"esptool", "espefuse", "espsecure"})
+"""Under the GPL, so run as programs of their own and never imported by what we ship."""
 GUARDED_MODULES = frozenset({"micropython"})
 FIRMWARE_MODULES = PROTOCOL_MODULES | frozenset(
     {"asyncio", "errno", "gc", "hashlib", "io", "json", "math", "micropython", "os", "random", "select", "time"}
@@ -84,6 +86,8 @@ def _broken_rule(name: str, imported: Import) -> str:
     folder = name.partition("/")[0]
     if top in ("firmware", "tests") or (top == "node" and folder != "firmware"):
         return f"nobody imports {'firmware' if top == 'node' else top}"
+    if top in PROGRAMS:
+        return "it is under the GPL: run it as a program"
     if top in HARDWARE_MODULES and name != BOARD and not name.startswith(MICROPYTHON_FOLDERS):
         return f"only {BOARD} may"
     if folder == "protocols":

@@ -28,6 +28,7 @@ def test_the_folders_import_one_way_only():
         ("gateway_agent/agent.py", "import firmware.node.board", "nobody imports firmware"),
         ("gateway_agent/agent.py", "from machine import Pin", "only firmware/node/board.py may"),
         ("hardware/rig/demo.py", "from node import board", "nobody imports firmware"),
+        ("hardware/flash/session.py", "import esptool", "run it as a program"),
         ("hardware/rig/demo.py", "from tests import groups", "nobody imports tests"),
     ],
 )

@@ -62,13 +62,13 @@ def test_each_dependency_names_its_licence_and_its_reason():
     listed = 0
     inside = False
     for line in (ROOT / "pyproject.toml").read_text(encoding="utf-8").splitlines():
-        if re.match(r"(dependencies|rig|dev|node|stubs) = \[", line):
+        if re.match(r"(dependencies|rig|flash|bundle|dev|node|stubs) = \[", line):
             inside = True
         elif line == "]":
             inside = False
         elif inside:
             assert re.match(r'    "[A-Za-z0-9_.-]+[=<>][^"]*",\s+# [A-Za-z0-9 .,-]+: .{10,}', line), line
-            assert "GPL" not in line
+            assert "GPL" not in line or re.search(r'"esptool==.* run as a program', line), line
             listed += 1
     assert listed >= 10
 

@@ -73,7 +73,7 @@ async def _load(names: "tuple[str, ...]") -> None:
     for name in names:
         __import__("node." + name)
         gc.collect()
-        board.feed_watchdog()
+        board.feed_watchdog()  # a slow flash, or an emulated one, may take seconds for one module
         await asyncio.sleep_ms(_BREATH_MS)
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Strict
 
+from gateway_agent.boards.wiring import ConnectorSection, PartSection, SupplySection
 from gateway_agent.toml_source import TomlModel
 
 Pin = Annotated[int, Field(ge=0, le=39)]
@@ -88,6 +89,9 @@ class Board(TomlModel):
     free: FreeSection = FreeSection()
     wired: Mapping[str, Pins] = {}
     exceptions: Annotated[tuple[ExceptionSection, ...], Strict(False)] = ()
+    connectors: Annotated[tuple[ConnectorSection, ...], Strict(False)] = ()
+    supply: SupplySection | None = None
+    parts: Annotated[tuple[PartSection, ...], Strict(False)] = ()
 
     def fixed_pins(self) -> Iterator[tuple[tuple[str | int, ...], int]]:
         """Key path and pin of each pin that has its use once and for all."""

@@ -19,6 +19,7 @@ from gateway_agent.toml_wording import nearest
 DialectName = Literal["neul", "quectel-nb", "quectel-qi", "ml307", "simcom-nb", "simcom", "sim800"]
 Seconds = Annotated[float, Field(gt=0, le=600)]
 Baud = Annotated[int, Field(ge=1200, le=921600)]
+UsbId = Annotated[str, Field(pattern=r"^[0-9a-f]{4}$")]
 
 
 class ModemSection(TomlModel):
@@ -68,6 +69,20 @@ class SocketSection(TomlModel):
     release_assistance: bool = False
 
 
+class UsbSection(TomlModel):
+    """`[usb]`: how the modem shows itself on USB, for the udev rules in deploy/.
+
+    `at_interface` is the number of the interface that takes AT commands, as udev writes it; without it nobody told
+    which one it is, and the port gets no name. `mark`: C a named source, K usual practice.
+    """
+
+    vendor: UsbId
+    products: Annotated[tuple[UsbId, ...], Strict(False), Field(min_length=1)]
+    at_interface: Annotated[str, Field(pattern=r"^[0-9a-f]{2}$")] | None = None
+    source: Annotated[str, Field(min_length=1)]
+    mark: Literal["C", "K"]
+
+
 class QuirksSection(TomlModel):
     """`[quirks]`: where members of a family differ; each key says for which dialect it is."""
 
@@ -87,6 +102,7 @@ class ModemData(TomlModel):
     times: TimesSection
     socket: SocketSection
     quirks: QuirksSection = QuirksSection()
+    usb: UsbSection | None = None
 
 
 class UnknownModemError(ModemError):

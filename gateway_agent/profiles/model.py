@@ -24,6 +24,7 @@ from gateway_agent.profiles.sources import (
     RegisterSection,
     StatusSection,
 )
+from gateway_agent.profiles.wiring import WiringSection
 from gateway_agent.profiles.writes import ActionSection, ConfigurationSection, LampSection
 from gateway_agent.toml_source import TomlModel
 
@@ -180,6 +181,7 @@ class Profile(TomlModel):
     """A whole profile. `points`, `options`, `status`, `configuration`, `actions` and `blocks` are by name."""
 
     device: DeviceSection
+    wiring: WiringSection | None = None
     options: Mapping[OptionName, OptionSection] = {}
     points: Mapping[str, PointSection] = {}
     status: Mapping[str, StatusSection] = {}

@@ -10,7 +10,9 @@ from hardware.flash.orders import Job, OrderBook
 from hardware.flash.plugged import Plugged
 from hardware.flash.problem import Kind
 from hardware.flash.results import FlashResult, Past, keep, past_of
-from hardware.flash.session import Settings, Watcher, flash_node
+from hardware.flash.session import Settings, Watcher, check_node, flash_node
+
+_OF_NO_BOARD = frozenset({Kind.NO_PORT, Kind.PORT_TAKEN, Kind.TOOL, Kind.TWICE})
 
 
 class Show(Protocol):
@@ -38,12 +40,23 @@ class Show(Protocol):
 
 
 def run_one(job: Job, settings: Settings, past: Past, file: Path, show: Show) -> FlashResult:
-    """Flash one board, keep and show what came of it. A board that was turned away is shown, but not kept."""
+    """Flash one board, keep and show what came of it. What says nothing of a board is shown, but not kept."""
     with show.watcher() as watcher:
         result = flash_node(job, settings, watcher)
-    if result.problem is None or result.problem.kind is not Kind.TWICE:
+    if result.problem is None or result.problem.kind not in _OF_NO_BOARD:
         keep(result, file)
         past.add(result.record())
+    show.result(result)
+    return result
+
+
+def run_check(job: Job, settings: Settings, past: Past, file: Path, show: Show) -> FlashResult:
+    """Ask a node that runs already, keep and show what came of it."""
+    boards = past.written_on(job.order.terminal)
+    with show.watcher() as watcher:
+        result = check_node(job, settings, watcher, boards[-1] if boards else "")
+    keep(result, file)
+    past.add(result.record())
     show.result(result)
     return result
 
@@ -73,5 +86,6 @@ def run_batch(
                 break
     except KeyboardInterrupt:
         show.tally(tally, len(dealer.open_terminals()))
+    tally.still_open = len(dealer.open_terminals())
     show.end(tally, dealer.open_terminals(), file)
     return tally

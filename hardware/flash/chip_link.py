@@ -19,7 +19,7 @@ from hardware.flash.problem import FlashProblem, Kind
 
 RATES = (921600, 460800, 230400, FIRST_BAUD)
 """Rates to write at, fast first: every known USB bridge has them; bad cables and old drivers stop at one of them."""
-_SHORT_S, _BOOT_WAIT_S = 40.0, 60.0
+_SHORT_S, _BOOT_WAIT_S = 60.0, 60.0
 _TRIES = 3
 _ERASE_S_PER_MB = 40.0
 _BLANK_SHARE = 0.02
@@ -56,12 +56,12 @@ class ChipLink:
             raise FlashProblem(Kind.TOOL, "esptool did not tell which chip it is", "run this again")
         return chip
 
-    def read_security(self) -> efuses.Security:
-        """Whether the chip is locked. Raises FlashProblem."""
+    def read_security(self, *, is_last: bool = False) -> efuses.Security:
+        """Whether the chip is locked; where nothing follows (`is_last`) it is started again. Raises FlashProblem."""
         with tempfile.TemporaryDirectory() as folder:
             block = Path(folder, "efuses")
             command = ["dump-mem", hex(efuses.ADDRESS), str(efuses.BYTES), str(block)]
-            self._steady(command, "no-reset", "no-reset-stub", _SHORT_S)
+            self._steady(command, "no-reset", "hard-reset" if is_last else "no-reset-stub", _SHORT_S)
             return efuses.security_of(block.read_bytes())
 
     def write(self, pieces: tuple[Piece, ...], first_baud: int, on_progress: Callable[[float], None]) -> int:
@@ -70,7 +70,7 @@ class ChipLink:
         A line that damages data is tried again at a lower rate. Raises FlashProblem.
         """
         rates = [first_baud, *(rate for rate in RATES if rate < first_baud)]
-        before = "no-reset"
+        before = "no-reset" if self.is_by_hand else "default-reset"
         with tempfile.TemporaryDirectory() as folder:
             words = ["write-flash", "--flash-size", "keep", *_files(Path(folder), pieces)]
             bar = _Bar(pieces, on_progress)
@@ -86,10 +86,9 @@ class ChipLink:
                     )
                     return rate
                 except FlashProblem as problem:
-                    is_line = problem.kind is Kind.LINE or (problem.kind is Kind.SILENT and before == "no-reset")
-                    if not is_line or rate == rates[-1] or not self._can_again():
+                    if problem.kind not in (Kind.LINE, Kind.SILENT) or rate == rates[-1] or not self._can_again():
                         raise
-                    self.tell(f"the line damages data at {rate} baud: going on slower")
+                    self.tell(f"it does not work at {rate} baud: going on slower")
                     before = self._again()
         raise AssertionError("the last rate returns or raises")
 

@@ -13,14 +13,14 @@ from rich.console import Console
 
 from hardware.flash import screen
 from hardware.flash.batch import admission
-from hardware.flash.batch_run import Show, run_batch, run_one
+from hardware.flash.batch_run import Show, run_batch, run_check, run_one
 from hardware.flash.chip_link import RATES
 from hardware.flash.images import find_image
 from hardware.flash.orders import Job, OrderBook, orders_of_files, orders_of_kit
 from hardware.flash.plugged import Plugged
-from hardware.flash.ports import find_port
+from hardware.flash.ports import find_port, usb_ports
 from hardware.flash.problem import FlashProblem, Kind
-from hardware.flash.results import DEFAULT_FILE, past_of
+from hardware.flash.results import DEFAULT_FILE, make_ready, past_of
 from hardware.flash.screen import JsonShow, TerminalShow
 from hardware.flash.session import Settings, look
 from hardware.kit.kit_file import open_kit
@@ -45,6 +45,7 @@ def command(
     trust: Annotated[bool, typer.Option("--trust", help="Take an image of unknown digest.")] = False,
     board: Annotated[str | None, typer.Option("--board", help="Which board, where no pole names it.")] = None,
     batch: Annotated[bool, typer.Option("--batch", help="One board after the other, as they are plugged in.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Ask a node that runs already; write nothing.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Look at the chip, write the image to a file, and nothing to the chip.")
     ] = False,
@@ -73,17 +74,19 @@ def command(
     console = Console(stderr=as_json, highlight=False)
     if not _LEAST_BAUD <= baud <= _MOST_BAUD:
         raise typer.BadParameter(f"--baud is {_LEAST_BAUD} to {_MOST_BAUD}")
-    if batch and (image_only or dry_run):
-        raise typer.BadParameter("--batch flashes boards; --image-only and --dry-run make one image: leave --batch out")
+    if sum((batch, check, dry_run, image_only is not None)) > 1 and not (dry_run and image_only and not batch):
+        raise typer.BadParameter("--batch, --check, --dry-run and --image-only do different things: give one of them")
     book = _orders(node, kit, firmware, board, trust)
     settings = Settings(
         port or "", first_baud=baud, use_stub=not no_stub, with_bus=not no_bus, boot_wait_s=60.0 if _is_asked() else 0.0
     )
     file = results or (results_beside(kit) if kit else DEFAULT_FILE)
     show = JsonShow(console) if as_json else TerminalShow(console, with_tool_text=verbose)
+    if not dry_run and image_only is None:
+        make_ready(file)
     if batch:
-        tally = run_batch(book, settings, Plugged(port), file, show, first=terminal, may_repeat=yes)
-        raise typer.Exit(0 if tally.results and not tally.failed else 1)
+        tally = run_batch(book, settings, _boards(port, console), file, show, first=terminal, may_repeat=yes)
+        raise typer.Exit(0 if tally.is_well else 1)
     job = book.job(_only(book, terminal))
     if not as_json:
         screen.tell_order(console, job)
@@ -94,8 +97,18 @@ def command(
     if image_only is None and not dry_run:
         past = past_of(file)
         settings = replace(settings, port=port or find_port(), choose=admission(past, _confirm(yes)))
-        result = run_one(job, settings, past, file, show)
+        result = (run_check if check else run_one)(job, settings, past, file, show)
         raise typer.Exit(0 if result.is_passed else 1)
+
+
+def _boards(port: str | None, console: Console) -> Plugged:
+    """Where boards come and go; of several ports that are there already nobody knows which is a board, so none is."""
+    there = [] if port is not None else usb_ports()
+    if len(there) < 2:
+        return Plugged(port)
+    names = ", ".join(one.name for one in there)
+    console.print(f"Left alone, for they are plugged in already: {names}", markup=False, soft_wrap=True)
+    return Plugged(left_alone=frozenset(one.name for one in there))
 
 
 def write_image(job: Job, path: Path) -> None:
@@ -119,11 +132,8 @@ def _write_and_tell(job: Job, path: Path, console: Console, as_json: bool) -> No
         print(json.dumps({"terminal": job.order.terminal, "image": str(path), "bytes": size, "pieces": pieces}))
         return
     screen.tell_plan(console, job.plan)
-    console.print(
-        f"{path}: the whole flash from offset 0, {size >> 20} MB. It holds the node's keys: keep it secret.",
-        markup=False,
-        soft_wrap=True,
-    )
+    secret = "" if job.order.node_key is None else " It holds the node's keys: keep it secret."
+    console.print(f"{path}: the whole flash from offset 0, {size >> 20} MB.{secret}", markup=False, soft_wrap=True)
 
 
 def _look_only(job: Job, settings: Settings, show: Show, console: Console, as_json: bool) -> None:

@@ -7,15 +7,19 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hardware.flash.esptool_words import file_of, percent_of, problem_of
+from hardware.flash.ports import is_there
 from hardware.flash.problem import FlashProblem, Kind
 
 FIRST_BAUD = 115200
 """The rate at which a chip's ROM is greeted; everything else is agreed upon from there."""
 _LONG_ATTEMPTS = 0
+_LOOK_EVERY_S, _GONE_S = 0.25, 2.0
+_BROKE_OFF, _NO_ANSWER = "A serial exception error occurred", "Failed to connect to the chip"
 _OWN_SETTINGS = ("ESPTOOL_", "ESPRESSIF_")
 _KEPT_SETTING = "ESPTOOL_CFGFILE"
 
@@ -73,25 +77,28 @@ class Esptool:
             errors="replace",
             env=_environment(),
         )
-        is_late = threading.Event()
-        timer = threading.Timer(timeout_s, _end, (program, is_late))
-        timer.start()
+        watch = _Watch(program, self.port, timeout_s)
+        watch.start()
         try:
             output = self._listen(program, on_progress)
             program.wait()
         finally:
-            timer.cancel()
+            watch.end()
             program.kill()
             program.wait()
-        if is_late.is_set() and attempts != _LONG_ATTEMPTS:
-            raise FlashProblem(
-                Kind.LINE,
-                f"the chip on {self.port} did not get done within {timeout_s:.0f} s",
-                "unplug it, plug it in again, and run this again with --baud 115200",
+        if watch.is_gone:
+            raise EsptoolProblem(problem_of(_BROKE_OFF, self.port), output)
+        if watch.is_late and attempts != _LONG_ATTEMPTS:
+            raise EsptoolProblem(
+                FlashProblem(
+                    Kind.LINE,
+                    f"the chip on {self.port} did not get done within {timeout_s:.0f} s",
+                    "unplug it, plug it in again, and run this again with --baud 115200",
+                ),
+                output,
             )
         if program.returncode != 0:
-            said = output if not is_late.is_set() else "Failed to connect to the chip"
-            raise EsptoolProblem(problem_of(said, self.port), output)
+            raise EsptoolProblem(problem_of(_NO_ANSWER if watch.is_late else output, self.port), output)
         return output
 
     def _after(self, after: str) -> str:
@@ -114,9 +121,35 @@ class Esptool:
         return "".join(lines)
 
 
-def _end(program: "subprocess.Popen[str]", is_late: threading.Event) -> None:
-    is_late.set()
-    program.kill()
+class _Watch(threading.Thread):
+    """Ends the program when its time is over, or its port has been gone for a while: it would wait far longer."""
+
+    def __init__(self, program: "subprocess.Popen[str]", port: str, timeout_s: float) -> None:
+        super().__init__(name="esptool watch", daemon=True)
+        self.is_late = False
+        self.is_gone = False
+        self._program = program
+        self._port = port
+        self._late_s = time.monotonic() + timeout_s
+        self._is_over = threading.Event()
+
+    def run(self) -> None:
+        """Look now and then."""
+        was_there, seen_s = is_there(self._port), time.monotonic()
+        while not self._is_over.wait(_LOOK_EVERY_S):
+            now_s = time.monotonic()
+            if is_there(self._port):
+                was_there, seen_s = True, now_s
+            self.is_gone = was_there and now_s - seen_s > _GONE_S
+            self.is_late = now_s > self._late_s
+            if self.is_gone or self.is_late:
+                self._program.kill()
+                return
+
+    def end(self) -> None:
+        """Look no more."""
+        self._is_over.set()
+        self.join()
 
 
 def _environment() -> dict[str, str]:

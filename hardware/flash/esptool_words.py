@@ -81,9 +81,9 @@ _CAUSES = (
     ),
     _cause(
         r"failed to autodetect chip type|doesn't appear to be an",
-        Kind.WRONG_CHIP,
-        "the chip is none that esptool knows; nothing was written",
-        "take a board with an ESP32",
+        Kind.LINE,
+        "the chip names itself by a number that nobody knows: the line damages data, or it is no ESP32",
+        "take a shorter or another cable, plug it straight into the laptop, and run this again, or another board",
     ),
     _cause(
         r"wrong boot mode detected",

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from gateway_agent.provision import digest
 from hardware.bundle.boards import board_number
 from hardware.flash.console import DeviceReport, NodeReport
+from hardware.flash.node_file import UPDATE_KEY_BYTES
 from hardware.flash.orders import Job
 from hardware.flash.results import Check
 from protocols import node_table_layout
@@ -16,6 +17,10 @@ _AGAIN = "flash the node again; if it stays, take another board"
 _ANSWERED, _WAITING = "answered", "waiting"
 _MISSING = "not told"
 _OK = "ok"
+_NO_TABLE = (["safe"], ["2"])
+"""The mode of a node that waits for its settings."""
+_NEEDED = frozenset({"flash", "table"})
+"""Self tests without which nothing passes; every other that the node tells of has to be right as well."""
 
 
 def judge(job: Job, mac: str, report: NodeReport, *, with_bus: bool) -> tuple[Check, ...]:
@@ -41,11 +46,13 @@ def is_waiting(report: NodeReport) -> bool:
 
 def _identity(job: Job, mac: str, report: NodeReport) -> Iterator[Check]:
     order = job.order
-    yield _same(report, "terminal", order.terminal, "terminal", "it answers for another terminal: " + _AGAIN)
     yield _same(report, "identity", "whole", "identity", _AGAIN)
+    yield _same(report, "terminal", order.terminal, "terminal", "it answers for another terminal: " + _AGAIN)
     yield _same(report, "mac", mac, "MAC", "another board answers than was flashed: is the port the right one?")
     for name, key in (("node_key", order.node_key), ("broadcast_key", order.broadcast_key)):
         yield _same(report, name, "no" if key is None else "yes", name.replace("_", " "), _AGAIN)
+    keys = len(order.update_key or b"") // UPDATE_KEY_BYTES
+    yield _same(report, "update_keys", str(keys), "update keys", _AGAIN)
 
 
 def _firmware(job: Job, report: NodeReport) -> Iterator[Check]:
@@ -56,12 +63,13 @@ def _firmware(job: Job, report: NodeReport) -> Iterator[Check]:
         yield _same(report, "micropython", job.image.version, "MicroPython", _AGAIN)
     yield _same(report, "table", table_digest(job.order.table), "table", _AGAIN)
     told = report.fields.get("mode", _MISSING)
-    yield Check("mode", told.split()[:1] == ["full"], told, "read why in its log: gatepost node-log, then " + _AGAIN)
+    is_right = told.split()[:1] == ["full"] if job.order.table else (told.split()[:1], told.split()[-1:]) == _NO_TABLE
+    yield Check("mode", is_right, told, "read why in its log: gatepost node-log, then " + _AGAIN)
 
 
 def _tests(report: NodeReport) -> Iterator[Check]:
-    if not report.tests:
-        yield Check("self test", False, _MISSING, _AGAIN)
+    for name in sorted(_NEEDED - report.tests.keys()):
+        yield Check(f"test {name}", False, _MISSING, _AGAIN)
     for name, told in report.tests.items():
         yield Check(f"test {name}", told.split()[:1] == [_OK], told, _AGAIN)
 
@@ -76,7 +84,7 @@ def _devices(job: Job, report: NodeReport) -> Iterator[Check]:
 
 
 def _name(device: DeviceReport) -> str:
-    return f"device {device.number}, unit {device.unit}"
+    return f"device {device.number}, " + (f"unit {device.unit}" if device.unit else "on pins")
 
 
 def _device_mend(device: DeviceReport) -> str:

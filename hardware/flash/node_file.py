@@ -18,7 +18,7 @@ from hardware.bundle.keys import KEY_BITS
 from protocols.factory_record import MAX_TERMINAL_CODE
 
 _TERMINAL = re.compile(rf"[!-~]{{1,{MAX_TERMINAL_CODE}}}")
-_UPDATE_KEY_BYTES = KEY_BITS // 8
+UPDATE_KEY_BYTES = KEY_BITS // 8
 _MOST_UPDATE_KEYS = 2
 
 
@@ -152,8 +152,8 @@ def _read_update_key(path: Path) -> bytes:
     except OSError as error:
         what = f"the file {path} cannot be read ({error.strerror})"
         raise KeyFileError(what, "check its path, or make it with: make bundle ARGS=key") from error
-    if len(content) not in [_UPDATE_KEY_BYTES * count for count in range(1, _MOST_UPDATE_KEYS + 1)]:
-        mend = f"it is the node's file that `make bundle ARGS=key` writes, {_UPDATE_KEY_BYTES} bytes a key"
+    if len(content) not in [UPDATE_KEY_BYTES * count for count in range(1, _MOST_UPDATE_KEYS + 1)]:
+        mend = f"it is the node's file that `make bundle ARGS=key` writes, {UPDATE_KEY_BYTES} bytes a key"
         raise KeyFileError(f"{path} holds no public keys of updates", mend)
     return content
 

@@ -37,6 +37,7 @@ class OrderBook:
     _orders: Mapping[str, Callable[[], NodeOrder]]
     kit: str | None = None
     _applications: dict[str, Application] = field(default_factory=dict)
+    _last: Job | None = None
 
     @property
     def terminals(self) -> tuple[str, ...]:
@@ -51,11 +52,13 @@ class OrderBook:
                 f"did you mean {guess}?" if guess else f"the first of {len(self._orders)} is {next(iter(self._orders))}"
             )
             raise FlashProblem(Kind.FILES, f"there is no order for {terminal}", mend)
-        order = self._orders[terminal]()
-        if order.board not in self._applications:
-            self._applications[order.board] = self.application_of(order.board)
-        application = self._applications[order.board]
-        return Job(order, self.image, application, make_plan(self.image, order, application), self.kit)
+        if self._last is None or self._last.order.terminal != terminal:
+            order = self._orders[terminal]()
+            if order.board not in self._applications:
+                self._applications[order.board] = self.application_of(order.board)
+            application = self._applications[order.board]
+            self._last = Job(order, self.image, application, make_plan(self.image, order, application), self.kit)
+        return self._last
 
 
 def orders_of_files(place: Path, board: str | None, image: FirmwareImage) -> OrderBook:

@@ -1,6 +1,8 @@
 """Boards that come and go: waiting for the next port, and for one to be gone."""
 
+import os
 import socket
+import stat
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,7 +17,7 @@ _CONNECT_S = 0.5
 
 @dataclass(slots=True)
 class Plugged:
-    """Where boards are plugged in: always the port `named`, or else any USB serial port.
+    """Where boards are plugged in: always the port `named`, or else any USB serial port that is not to be left alone.
 
     `wait` sleeps; `settle_s` is how long a port may take from its appearing to its being usable.
     """
@@ -23,25 +25,36 @@ class Plugged:
     named: str | None = None
     wait: Callable[[float], None] = time.sleep
     settle_s: float = _SETTLE_S
-    _used: set[str] = field(default_factory=set)
+    left_alone: frozenset[str] = frozenset()
+    _used: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def next_port(self) -> str:
-        """Wait for a board and return its port. A board that was done is only next once it was gone."""
+        """Wait for a board and return its port. A board that was done is only next once it was unplugged."""
         while True:
             here = self._here()
-            self._used &= set(here)
+            self._used = {port: mark for port, mark in self._used.items() if here.get(port) == mark}
             for port in here:
                 if port not in self._used:
                     self.wait(self.settle_s)
-                    if port in self._here():
-                        self._used.add(port)
+                    mark = self._here().get(port)
+                    if mark is not None:
+                        self._used[port] = mark
                         return port
             self.wait(_LOOK_EVERY_S)
 
-    def _here(self) -> list[str]:
-        if self.named is None:
-            return [port.name for port in usb_ports()]
-        return [self.named] if _answers(self.named) else []
+    def _here(self) -> dict[str, tuple[int, ...]]:
+        """Every port that is there, with a mark that is another one when it was plugged in anew."""
+        names = [port.name for port in usb_ports()] if self.named is None else [self.named]
+        return {name: _mark(name) for name in names if name not in self.left_alone and _answers(name)}
+
+
+def _mark(port: str) -> tuple[int, ...]:
+    """What changes when a device is made anew; nothing for an address, which has to be seen gone."""
+    try:
+        place = os.lstat(port)
+    except OSError:
+        return ()
+    return (place.st_ino, place.st_mtime_ns) if stat.S_ISLNK(place.st_mode) else (place.st_ino,)
 
 
 def _answers(port: str) -> bool:

@@ -107,6 +107,16 @@ def keep(result: FlashResult, path: Path) -> None:
         ) from error
 
 
+def make_ready(path: Path) -> None:
+    """See that results can be kept, before a board is touched. Raises FlashProblem(FILES)."""
+    try:
+        path.open("ab").close()
+    except OSError as error:
+        raise FlashProblem(
+            Kind.FILES, f"{path} cannot be written ({error.strerror})", "name a file for the results with --results"
+        ) from error
+
+
 def past_of(path: Path) -> "Past":
     """What a results file tells; nothing where there is none. Raises FlashProblem(FILES) for a file that is no such."""
     try:

@@ -23,7 +23,7 @@ from hardware.flash.problem import FlashProblem, Kind
 from hardware.flash.results import Check, FlashResult
 
 PRESS_EN = "press EN (RST) once: this port cannot restart the node"
-_ASK_S, _BETWEEN_S = 3.0, 0.5
+_FIRST_ASK_S, _ASK_S, _BETWEEN_S = 0.7, 8.0, 0.5
 _BOOT_TEXT_KEPT = 4000
 
 
@@ -86,15 +86,33 @@ class _Standing:
 
 def flash_node(job: Job, settings: Settings, watcher: Watcher) -> FlashResult:
     """Flash one board as `job` says and return what came of it; problems are in the result, Ctrl-C too."""
-    at, began_s = datetime.now(UTC), time.monotonic()
-    standing = _Standing(job)
-    problem: FlashProblem | None = None
-    try:
+
+    def go(standing: _Standing) -> None:
         link = _flash(settings, watcher, standing)
         watcher.step("start")
         if not link.has_lines:
             watcher.advise(PRESS_EN)
         _ask(settings, watcher, standing)
+
+    return _try(_Standing(job), settings, go)
+
+
+def check_node(job: Job, settings: Settings, watcher: Watcher, mac: str) -> FlashResult:
+    """Ask a node that runs already, and judge it as after flashing; `mac` is the board's if it is known, else ""."""
+    standing = _Standing(job, Chip("", "", mac, None))
+
+    def go(standing: _Standing) -> None:
+        watcher.step("ask")
+        _ask(settings, watcher, standing)
+
+    return _try(standing, settings, go)
+
+
+def _try(standing: _Standing, settings: Settings, go: Callable[[_Standing], None]) -> FlashResult:
+    at, began_s = datetime.now(UTC), time.monotonic()
+    problem: FlashProblem | None = None
+    try:
+        go(standing)
         problem = _verdict(standing.checks)
     except FlashProblem as met:
         problem = met
@@ -105,7 +123,7 @@ def flash_node(job: Job, settings: Settings, watcher: Watcher) -> FlashResult:
         terminal=job.order.terminal,
         board=job.order.board,
         problem=problem,
-        mac=standing.chip.mac,
+        mac=standing.chip.mac or standing.report.get("mac", ""),
         chip=standing.chip.model,
         flash_bytes=standing.chip.flash_bytes or 0,
         security=standing.security.words if standing.security else "",
@@ -128,7 +146,7 @@ def look(job: Job, settings: Settings, watcher: Watcher) -> tuple[Chip, Security
     """Who the chip is and whether it may be written, and start it again; writes nothing. Raises FlashProblem."""
     standing = _Standing(job)
     link = _link(settings, watcher)
-    _look(link, watcher, standing)
+    _look(link, watcher, standing, is_last=True)
     assert standing.security is not None
     return standing.chip, standing.security
 
@@ -151,7 +169,7 @@ def _link(settings: Settings, watcher: Watcher) -> ChipLink:
     return ChipLink(tool, watcher.advise, watcher.tell, settings.boot_wait_s)
 
 
-def _look(link: ChipLink, watcher: Watcher, standing: _Standing) -> None:
+def _look(link: ChipLink, watcher: Watcher, standing: _Standing, *, is_last: bool = False) -> None:
     job = standing.job
     watcher.step("chip")
     chip = standing.chip = link.identify()
@@ -174,7 +192,7 @@ def _look(link: ChipLink, watcher: Watcher, standing: _Standing) -> None:
             " nothing was written",
             "take a module with more flash",
         )
-    standing.security = link.read_security()
+    standing.security = link.read_security(is_last=is_last)
     watcher.tell(standing.security.words)
     standing.security.check()
 
@@ -201,17 +219,21 @@ def _ask(settings: Settings, watcher: Watcher, standing: _Standing) -> None:
     finally:
         port.close()
     standing.report = report.fields
-    standing.checks = judge(standing.job, standing.chip.mac, report, with_bus=settings.with_bus)
+    mac = standing.chip.mac or report.fields.get("mac", "")
+    standing.checks = judge(standing.job, mac, report, with_bus=settings.with_bus)
 
 
 def _first_report(port: Port, settings: Settings, heard: list[str]) -> NodeReport:
+    """The first whole report; each question waits longer, for a node that is still loading has not heard it."""
     late_s = time.monotonic() + settings.start_wait_s
+    patience_s = _FIRST_ASK_S
     while True:
         try:
-            return ask_node(port, timeout_s=_ASK_S, on_text=heard.append)
+            return ask_node(port, timeout_s=patience_s, on_text=heard.append)
         except ConsoleError:
             if time.monotonic() > late_s:
                 raise
+            patience_s = min(2 * patience_s, _ASK_S)
 
 
 def _not_started(error: ConsoleError, heard: list[str]) -> FlashProblem:

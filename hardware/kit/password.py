@@ -44,7 +44,7 @@ def weakness(password: str, names: Iterable[str] = ()) -> str | None:
     rest = lower
     for word in sorted({*_COMMON, *(name.lower() for name in names if len(name) > 3)}, key=len, reverse=True):
         rest = rest.replace(word, "")
-    rest = _without_runs(re.sub(r"[^a-z0-9]+$|^[^a-z0-9]+", "", rest))
+    rest = _without_runs(re.sub(r"^[\W_]+|[\W_]+$", "", rest))
     if len(rest) < LEAST_CHARACTERS // 2:
         return "little is left of it without common words, names that stand in the kit, and rows of the keyboard"
     for length in range(1, len(lower) // 2 + 1):

@@ -4,7 +4,7 @@ The last word about a board counts: a board that was made another terminal later
 that was done and then failed is failed. Laptops' clocks give the sequence of tries from different files.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -85,12 +85,12 @@ class Merged:
         return self.count(State.DONE) == len(self.orders) and not self.strangers and not self.warnings
 
 
-def merge(kit_id: str, orders: Sequence[KitOrder], files: Iterable[ResultsFile]) -> Merged:
-    """What the results files together say about the orders of the kit `kit_id`."""
+def merge(kit_ids: Collection[str], orders: Sequence[KitOrder], files: Iterable[ResultsFile]) -> Merged:
+    """What the results files together say about the orders of a kit; what was done from `kit_ids` counts."""
     files = list(files)
     tries = _in_time(files)
     terminals = {order.terminal for order in orders}
-    strangers = [(one, why) for one in tries if (why := _strange(one, kit_id, terminals))]
+    strangers = [(one, why) for one in tries if (why := _strange(one, kit_ids, terminals))]
     strange = {id(one) for one, _ in strangers}
     ours = [one for one in tries if id(one) not in strange]
     holders: dict[str | None, Try] = {one.record.mac: one for one in tries if one.record.mac and one.is_written}
@@ -118,12 +118,12 @@ def _in_time(files: Sequence[ResultsFile]) -> list[Try]:
     return [one for _, one in sorted(found.values(), key=lambda entry: entry[0])]
 
 
-def _strange(one: Try, kit_id: str, terminals: set[str]) -> str:
+def _strange(one: Try, kit_ids: Collection[str], terminals: set[str]) -> str:
     """Why a try belongs to none of the orders; empty where it does."""
     if one.record.kit is None:
-        return "it was done without a kit"
-    if one.record.kit != kit_id:
-        return f"it was done from kit {one.record.kit}"
+        return "flashed without a kit"
+    if one.record.kit not in kit_ids:
+        return f"from kit {one.record.kit} (an earlier one of the same orders? --also {one.record.kit} counts it)"
     return "" if one.record.terminal in terminals else "the kit has no such terminal"
 
 

@@ -11,31 +11,34 @@ from hardware.kit.kit_order import KitOrder
 from hardware.kit.results import Merged, OrderResult, State
 
 _MOST_ROWS = 60
-_WHOLE = ("terminal", "node", "state", "guard")
+_MOST_NAMED = 5
+_WHOLE = ("terminal", "node", "state", "MAC", "guard")
 """Columns that are not broken over two lines."""
 _STYLES = {State.DONE: "green", State.FAILED: "red", State.OPEN: "dim", State.TWICE: "red"}
 
 
 def tell_orders(console: Console, results: Sequence[OrderResult], *, all_rows: bool = False) -> None:
-    """One row for each order, with its state where anything was tried yet."""
+    """One row for each order: what it is, and once anything was tried, where it stands and why."""
     is_begun = any(one.tries for one in results)
-    sheet = Table(box=None, pad_edge=False, header_style="bold")
-    headings = ("terminal", "type", "pole", "node", "board", "mount", *(("state", "") if is_begun else ("guard",)))
-    for heading in headings:
-        sheet.add_column(heading, overflow="fold", no_wrap=heading in _WHOLE)
     shown = results if all_rows else results[:_MOST_ROWS]
+    sheet = Table(box=None, pad_edge=False, header_style="bold")
+    tail = ("state", "MAC") if is_begun else ("board", "guard")
+    for heading in ("terminal", "type", "pole", "node", "mount", *tail):
+        sheet.add_column(heading, overflow="fold", no_wrap=heading in _WHOLE)
     for one in shown:
         order = one.order
-        cells = [order.terminal, order.type, order.gateway, order.node, order.board, order.mount]
+        cells = [escape(cell) for cell in (order.terminal, order.type, order.gateway, order.node, order.mount)]
         if is_begun:
-            style = _STYLES[one.state]
-            tail = [f"[{style}]{one.state}[/]", escape(one.reason or (one.mac or ""))]
+            cells += [f"[{_STYLES[one.state]}]{one.state}[/]", escape(one.mac or "")]
         else:
-            tail = ["yes" if order.is_guarded else "[yellow]no[/]"]
-        sheet.add_row(*map(escape, cells), *tail)
+            cells += [escape(order.board), "yes" if order.is_guarded else "[yellow]no[/]"]
+        sheet.add_row(*cells)
     console.print(sheet)
     if len(shown) < len(results):
         console.print(f"and {len(results) - len(shown)} more: --all shows them, --json for programs", style="dim")
+    for one in results:
+        if one.reason:
+            console.print(f"[{_STYLES[one.state]}]{one.state}[/]  {escape(one.order.terminal)}: {escape(one.reason)}")
 
 
 def tell_contents(console: Console, kit: Kit) -> None:
@@ -98,10 +101,11 @@ def tell_order(console: Console, order: KitOrder) -> None:
 
 def tell_merged(console: Console, merged: Merged) -> None:
     """The tally, and what has to be looked at."""
-    for trial, why in merged.strangers:
-        record = trial.record
-        place, told = escape(trial.place), escape(f"{record.terminal} {record.result}, {why}")
-        console.print(f"[yellow]not counted[/]  {place}: {told}; merge it with the kit that it belongs to")
+    for why in dict.fromkeys(why for _, why in merged.strangers):
+        tries = [trial for trial, reason in merged.strangers if reason == why]
+        named = ", ".join(f"{one.record.terminal} ({one.place})" for one in tries[:_MOST_NAMED])
+        more = f" and {len(tries) - _MOST_NAMED} more" if len(tries) > _MOST_NAMED else ""
+        console.print(f"[yellow]not counted[/]  {escape(why)}: {escape(named)}{more}")
     for sentence in merged.warnings:
         console.print(f"[yellow]warning[/]  {escape(sentence)}")
     console.print(tally(merged))

@@ -74,6 +74,7 @@ def asked(
         bench.machine.records_flash = True
         desk = Desk(bench)
         await bench.power_on()
+        desk.heard.clear()
         await body(desk)
         assert desk.reader.damaged == 0
         assert b"Traceback" not in desk.heard

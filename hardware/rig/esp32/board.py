@@ -21,6 +21,7 @@ APPLICATION_BAUD = 115_200
 _WATCHDOG_AFTER_S = 0.4
 _BOTH_LINES_HOLD_S = 0.5
 _HAND_WAITS_S = 1.0
+_FRAME_END = b"\xc0"
 _EVENTS_KEPT = 1000
 
 
@@ -205,7 +206,8 @@ class SimulatedBoard:
     def _hear(self, data: bytes) -> None:
         if not self.is_plugged or self.chip.faults.serial_receive_dead:
             return
-        self._keep_hand_still()
+        if _FRAME_END in data:  # the loader is spoken to; a question for the application would wait in vain
+            self._keep_hand_still()
         if self.attended and self.chip.loader is Loader.NONE and SYNC_BODY in data:
             self.enter_loader_by_hand()
             return

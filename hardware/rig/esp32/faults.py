@@ -23,6 +23,8 @@ class ChipFaults:
     """The flash is smaller than its id states: an address beyond its end is the one that many bytes lower."""
     line_error_rate: float = 0.0
     """The chance of each bit on the line to be turned over, either way."""
+    line_seed: int = 0
+    """Which errors these are."""
     max_baud: int | None = None
     """The adapter or the cable carries garbage above this rate."""
     rom_silent: bool = False

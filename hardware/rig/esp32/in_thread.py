@@ -50,13 +50,22 @@ class BoardThread:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._make(), self._loop).result(_END_WITHIN_S)
+        try:
+            asyncio.run_coroutine_threadsafe(self._make(), self._loop).result(_END_WITHIN_S)
+        except BaseException:
+            self._end_loop()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        asyncio.run_coroutine_threadsafe(self.board.close(), self._loop).result(_END_WITHIN_S)
+        try:
+            asyncio.run_coroutine_threadsafe(self.board.close(), self._loop).result(_END_WITHIN_S)
+        finally:
+            self._end_loop()
+
+    def _end_loop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_END_WITHIN_S)
         self._loop.close()

@@ -11,9 +11,9 @@ _BITS = 8
 class LineNoise:
     """One line, both directions."""
 
-    def __init__(self, faults: ChipFaults, seed: int = 0) -> None:
+    def __init__(self, faults: ChipFaults) -> None:
         self._faults = faults
-        self._random = Random(seed)
+        self._random = Random(faults.line_seed)
         self.errors = 0
 
     def carry(self, data: bytes, host_baud: int | None, chip_baud: int | None) -> bytes:

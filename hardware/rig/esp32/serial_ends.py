@@ -54,14 +54,16 @@ class PtyEnd:
         return _BAUD_OF_SPEED.get(termios.tcgetattr(self._stream.descriptor)[_OUTPUT_SPEED])
 
     def plug(self) -> None:
-        """Make the device."""
+        """Make the device. FileExistsError when something that is no link stands at `path`."""
+        self._take_link_away()
+        if self.path.exists():
+            raise FileExistsError(f"{self.path} is there and is no link: name another place for the port")
         ours, theirs = pty.openpty()
         tty.setraw(theirs)
         self._device = os.ttyname(theirs)
         os.close(theirs)
         self._stream = Stream(ours, self._board.from_host, self._closed)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.unlink(missing_ok=True)
         self.path.symlink_to(self._device)
 
     def unplug(self) -> None:
@@ -70,7 +72,7 @@ class PtyEnd:
         if self._looking is not None:
             self._looking.cancel()
             self._looking = None
-        self.path.unlink(missing_ok=True)
+        self._take_link_away()
         if self._stream is not None:
             self._stream.close()
             self._stream = None
@@ -97,6 +99,10 @@ class PtyEnd:
         poll = select.poll()
         poll.register(self._stream.descriptor, select.POLLIN)
         return not any(event & select.POLLHUP for _, event in poll.poll(0))
+
+    def _take_link_away(self) -> None:
+        if self.path.is_symlink():
+            self.path.unlink()
 
     def _closed(self) -> None:
         self._board.host_left()

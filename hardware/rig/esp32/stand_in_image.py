@@ -46,6 +46,7 @@ _DESCRIPTION_MAGIC, _BOOTLOADER_MAGIC = 0xABCD5432, 0x50
 _HEAD, _EXTENDED_HEAD = "<BBBBI", "<BBBBHBHHBBBBB"
 _DIO, _4_MB_40_MHZ, _NO_WP_PIN, _NEWEST_REVISION = 2, 0x20, 0xEE, 399
 _CHECKSUM_SEED = 0xEF
+_BUILT = "2024-10-25"
 
 
 def stand_in_image(
@@ -57,8 +58,9 @@ def stand_in_image(
         entry=0x400805B0,
         chip_id=chip_id,
     )
+    build = f"MicroPython {version} on {_BUILT}; stand-in for an ESP32".encode().ljust(64, b"\0")
     app = image(
-        [(0x3F400020, _app_description(version) + _filler("rodata", 2048)), (0x400D0020, _filler(version, app_bytes))],
+        [(0x3F400020, _app_description() + build + _filler("rodata", 2048)), (0x400D0020, _filler(version, app_bytes))],
         entry=0x40081294,
         chip_id=chip_id,
     )
@@ -91,11 +93,12 @@ def table(layout: str) -> bytes:
     return (rows + digest).ljust(TABLE_BYTES, b"\xff")
 
 
-def _app_description(version: str) -> bytes:
+def _app_description() -> bytes:
+    """Version and project are empty, as in MicroPython's official images."""
     return struct.pack(
         "<II8s32s32s16s16s32s32sHHB3s72s",
-        *(_DESCRIPTION_MAGIC, 0, b"", version.encode(), b"micropython", b"12:00:00", b"Oct 25 2024", b"v5.2.2"),
-        *(hashlib.sha256(version.encode()).digest(), 0, 0, 0, b"", b""),
+        *(_DESCRIPTION_MAGIC, 0, b"", b"", b"", b"14:50:00", b"Oct 25 2024", b"v5.2.2"),
+        *(bytes(32), 0, 0, 0, b"", b""),
     )
 
 

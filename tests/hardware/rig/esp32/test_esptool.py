@@ -62,7 +62,7 @@ def test_both_images_are_sound_to_esptool(tmp_path, image):
     app.write_bytes(image.read_bytes()[APP_OFFSET - IMAGE_OFFSET :])
     for path, words in (
         (image, ["Bootloader version: 1"]),
-        (app, ["App version: v1.24.0", "Project name: micropython"]),
+        (app, ["ESP-IDF: v5.2.2"]),
     ):
         told = subprocess.run(
             [sys.executable, "-m", "esptool", "image-info", str(path)], capture_output=True, text=True, check=True
@@ -140,3 +140,11 @@ def test_a_pulled_cable_takes_the_port_away_and_brings_it_back(tmp_path):
             line.close()
             board.do(board.board.plug)
             serial.serial_for_url(board.port).close()
+
+
+def test_what_stands_where_the_link_should_be_is_not_thrown_away(tmp_path):
+    place = tmp_path / "precious"
+    place.write_text("mine")
+    with pytest.raises(FileExistsError), BoardThread(SimulatedChip(), place):
+        pass
+    assert place.read_text() == "mine"

@@ -1,0 +1,1 @@
+"""Pictures of terminals for docs/screens, made by running the commands: `make screens`, ARGS="scan kit" for some."""
