@@ -14,7 +14,7 @@ from hardware.rig.esp32.chip import SimulatedChip
 from hardware.rig.esp32.node_application import NodeApplication
 from hardware.rig.esp32.serial_ends import PtyEnd
 
-_ASKED_WITHIN_S = 15
+_ASKED_WITHIN_S = 20
 _HAND_S = 3
 
 
