@@ -13,13 +13,15 @@ import sys
 from micropython import const
 
 from node import board, core, log, modules, supervisor
-from protocols import log_codes, task_codes
+from protocols import crc, log_codes, task_codes
 
 _LOOK_MS = const(250)
 _PAUSE_MS = const(10)
 _AT_ONCE = const(64)
 _LINE_BYTES = const(8)
 _LONGEST_S = const(60)
+_PIECE_BYTES = const(64)
+_PIECE_MS = const(6)
 _CTRL_C = const(3)
 _LF = const(10)
 _CR = const(13)
@@ -34,13 +36,43 @@ _SCAN = b"scan"
 _TO_REPORT = ("node.console_report", "node.console_tests")
 _TO_SCAN = ("node.console_scan",)
 _BORROWED = (
-    "node.console_sheet",
     "node.factory",
     "protocols.factory_record",
     "node.settings",
     "protocols.node_settings",
     "protocols.node_table_check",
 )
+
+
+class Sheet:
+    """`begin`, lines by `put`, `end`; the last line has the CRC of those between, each counted with one LF."""
+
+    def __init__(self, port: board.Console, seat: supervisor.Seat) -> None:
+        self.seat = seat
+        self._port = port
+        self._crc = crc.START
+
+    async def begin(self) -> None:
+        """The first line, on a line of its own whatever was printed before."""
+        await self.raw("\n-- gatepost node --\n")
+
+    async def put(self, key: str, value: object) -> None:
+        """One line."""
+        text = key + ": " + str(value) + "\n"
+        data = text.encode()
+        self._crc = crc.crc16(data, 0, len(data), self._crc)
+        await self.raw(text)
+
+    async def end(self) -> None:
+        """The last line."""
+        await self.raw("-- end %04X --\n" % self._crc)
+
+    async def raw(self, text: str) -> None:
+        """Write a text that is no line of the answer."""
+        for at in range(0, len(text), _PIECE_BYTES):
+            self._port.give(text[at : at + _PIECE_BYTES])
+            self.seat.check_in()
+            await asyncio.sleep_ms(_PIECE_MS)
 
 
 class Console:
@@ -104,9 +136,7 @@ class Console:
     async def _answer(self, names: "tuple[str, ...]", seat: supervisor.Seat) -> None:
         """Load one module after the other, let each say its part, and let go of them all."""
         try:
-            from node import console_sheet
-
-            sheet = console_sheet.Sheet(self.port, seat)
+            sheet = Sheet(self.port, seat)
             for name in names:
                 part = __import__(name, None, None, ("",))
                 gc.collect()

@@ -9,7 +9,7 @@ import sys
 
 from micropython import const
 
-from node import board, boot_state, console, console_sheet, factory, identity
+from node import board, boot_state, console, factory, identity
 from protocols import node_table, quality
 from protocols import node_table_layout as layout
 
@@ -17,7 +17,7 @@ _KEY_BYTES = const(384)
 _SIZE = const(6)
 
 
-async def tell(sheet: console_sheet.Sheet, node: console.Console) -> None:
+async def tell(sheet: console.Sheet, node: console.Console) -> None:
     """Put the lines from `report` to the last device."""
     await sheet.begin()
     put = sheet.put

@@ -9,7 +9,7 @@ import asyncio
 
 from micropython import const
 
-from node import client, console, console_sheet, supervisor, units
+from node import client, console, supervisor, units
 from protocols import crc, modbus, node_table, quality
 
 _FIRST_UNIT = const(1)
@@ -20,12 +20,11 @@ _GAP_MS = const(5)
 _TURN_MS = const(4)
 _AFTER_MS = const(12)
 _DOT_EVERY = const(8)
-_EXCEPTION_BYTES = const(5)
 _ANSWER_BYTES = const(7)
 
 
-async def tell(sheet: console_sheet.Sheet, node: console.Console) -> None:
-    """Put `scan` (done, or refused and why), then `asked` and `answered`, unit ids one after the other."""
+async def tell(sheet: console.Sheet, node: console.Console) -> None:
+    """Put `scan` (done, or refused and why), then `answered`, unit ids one after the other."""
     why_not = _why_not(node)
     if why_not:
         await sheet.begin()
@@ -49,18 +48,17 @@ async def tell(sheet: console_sheet.Sheet, node: console.Console) -> None:
                 answered.append(unit)
     await sheet.begin()
     await sheet.put("scan", "done")
-    await sheet.put("asked", "%d to %d" % (_FIRST_UNIT, _LAST_UNIT))
     await sheet.put("answered", " ".join([str(unit) for unit in sorted(answered)]) or "none")
 
 
 def _why_not(node: console.Console) -> str:
     if node.table is None:
-        return "the node has no table"
+        return "no table"
     if node.poller is None:
         return "safe mode"
     if node_table.frame_count(node.table):
-        return "a serial sensor is in its place"
-    return "" if node_table.baud(node.table) else "the table has none"
+        return "a serial sensor is there"
+    return "" if node_table.baud(node.table) else "no sensor bus"
 
 
 class _Scan:
@@ -98,10 +96,7 @@ class _Scan:
     def late_unit(self) -> int:
         """Whose late answer came in the place of that of the last one; 0 if it cannot be told."""
         answer = self._bus.answer
-        for length in (_ANSWER_BYTES, _EXCEPTION_BYTES):
-            if crc.crc16(answer, 0, length) == 0:  # over a frame and its own CRC
-                return answer[0]
-        return 0
+        return 0 if crc.crc16(answer, 0, _ANSWER_BYTES) else answer[0]  # over a frame and its own CRC that is 0
 
     def _begin(self, unit: int, request: int, timeout_ms: int) -> int:
         table = self._table

@@ -14,7 +14,7 @@ from rich.live import Live
 
 from gateway_agent.config import load_pole
 from gateway_agent.scan.findings import Found, Result, Standing
-from gateway_agent.scan.fingerprint import load_fingerprints
+from gateway_agent.scan.fingerprint import Fingerprint, load_fingerprints
 from gateway_agent.scan.port import ScanError, ScanPort
 from gateway_agent.scan.readdress import device_to_move, move
 from gateway_agent.scan.screen import live_view, tell
@@ -36,6 +36,10 @@ def command(
     quick: Annotated[
         bool, typer.Option("--quick", help="Only the rates with which known models leave the factory.")
     ] = False,
+    profiles: Annotated[
+        Path | None,
+        typer.Option("--profiles", metavar="DIR", help="Device profiles of your own.", file_okay=False, exists=True),
+    ] = None,
     move_ids: Annotated[
         str | None, typer.Option("--move", metavar="OLD:NEW", help="Give the device on id OLD the id NEW.")
     ] = None,
@@ -52,7 +56,8 @@ def command(
     name = _port_name(place or port, bus)
     ids = None if move_ids is None else _ids(move_ids)
     console = Console(stderr=as_json, highlight=False)
-    result = asyncio.run(scan(name, console, quick=quick, quiet=as_json))
+    known = load_fingerprints(profiles)
+    result = asyncio.run(scan(name, console, known, quick=quick, quiet=as_json))
     if as_json:
         moved = None if ids is None else asyncio.run(move_device(name, result, *ids, _confirm(yes)))
         print(json.dumps({**as_plain(result, name), "moved": moved}))
@@ -65,10 +70,10 @@ def command(
         raise typer.Exit(1)
 
 
-async def scan(name: str, console: Console, *, quick: bool, quiet: bool) -> Result:
+async def scan(name: str, console: Console, known: list[Fingerprint], *, quick: bool, quiet: bool) -> Result:
     """Search the port `name` and return what was found, also when Ctrl-C or a port that went away ended it.
 
-    Raises ScanError when nothing can be found at all.
+    `known` are the models that are recognised. Raises ScanError when nothing can be found at all.
     """
     port = ScanPort(name)
     port.open()
@@ -79,7 +84,7 @@ async def scan(name: str, console: Console, *, quick: bool, quiet: bool) -> Resu
                 if not quiet:
                     live.update(live_view(search, name))
 
-            search = Search(port, load_fingerprints(), show, is_quick=quick)
+            search = Search(port, known, show, is_quick=quick)
             try:
                 await search.run()
             except asyncio.CancelledError:

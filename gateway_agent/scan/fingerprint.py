@@ -8,6 +8,7 @@ against. The register that holds the unit id, where a profile names one, and fix
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from math import log2
+from pathlib import Path
 
 from gateway_agent.profiles.decode import decode
 from gateway_agent.profiles.load import load_profile, profile_names
@@ -90,10 +91,14 @@ class Match:
     bits: float
 
 
-def load_fingerprints() -> list[Fingerprint]:
-    """The fingerprint of every profile that comes with Gatepost and speaks Modbus."""
-    profiles = [(name, load_profile(name)) for name in profile_names()]
-    made = [fingerprint_of(name, profile) for name, profile in profiles if profile.device.serial is not None]
+def load_fingerprints(folder: Path | None = None) -> list[Fingerprint]:
+    """The fingerprint of every profile that comes with Gatepost, or lies in `folder`, and speaks Modbus.
+
+    One in the folder takes the place of one that comes with Gatepost and has its name. Raises ConfigError.
+    """
+    profiles: dict[str, Profile] = {name: load_profile(name) for name in profile_names()}
+    profiles |= {} if folder is None else {path.stem: load_profile(path) for path in sorted(folder.glob("*.toml"))}
+    made = [fingerprint_of(name, profile) for name, profile in profiles.items() if profile.device.serial is not None]
     return [fingerprint for fingerprint in made if fingerprint.requests or fingerprint.marks]
 
 

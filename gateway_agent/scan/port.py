@@ -38,10 +38,10 @@ class SettingRefusedError(ScanError):
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """The bytes after a question; `delay_s` is from the question's end to the first of them, 0.0 when none came."""
+    """The bytes after a question; `late` came before it, after the last one at this setting was given up."""
 
     data: bytes
-    delay_s: float
+    late: bytes
 
 
 class ScanPort:
@@ -54,7 +54,6 @@ class ScanPort:
         self._setting: Setting | None = None
         self._watched: int | None = None
         self._buffer = bytearray()
-        self._first_s = 0.0
         self._last_s = 0.0
         self._problem: serial.SerialException | None = None
         self._fresh = asyncio.Event()
@@ -95,18 +94,19 @@ class ScanPort:
         began_s = loop.time()
         await self._switch(setting)
         await self._quiet(setting)
+        late = bytes(self._buffer)
         self._buffer.clear()
         port = self._opened()
         try:
             port.write(frame)
         except serial.SerialException as error:
             raise ScanError(_gone(self.name)) from error
-        end_s = loop.time() + len(frame) * setting.byte_s
-        limit_s = end_s + wait_s
+        limit_s = loop.time() + len(frame) * setting.byte_s + wait_s
         await self._collect(limit_s, setting, 0 if linger else len(frame), frame, linger=linger)
         self.busy_s += loop.time() - began_s
         data = bytes(self._buffer)
-        return Heard(data, max(0.0, self._first_s - end_s) if data else 0.0)
+        self._buffer.clear()
+        return Heard(data, late)
 
     async def listen(self, setting: Setting, seconds: float) -> bytes:
         """All that is heard within so many seconds without asking anything. Raises ScanError when the port is gone."""
@@ -153,6 +153,8 @@ class ScanPort:
         loop = asyncio.get_running_loop()
         limit_s = loop.time() + _BUSY_LIMIT_S
         await asyncio.sleep(setting.silence_s)
+        if self._watched is None:
+            self._take()
         while loop.time() < limit_s and (left_s := self._last_s + setting.silence_s - loop.time()) > 0:
             await self._next_bytes(left_s)
 
@@ -169,6 +171,7 @@ class ScanPort:
         self._setting = setting
         await asyncio.sleep(_SWITCH_GAP_S)
         self._take()
+        self._buffer.clear()  # what came at the other setting is no answer at this one
 
     def _take(self) -> None:
         port = self._port
@@ -187,8 +190,6 @@ class ScanPort:
             return
         if data:
             self._last_s = asyncio.get_running_loop().time()
-            if not self._buffer:
-                self._first_s = self._last_s
             self._buffer += data
             self._fresh.set()
 

@@ -1,6 +1,6 @@
 """One read request, and what the bytes that came after it say."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from protocols import modbus, rtu
@@ -44,7 +44,8 @@ class Question:
 class Verdict:
     """What bytes after a question mean. `registers` belong to a good answer; `strangers` are the units whose right
     frames were heard though somebody else was asked; `noise` are bytes that belong to no frame; `is_echoed` says that
-    the adapter hears what it sends; `refusal` is the exception code of a refusal.
+    the adapter hears what it sends; `refusal` is the exception code of a refusal. `late_units` and `late_noise` are the
+    same of what came before the question was sent.
     """  # fmt: skip
 
     kind: Kind
@@ -53,10 +54,23 @@ class Verdict:
     noise: bytes = b""
     is_echoed: bool = False
     refusal: int = 0
+    late_units: tuple[int, ...] = ()
+    late_noise: bytes = b""
 
 
-def judge(heard: bytes, question: Question) -> Verdict:
-    """What `heard`, the bytes after `question` in their order, says about the unit that was asked."""
+def judge(heard: bytes, question: Question, late: bytes = b"") -> Verdict:
+    """What `heard`, the bytes after `question` in their order, says about the unit that was asked.
+
+    `late` are the bytes that came before it was sent, which say something about units that were asked earlier.
+    """
+    verdict = _judge(heard, question)
+    if not late:
+        return verdict
+    frames, noise = _frames(late)
+    return replace(verdict, late_units=tuple(frame[0] for frame in frames), late_noise=noise)
+
+
+def _judge(heard: bytes, question: Question) -> Verdict:
     sent = question.frame()
     is_echoed = heard.startswith(sent)
     rest = heard[len(sent) :] if is_echoed else heard

@@ -3,12 +3,14 @@
 1. It listens for who speaks unasked.
 2. It asks the known models at their factory settings and ids.
 3. It asks every id at the settings at which anything answered, then
-4. at all other rates and parities, those first that known models can be set to. Where anybody answers all are asked a
-   second time, for a line loses an answer now and then.
+4. at all other rates and parities, those first that known models can be set to.
+5. It asks every id a second time where anybody answers, and at the settings that several known models can have: a line
+   loses an answer now and then.
 
-In 3 and 4 it does not wait out the longest reply timeout after each id, only a short time that is learnt from the
-answers so far. An answer that comes later falls into the wait of a later id: it tells its own unit, or it is a sound
-where there should be silence, and the ids before it are asked once more with all the time there is.
+From 3 on it does not wait out the longest reply timeout after each id, only so long that it hears a usual answer begin.
+An answer that comes later falls between the next questions: it tells its own unit, or it is a sound where there should
+be silence, and the ids before it are asked once more with all the time there is. It is missed where it falls wholly
+into a question, for an adapter does not hear while it sends. So the second time the questions stand closer together.
 """
 
 import asyncio
@@ -27,11 +29,13 @@ from protocols import modbus, rtu
 
 RECOVERY_UNIT = 247
 """A Gatepost node without a table listens here at 19200 8N1."""
-_FIRST_WAIT_S = 0.08
-_LONGEST_WAIT_S = 0.15
-_SLOWER = 1.5
-_SHORTER = 0.6
-_ASKED_BEFORE = 12
+_USUAL_REPLY_S = 0.025
+_SHORTER = 0.75
+"""The second wait is to the first as three to four, not one to two: an answer that falls into a question the first
+time, however many questions later, seldom falls into one the second time."""
+_LATE_S = 0.4
+"""How long after its question an answer may come and still be looked for when it came damaged."""
+_SEVERAL_MODELS = 3
 _TALLY_TRIES = 8
 _LONG_REGISTERS = 16
 _MOST_SUSPICIONS = 24
@@ -64,7 +68,6 @@ class Search:
         self._settings = all_settings() if port.has_settings else [set_by_a_box()]
         self._longest_s = LATENCY_S + max(fingerprint.reply_s for fingerprint in fingerprints)
         self._gap_s = max(fingerprint.gap_s for fingerprint in fingerprints)
-        self._slowest_s: dict[Setting, float] = {}
         self._looked: set[tuple[Setting, int]] = set()
         self._sounds = FirstSounds(set())
         self._tallies: list[Tally] = []
@@ -79,15 +82,19 @@ class Search:
         await self.ask_known()
         if self._sounds.is_swapped:
             return
-        done: set[Setting] = set()
-        while lively := [setting for setting in self._lively() if setting not in done]:
+        asked: set[Setting] = set()
+        while lively := [setting for setting in self._lively() if setting not in asked]:
             for setting in lively:
-                done.add(setting)
-                await self._search_at(setting)
+                asked.add(setting)
+                await self._sweep(setting)
         if not self.talkers:
             for setting in self._by_likelihood():
-                if setting not in done:
-                    await self._search_at(setting)
+                if setting not in asked:
+                    asked.add(setting)
+                    await self._sweep(setting)
+        for setting in self._worth_asking_again():
+            if setting in asked:
+                await self._sweep(setting, is_again=True)
         await self._tally()
         self._is_whole = not self.talkers
 
@@ -111,9 +118,9 @@ class Search:
             is_whole=self._is_whole,
         )
 
-    def same_wait_s(self) -> float:
-        """Seconds of asking every id at every setting with the short waits of this search, and nothing else."""
-        return sum(self._plain_s(setting, self._wait_s(setting)) for setting in self._settings)
+    def short_s(self, wait_s: float) -> float:
+        """Seconds of asking every id at every setting once with a short wait, and nothing else."""
+        return sum(self._plain_s(setting, wait_s) for setting in self._settings)
 
     def _plain_s(self, setting: Setting, wait_s: float) -> float:
         each_s = rtu.READ_REQUEST_BYTES * setting.byte_s + setting.silence_s + wait_s
@@ -152,38 +159,48 @@ class Search:
             for setting, unit in damaged:
                 await self._look_at(setting, unit)
 
-    async def _search_at(self, setting: Setting) -> None:
-        """Ask every id at a setting, and all once more where any answered."""
+    async def _sweep(self, setting: Setting, *, is_again: bool = False) -> None:
+        """Ask every id at a setting that is not known to be somebody's."""
         try:
-            await self._sweep(setting, self._wait_s)
-            if setting in self._lively():
-                await self._sweep(setting, self._shorter_wait_s)
+            await self._ask_all(setting, _SHORTER if is_again else 1.0, "once more " if is_again else "")
         except SettingRefusedError:
-            self._refused.append(setting)
+            if not is_again:
+                self._refused.append(setting)
 
-    async def _sweep(self, setting: Setting, wait_s: Callable[[Setting], float]) -> None:
-        """Ask every id at a setting, and once more those that may have answered late."""
-        recent: deque[int] = deque(maxlen=_ASKED_BEFORE)
+    async def _ask_all(self, setting: Setting, share: float, how: str) -> None:
+        """Ask every id with this share of the usual wait, and look at those that may have answered late."""
+        recent: deque[tuple[int, float]] = deque()
         units = list(self._units())
         suspicions = 0
         for index, unit in enumerate(units):
-            self._show(Progress(f"every id at {setting}", index, len(units)))
+            self._show(Progress(f"every id at {setting} {how}".strip(), index, len(units)))
             if (setting, unit) in self._looked:
                 continue
             # What comes late after the last id has no later wait to fall into.
-            wait = self._longest_s if unit == units[-1] else wait_s(setting)
-            verdict = await self._ask(setting, Question(unit, modbus.READ_HOLDING_REGISTERS, 0, 1), wait)
+            wait_s = self._longest_s if unit == units[-1] else share * self._wait_s(setting)
+            verdict = await self._ask(setting, _first_question(unit), wait_s)
+            for stranger in (*verdict.late_units, *verdict.strangers):
+                await self._look_at(setting, stranger)
+            has_sound = verdict.kind is Kind.DAMAGED or verdict.noise or verdict.late_noise
             if verdict.kind.is_answer or verdict.kind is Kind.TWO:
                 await self._look_at(setting, unit)
-            elif verdict.strangers:
-                for stranger in verdict.strangers:
-                    await self._look_at(setting, stranger)
-            elif verdict.kind is Kind.DAMAGED and suspicions < _MOST_SUSPICIONS:
+            elif has_sound and suspicions < _MOST_SUSPICIONS:
                 suspicions += 1
-                for earlier in (unit, *reversed(recent)):
-                    if await self._look_at(setting, earlier):
-                        break
-            recent.append(unit)
+                own = (unit,) if verdict.kind is Kind.DAMAGED else ()
+                await self._look_for_one_of(setting, [*own, *(earlier for earlier, _ in reversed(recent))])
+            recent.append((unit, self._port.busy_s))
+            while recent and self._port.busy_s - recent[0][1] > _LATE_S:
+                recent.popleft()
+
+    async def _look_for_one_of(self, setting: Setting, units: list[int]) -> None:
+        """Find who of these units it was that answered damaged: each is asked once with all the time there is."""
+        for unit in units:
+            if (setting, unit) in self._looked:
+                continue
+            await asyncio.sleep(self._gap_s)
+            verdict = await self._ask(setting, _first_question(unit), self._longest_s)
+            if verdict.kind is not Kind.SILENT and await self._look_at(setting, unit):
+                return
 
     async def _look_at(self, setting: Setting, unit: int) -> bool:
         """Find out who has an id; whether anybody has. An id is looked at once."""
@@ -198,7 +215,7 @@ class Search:
             await asyncio.sleep(self._gap_s)
             return await self._ask(setting, question, self._longest_s)
 
-        count = await look(slowly, Question(unit, modbus.READ_HOLDING_REGISTERS, 0, 1))
+        count = await look(slowly, _first_question(unit))
         if count is None:
             return False
         self._looked.add((setting, unit))
@@ -211,6 +228,9 @@ class Search:
                 count = again
             if count.standing is Standing.TWO:
                 matches = []
+        if count.standing is Standing.TWO:
+            # The slower one may still have answers to give, which would fall on those of others.
+            await self._port.listen(setting, self._longest_s)
         units = matches[0].fingerprint.units if len(matches) == 1 else 1
         self._looked.update((setting, unit + offset) for offset in range(units))
         self.found = [one for one in self.found if not (one.setting == setting and unit <= one.unit < unit + units)]
@@ -235,7 +255,7 @@ class Search:
 
     def _short_and_long(self, one: Found) -> Iterator[Question]:
         """A question with a short answer, and one with a long answer where the model is known to have one."""
-        yield Question(one.unit, modbus.READ_HOLDING_REGISTERS, 0, 1)
+        yield _first_question(one.unit)
         if one.matches:
             requests = one.matches[0].fingerprint.requests
             request = max(requests, key=lambda request: request.count, default=None)
@@ -246,18 +266,11 @@ class Search:
     async def _ask(self, setting: Setting, question: Question, wait_s: float, *, linger: bool = False) -> Verdict:
         self.questions += 1
         heard = await self._port.ask(question.frame(), setting, wait_s, linger=linger)
-        verdict = judge(heard.data, question)
-        if verdict.kind.is_answer and not verdict.is_echoed:
-            self._slowest_s[setting] = max(self._slowest_s.get(setting, 0.0), heard.delay_s)
-        return verdict
+        return judge(heard.data, question, heard.late)
 
     def _wait_s(self, setting: Setting) -> float:
-        """How long an id is given while all are asked: what the slowest answer here has taken, and half more."""
-        return min(max(_FIRST_WAIT_S, _SLOWER * self._slowest_s.get(setting, 0.0)), _LONGEST_WAIT_S)
-
-    def _shorter_wait_s(self, setting: Setting) -> float:
-        """How long an id is given the second time: less, so that what fell into the next question does not again."""
-        return _SHORTER * self._wait_s(setting)
+        """How long an id is given while all are asked: until a usual answer is heard to begin."""
+        return setting.silence_s + _USUAL_REPLY_S + setting.byte_s + LATENCY_S
 
     def _at(self, setting: Setting) -> Setting:
         """The setting by which this port asks for `setting`."""
@@ -266,12 +279,23 @@ class Search:
     def _lively(self) -> list[Setting]:
         return list(dict.fromkeys(one.setting for one in self.found))
 
-    def _by_likelihood(self) -> list[Setting]:
-        """All settings, those first that most known models leave the factory with or can be set to."""
+    def _weights(self) -> dict[Setting, int]:
+        """How many known models each setting may be of."""
         weights = dict.fromkeys(self._settings, 0)
         for fingerprint in self._fingerprints:
-            for setting in (fingerprint.factory, *fingerprint.choices):
-                weights[self._at(setting)] += 1
+            for setting in {self._at(setting): None for setting in (fingerprint.factory, *fingerprint.choices)}:
+                weights[setting] += 1
+        return weights
+
+    def _worth_asking_again(self) -> list[Setting]:
+        """Where anybody answers, then the settings that several known models can have."""
+        weights = self._weights()
+        likely = [] if self.talkers else [one for one in self._by_likelihood() if weights[one] >= _SEVERAL_MODELS]
+        return list(dict.fromkeys((*self._lively(), *likely)))
+
+    def _by_likelihood(self) -> list[Setting]:
+        """All settings, those first that most known models leave the factory with or can be set to."""
+        weights = self._weights()
         factory = {self._at(fingerprint.factory) for fingerprint in self._fingerprints}
         likely = sorted(weights, key=lambda setting: (setting not in factory, -weights[setting]))
         return [setting for setting in likely if setting in factory or not self._is_quick]
@@ -284,6 +308,11 @@ class Search:
     def _show(self, progress: Progress) -> None:
         self.progress = progress
         self._on_change(self)
+
+
+def _first_question(unit: int) -> Question:
+    """What nearly every device answers, if only with a refusal."""
+    return Question(unit, modbus.READ_HOLDING_REGISTERS, 0, 1)
 
 
 def _sign_of_talkers(talkers: list[Talker]) -> list[Sign]:

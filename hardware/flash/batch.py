@@ -4,7 +4,6 @@ An order is given to one board. A board that failed in the middle gets its own o
 carry that identity already, so no other board gets the order without being told (`--terminal`, or `--yes`).
 """
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -15,10 +14,11 @@ from hardware.flash.results import FlashResult, Past
 
 @dataclass(slots=True)
 class Tally:
-    """What came of a batch so far: results in their sequence, and how often a board came that was done already."""
+    """What came of a batch so far: results in their sequence, boards that came although they were done, open orders."""
 
     results: list[FlashResult] = field(default_factory=list)
     again: int = 0
+    still_open: int = 0
 
     def add(self, result: FlashResult) -> None:
         """Count a result."""
@@ -33,20 +33,21 @@ class Tally:
         return sum(result.is_passed for result in self.results)
 
     @property
+    def is_well(self) -> bool:
+        """Whether no board failed, and something was done or nothing is left to do."""
+        return not self.failed and (bool(self.results) or not self.still_open)
+
+    @property
     def failed(self) -> int:
         """Tries that failed."""
         return len(self.results) - self.passed
-
-    def kinds(self) -> Counter[str]:
-        """How often each kind of problem was met."""
-        return Counter(str(result.problem.kind) for result in self.results if result.problem is not None)
 
 
 class Dealer:
     """Gives out the orders of a book, one to a board, as the past allows.
 
     `first` is the order with which to begin. With `may_repeat` an order goes to another board although a board that
-    failed may carry it, and a board that is done is done again.
+    failed may carry it.
     """
 
     def __init__(self, book: OrderBook, past: Past, *, first: str | None = None, may_repeat: bool = False) -> None:
@@ -76,8 +77,6 @@ class Dealer:
 
     def choose(self, mac: str, proposed: Job) -> Job:
         """Which order this board gets. Raises FlashProblem(TWICE) for one that is done."""
-        if self._may_repeat:
-            return proposed
         carried = self._past.carried_by(mac)
         if carried is not None and self._past.is_done(mac):
             raise FlashProblem(
@@ -87,7 +86,7 @@ class Dealer:
             )
         if carried is not None and carried in self.open_terminals():
             return self._book.job(carried)
-        if self._past.written_on(proposed.order.terminal):
+        if self._past.written_on(proposed.order.terminal) and not self._may_repeat:
             raise FlashProblem(
                 Kind.TWICE,
                 f"{proposed.order.terminal} stands on another board that failed; nothing was written",

@@ -86,5 +86,6 @@ def run_batch(
                 break
     except KeyboardInterrupt:
         show.tally(tally, len(dealer.open_terminals()))
+    tally.still_open = len(dealer.open_terminals())
     show.end(tally, dealer.open_terminals(), file)
     return tally

@@ -56,12 +56,12 @@ class ChipLink:
             raise FlashProblem(Kind.TOOL, "esptool did not tell which chip it is", "run this again")
         return chip
 
-    def read_security(self) -> efuses.Security:
-        """Whether the chip is locked. Raises FlashProblem."""
+    def read_security(self, *, is_last: bool = False) -> efuses.Security:
+        """Whether the chip is locked; where nothing follows (`is_last`) it is started again. Raises FlashProblem."""
         with tempfile.TemporaryDirectory() as folder:
             block = Path(folder, "efuses")
             command = ["dump-mem", hex(efuses.ADDRESS), str(efuses.BYTES), str(block)]
-            self._steady(command, "no-reset", "no-reset-stub", _SHORT_S)
+            self._steady(command, "no-reset", "hard-reset" if is_last else "no-reset-stub", _SHORT_S)
             return efuses.security_of(block.read_bytes())
 
     def write(self, pieces: tuple[Piece, ...], first_baud: int, on_progress: Callable[[float], None]) -> int:
@@ -88,7 +88,7 @@ class ChipLink:
                 except FlashProblem as problem:
                     if problem.kind not in (Kind.LINE, Kind.SILENT) or rate == rates[-1] or not self._can_again():
                         raise
-                    self.tell(f"the line damages data at {rate} baud: going on slower")
+                    self.tell(f"it does not work at {rate} baud: going on slower")
                     before = self._again()
         raise AssertionError("the last rate returns or raises")
 

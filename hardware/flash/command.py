@@ -86,7 +86,7 @@ def command(
         make_ready(file)
     if batch:
         tally = run_batch(book, settings, _boards(port, console), file, show, first=terminal, may_repeat=yes)
-        raise typer.Exit(0 if tally.results and not tally.failed else 1)
+        raise typer.Exit(0 if tally.is_well else 1)
     job = book.job(_only(book, terminal))
     if not as_json:
         screen.tell_order(console, job)

@@ -183,6 +183,9 @@ class TerminalShow:
 
     def end(self, tally: Tally, still_open: tuple[str, ...], file: Path) -> None:
         """Print the tally of a batch: what passed, what failed and why, and what is still to do."""
+        if not tally.results and not tally.again and not still_open:
+            self._print(f"Every order is done already, as {escape(str(file))} tells.")
+            return
         self._print(
             f"\n[bold]{tally.passed} boards passed[/], {tally.failed} tries failed, {tally.again} boards came twice;"
             f" {len(still_open)} orders are still to do. All of it is kept in {escape(str(file))}."

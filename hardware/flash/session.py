@@ -146,7 +146,7 @@ def look(job: Job, settings: Settings, watcher: Watcher) -> tuple[Chip, Security
     """Who the chip is and whether it may be written, and start it again; writes nothing. Raises FlashProblem."""
     standing = _Standing(job)
     link = _link(settings, watcher)
-    _look(link, watcher, standing)
+    _look(link, watcher, standing, is_last=True)
     assert standing.security is not None
     return standing.chip, standing.security
 
@@ -169,7 +169,7 @@ def _link(settings: Settings, watcher: Watcher) -> ChipLink:
     return ChipLink(tool, watcher.advise, watcher.tell, settings.boot_wait_s)
 
 
-def _look(link: ChipLink, watcher: Watcher, standing: _Standing) -> None:
+def _look(link: ChipLink, watcher: Watcher, standing: _Standing, *, is_last: bool = False) -> None:
     job = standing.job
     watcher.step("chip")
     chip = standing.chip = link.identify()
@@ -192,7 +192,7 @@ def _look(link: ChipLink, watcher: Watcher, standing: _Standing) -> None:
             " nothing was written",
             "take a module with more flash",
         )
-    standing.security = link.read_security()
+    standing.security = link.read_security(is_last=is_last)
     watcher.tell(standing.security.words)
     standing.security.check()
 

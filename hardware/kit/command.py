@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -21,12 +22,17 @@ from hardware.kit.password import VARIABLE, PasswordError, password_to_open, pas
 from hardware.kit.plain import csv_bytes, plain_kit, plain_merged
 from hardware.kit.planning import Plan, make_plan, read_keys
 from hardware.kit.pole_shelf import make_keys
+from hardware.kit.problems import KitProblems
 from hardware.kit.results import Merged, merge
 from hardware.kit.results_lines import read_results, results_beside
 from hardware.kit.sealed_file import SealedFileError
 from hardware.kit.work_order import read_work_order
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Pack what a technician needs into one file.")
+_HELP = """Pack what a technician needs into one file, and put together what came back.
+
+Example: gatepost kit make work-order.csv --firmware images
+"""
+app = typer.Typer(add_completion=False, no_args_is_help=True, help=_HELP)
 Show = Callable[[int, int], None]
 Row = Callable[[str], Show]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -64,8 +70,8 @@ def make(
     console = Console(stderr=as_json, highlight=False)
     target = out or work_order.with_suffix(ENDING)
     _check_target(target, replace)
-    order = read_work_order(work_order)
-    with _bar(as_json) as bar:
+    with _problems_for_programs(as_json), _bar(as_json) as bar:
+        order = read_work_order(work_order)
         plan = make_plan(order, poles or work_order.parent, guard, bar("checking the orders"))
         images = tuple(find_image(place, trust) for place in firmware)
         signers = None if update_key is None else read_update_key(update_key)
@@ -77,9 +83,16 @@ def make(
     for path in make_keys(plan.missing_keys):
         made.append(path)
         console.print(f"key made: {path}", markup=False, soft_wrap=True)
-    kit = write_kit(target, contents, read_keys(plan), password)
+    with _problems_for_programs(as_json):
+        keys = read_keys(plan)
+    kit = write_kit(target, contents, keys, password)
     if as_json:
-        told = {**plain_kit(kit, target), "keys_made": [str(path) for path in made], "notes": list(plan.notes)}
+        told = {
+            "ok": True,
+            **plain_kit(kit, target),
+            "keys_made": [str(path) for path in made],
+            "notes": list(plan.notes),
+        }
         print(json.dumps({**told, "password": password} if is_new else told))
         return
     _tell_made(console, kit, target, plan, password if is_new else None)
@@ -213,6 +226,18 @@ def _write(path: Path, data: bytes) -> None:
         write_whole(path, data)
     except OSError as error:
         raise SealedFileError(f"{path} cannot be written ({error.strerror})", "name another file") from error
+
+
+@contextmanager
+def _problems_for_programs(as_json: bool) -> Iterator[None]:
+    """With `as_json`, what is wrong with a work order is printed as an object; else it is raised as it is."""
+    try:
+        yield
+    except KitProblems as error:
+        if not as_json:
+            raise
+        print(json.dumps({"ok": False, "problems": [asdict(problem) for problem in error.problems]}))
+        raise typer.Exit(1) from error
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gateway_agent.boards import board_names
 from gateway_agent.config import Device, NodeConfig, PoleConfig, ProfileShelf
-from gateway_agent.node_keys import KeyFileError, read_key
+from gateway_agent.node_keys import KeyFileError, is_open_to_others, read_key
 from gateway_agent.profiles.load import profile_directory
 from gateway_agent.provision import ProvisionError, digest, node_table
 from gateway_agent.toml_source import ConfigError, Problem, load_toml
@@ -97,7 +97,7 @@ def make_plan(work_order: WorkOrder, folder: Path, must_guard: bool, show: Progr
     problems += _same_gateways(shelf.poles)
     if problems:
         raise KitProblems(problems)
-    notes = (*_unordered(shelf.poles, nodes), *_deaf_to_broadcasts(planned))
+    notes = (*_unordered(shelf.poles, nodes), *_deaf_to_broadcasts(planned), *_open_keys(shelf.poles))
     return Plan(work_order, tuple(planned), shelf.poles, dict(sorted(texts.by_name.items())), notes)
 
 
@@ -240,6 +240,12 @@ def _unordered(poles: tuple[PoleFile, ...], nodes: dict[tuple[Path, str], int]) 
         left = [node.name for node in one.pole.nodes if (one.path.resolve(), node.name) not in nodes]
         if left:
             yield f"{one.path}: no line orders {', '.join(left)}"
+
+
+def _open_keys(poles: tuple[PoleFile, ...]) -> Iterator[str]:
+    for path in (path for one in poles for path in (*one.keys_of_buses.values(), *one.keys_of_nodes.values())):
+        if is_open_to_others(path):
+            yield f"other users of this computer may read the key in {path}: chmod 600 it"
 
 
 def _deaf_to_broadcasts(planned: list[Planned]) -> Iterator[str]:

@@ -121,7 +121,8 @@ class Desk:
 
     def advise(self, text: str) -> None:
         """Press the buttons that are named."""
-        assert self._thread is not None
+        if self._thread is None:
+            return  # the board was put away meanwhile
         board = self._tried[-1].board
         if text.startswith(HOLD_BOOT[:20]):
             if not self._thread.do(lambda: self._thread.board.is_plugged):  # type: ignore[union-attr]

@@ -11,6 +11,7 @@ asks the node.
 """
 
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import Field, asdict, fields
@@ -40,6 +41,8 @@ from tests.faults._progress import OnProgress
 LOTS, ORDERS = 50, 20
 _CONTROL_LOTS = 2
 _AT_ONCE = 3
+_START_S = 2.0
+"""What the careless one gives a node to start."""
 _BOARD = "esp32-devkitc"
 _MACHINE = "v1.27.0 on 2025-12-09"
 """What the rig's MicroPython says it is (hardware/rig/machine/package.json): the image has to say the same."""
@@ -137,6 +140,7 @@ def _book(random: Random, image: FirmwareImage, tables: list[bytes | None], lot:
 def _believing() -> Iterator[None]:
     def ask(settings: object, watcher: session.Watcher, standing: object) -> None:
         watcher.advise(session.PRESS_EN)
+        time.sleep(_START_S)
         standing.checks = (Check("esptool", True, "said nothing bad"),)  # type: ignore[attr-defined]
 
     with patch.object(session, "_ask", ask), patch.object(ChipLink, "verify", lambda self, pieces: None):

@@ -11,10 +11,12 @@ import pytest
 from gateway_agent.provision import digest
 from hardware.bundle.firmware_files import source_version
 from hardware.flash.console import AnswerReader, DeviceReport, NodeReport, read_report
+from hardware.rig.accelerometer import Lis3dh
 from hardware.rig.machine import Nvs
 from protocols import factory_record, node_map, start_codes
 from protocols.node_table_writer import NodeTableWriter
 from tests.firmware.boot_files import write_boot
+from tests.firmware.sensor_tables import pole_of, table_and_slots
 from tests.firmware.workbench import NODE, Device, Workbench, identity, nvs_of, on_bench, table_of
 
 TABLE = table_of((1, 2), (2, 1))
@@ -143,7 +145,7 @@ def test_no_key_is_ever_told(tmp_path: Path) -> None:
         (identity({factory_record.TERMINAL_CODE: b"T-1"}), ("T-1", "whole", "no", "ok")),
         (
             nvs_of(factory_record.pack({factory_record.NODE_KEY: KEY})[:-1]),
-            ("none", "broken", "no", "failed: lost, not whole or unreadable"),
+            ("none", "broken", "no", "failed: broken"),
         ),
     ],
 )
@@ -176,7 +178,7 @@ def test_a_node_without_a_whole_table_says_so(tmp_path: Path, content: bytes | N
         assert report.devices == ()
         assert report.tests["table"].startswith(told)
         answer = dict(await desk.ask(b"scan\r"))
-        assert answer == {"scan": "refused: the node has no table"}
+        assert answer == {"scan": "refused: no table"}
 
     asked(tmp_path, body, before=before)
 
@@ -188,7 +190,7 @@ def test_a_node_in_safe_mode_answers_and_does_not_scan(tmp_path: Path) -> None:
         assert report.fields["table"] == f"{digest(TABLE):08x}"
         assert report.fields["unit"] == str(NODE)
         assert report.devices == ()
-        assert report.tests["sensor_bus"] == "ok (not opened in safe mode)"
+        assert report.tests["sensor_bus"] == "ok (not in safe mode)"
         assert report.failed_tests == {}
         assert dict(await desk.ask(b"scan\r")) == {"scan": "refused: safe mode"}
 
@@ -210,15 +212,29 @@ def test_a_flash_that_takes_nothing_fails_its_tests(tmp_path: Path) -> None:
     asked(tmp_path, body)
 
 
+def test_an_accelerometer_is_asked_where_the_table_has_one(tmp_path: Path) -> None:
+    table, _slots = table_and_slots(pole_of(("st-lis3dh", {})))
+
+    async def body(desk: Desk) -> None:
+        assert (await desk.report()).failed_tests == {"accelerometer": "failed: no LIS3DH answers"}
+        Lis3dh(desk.bench.machine)
+        await asyncio.sleep(20)
+        report = await desk.report()
+        assert report.tests["accelerometer"] == "ok"
+        assert report.devices == (DeviceReport(0, 0, "answered", 2, 2),)
+
+    asked(tmp_path, body, table=table)
+
+
 def test_keys_for_updates_are_looked_at(tmp_path: Path) -> None:
     async def body(desk: Desk) -> None:
-        for content, count, told in (
-            (bytes([0x80]) + bytes(382) + b"\1", 1, "ok"),
-            (2 * (bytes([0x80]) + bytes(382) + b"\1"), 2, "ok"),
-            (bytes(384), 1, "failed: not an RSA-3072 key"),
-            (bytes(100), 0, "failed: not one or two keys"),
+        for size, count, told in (
+            (384, 1, "ok"),
+            (768, 2, "ok"),
+            (1152, 3, "failed: not one or two keys"),
+            (100, 0, "failed: not one or two keys"),
         ):
-            (tmp_path / "update.key").write_bytes(content)
+            (tmp_path / "update.key").write_bytes(b"\xc5" * size)
             desk.bench.machine.kill()
             await desk.bench.power_on()
             report = await desk.report()
@@ -237,7 +253,7 @@ def test_a_scan_finds_who_is_on_the_bus_while_polls_go_on(tmp_path: Path) -> Non
         await asyncio.sleep(3)
         before = await bench.master.health(node_map.HEALTH_POLLS_GOOD)
         answer = dict(await desk.ask(b"\rscan\r", 80))
-        assert answer == {"scan": "done", "asked": "1 to 247", "answered": "1 2 9 77 200 247"}
+        assert answer == {"scan": "done", "answered": "1 2 9 77 200 247"}
         polls = await bench.master.health(node_map.HEALTH_POLLS_GOOD) - before
         print({"polls": polls, "of": 2 * 80})
         assert polls > 130
@@ -249,7 +265,7 @@ def test_a_scan_finds_who_is_on_the_bus_while_polls_go_on(tmp_path: Path) -> Non
 def test_a_node_without_a_sensor_bus_does_not_scan(tmp_path: Path) -> None:
     async def body(desk: Desk) -> None:
         assert (await desk.report()).fields["sensor_bus"] == "none"
-        assert dict(await desk.ask(b"scan\r")) == {"scan": "refused: the table has none"}
+        assert dict(await desk.ask(b"scan\r")) == {"scan": "refused: no sensor bus"}
 
     asked(tmp_path, body, table=NodeTableWriter(0, node_unit=NODE).table())
 

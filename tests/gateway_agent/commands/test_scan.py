@@ -137,7 +137,7 @@ def test_words_that_are_off_are_told_with_exit_code_2(words, what):
 
 def test_a_port_that_is_not_there_is_told_with_the_next_step():
     with pytest.raises(GatepostError, match="is not there; plug the adapter in"):
-        asyncio.run(scan_command.scan("/dev/none-at-all", Console(file=io.StringIO()), quick=True, quiet=True))
+        asyncio.run(scan_command.scan("/dev/none-at-all", Console(file=io.StringIO()), [], quick=True, quiet=True))
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@ import asyncio
 import pytest
 
 from gateway_agent.commands.scan import as_plain, is_well
+from gateway_agent.profiles.load import profile_directory
 from gateway_agent.scan.findings import Standing
+from gateway_agent.scan.fingerprint import load_fingerprints
 from gateway_agent.scan.setting import Setting
 from hardware.rig.line_faults import BitFlips, LineFaults
 from tests.gateway_agent.scan.bus_under_scan import BusUnderScan, on_bus
@@ -45,6 +47,17 @@ def test_a_device_at_another_rate_and_parity_is_found_and_said_to_be_so():
     assert found.remark == "set to 4800 8E1, leaves the factory at 2400 8N1"
 
 
+def test_a_model_of_ones_own_is_known_by_its_profile(tmp_path):
+    text = (profile_directory() / "xy-md02.toml").read_text(encoding="utf-8")
+    (tmp_path / "my-sensor.toml").write_text(text.replace("XY-MD02", "MY-SENSOR"), encoding="utf-8")
+    shipped, known = load_fingerprints(), load_fingerprints(tmp_path)
+    assert [one.name for one in known] == [*(one.name for one in shipped), "my-sensor"]
+    assert known[-1].model == "MY-SENSOR"
+    text = text.replace("XY-MD02", "OTHER")
+    (tmp_path / "xy-md02.toml").write_text(text, encoding="utf-8")
+    assert [one.model for one in load_fingerprints(tmp_path) if one.name == "xy-md02"] == ["OTHER"]
+
+
 def test_a_module_with_four_ids_is_one_device():
     async def scan(world: BusUnderScan):
         world.hang("4mz-hh4", 1, Setting(9600))
@@ -76,6 +89,26 @@ def test_a_device_that_answers_after_the_wait_is_found_all_the_same():
 
     result, slow = on_bus(scan)
     assert [one.unit for one in result.found] == [1, *(device.unit for device in slow)]
+
+
+def test_slow_devices_that_have_a_rate_to_themselves_are_found():
+    """Their answers fall between two questions, or into one; nobody else at that rate makes the search look closer."""
+    slow = [
+        ("qdy30a", 205, Setting(1200), 7),
+        ("renke-rs-fsxcs", 4, Setting(2400), 85.4),
+        ("renke-rs-fsxcs", 48, Setting(4800), 86.7),
+        ("qdy30a", 58, Setting(19200), 166.8),
+    ]
+
+    async def scan(world: BusUnderScan):
+        for profile, unit, setting, delay_ms in slow:
+            world.hang(profile, unit, setting, delay_ms)
+        search = world.search(is_quick=False)
+        await search.run()
+        return search.result()
+
+    found = {(one.profile, one.unit, one.setting) for one in on_bus(scan).found}
+    assert found == {(profile, unit, setting) for profile, unit, setting, _ in slow}
 
 
 def test_a_dead_device_hides_nobody():

@@ -59,3 +59,10 @@ def test_what_comes_after_a_question_is_told_apart(heard, kind, strangers):
 @given(st.binary(max_size=300))
 def test_any_bytes_are_judged(heard):
     assert judge(heard, _QUESTION).kind in Kind
+
+
+def test_what_came_before_a_question_is_told_beside_what_came_after_it():
+    late = modbus_side.pack(9, bytes([3, 2, 0, 1])) + b"\x55"
+    verdict = judge(_ANSWER, _QUESTION, late)
+    assert (verdict.kind, verdict.strangers, verdict.noise) == (Kind.GOOD, (), b"")
+    assert (verdict.late_units, verdict.late_noise) == ((9,), b"\x55")

@@ -81,6 +81,13 @@ def test_make_without_keys_asks_for_no_password_and_makes_the_same_bytes_again(t
     assert (tmp_path / "one.gpkit").read_bytes() == (tmp_path / "two.gpkit").read_bytes()
 
 
+def test_make_tells_programs_what_is_wrong_as_an_object(tmp_path):
+    work_order = lay_desk(tmp_path, work_order="terminal,pole,node\nA-1,east-12,nobody\n")
+    told = json.loads(run("make", work_order, "--firmware", tmp_path, "--json", code=1))
+    assert told["ok"] is False
+    assert [(one["line"], one["what"]) for one in told["problems"]] == [(2, "east-12 has no node nobody")]
+
+
 def test_show_tells_what_is_to_be_done_without_the_password(kit):
     told = run("show", kit)
     assert "A-1" in told

@@ -153,6 +153,14 @@ def test_a_key_that_is_there_is_never_written_over(tmp_path):
     assert [path.read_bytes() for path in paths] == before
 
 
+def test_keys_that_others_may_read_are_noted(tmp_path):
+    key = tmp_path / "keys/gp-east-12.key"
+    key.parent.mkdir()
+    key.write_text("0" * 64)
+    key.chmod(0o644)
+    assert plan_of(tmp_path).notes[-1] == f"other users of this computer may read the key in {key}: chmod 600 it"
+
+
 def test_a_key_file_that_is_no_key_is_told_and_left_as_it_is(tmp_path):
     plan = plan_of(tmp_path)
     (tmp_path / "keys").mkdir()
