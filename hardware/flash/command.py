@@ -107,8 +107,12 @@ def _boards(port: str | None, console: Console) -> Plugged:
     if len(there) < 2:
         return Plugged(port)
     names = ", ".join(one.name for one in there)
-    console.print(f"Left alone, for they are plugged in already: {names}", markup=False, soft_wrap=True)
-    return Plugged(left_alone=frozenset(one.name for one in there))
+    console.print(
+        f"Left alone until they are plugged in anew, for they were here already: {names}", markup=False, soft_wrap=True
+    )
+    plugged = Plugged()
+    plugged.leave_alone()
+    return plugged
 
 
 def write_image(job: Job, path: Path) -> None:
@@ -132,7 +136,8 @@ def _write_and_tell(job: Job, path: Path, console: Console, as_json: bool) -> No
         print(json.dumps({"terminal": job.order.terminal, "image": str(path), "bytes": size, "pieces": pieces}))
         return
     screen.tell_plan(console, job.plan)
-    secret = "" if job.order.node_key is None else " It holds the node's keys: keep it secret."
+    has_keys = job.order.node_key is not None or job.order.broadcast_key is not None
+    secret = " It holds the node's keys: keep it secret." if has_keys else ""
     console.print(f"{path}: the whole flash from offset 0, {size >> 20} MB.{secret}", markup=False, soft_wrap=True)
 
 

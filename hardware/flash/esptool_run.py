@@ -21,6 +21,7 @@ _LONG_ATTEMPTS = 0
 _LOOK_EVERY_S, _GONE_S = 0.25, 2.0
 _BROKE_OFF, _NO_ANSWER = "A serial exception error occurred", "Failed to connect to the chip"
 _OWN_SETTINGS = ("ESPTOOL_", "ESPRESSIF_")
+_SECRETS = ("GATEPOST_",)
 _KEPT_SETTING = "ESPTOOL_CFGFILE"
 
 OnProgress = Callable[[str, float], None]
@@ -153,8 +154,8 @@ class _Watch(threading.Thread):
 
 
 def _environment() -> dict[str, str]:
-    """That of this process without settings of esptool that would change what it does, and with plain output."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_OWN_SETTINGS)}
+    """That of this process without a kit's password and settings that change what esptool does, with plain output."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith((*_OWN_SETTINGS, *_SECRETS))}
     if _KEPT_SETTING in os.environ:
         kept[_KEPT_SETTING] = os.environ[_KEPT_SETTING]
     return {**kept, "NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "200", "PYTHONUTF8": "1"}

@@ -16,6 +16,8 @@ OFFSET = 0x8000
 """Where the table lies in the flash of every ESP32 that MicroPython is built for."""
 MAX_BYTES = 0xC00
 SECTOR = 0x1000
+_MOST_FLASH = 16 << 20
+"""The largest flash that an ESP32 addresses without tricks; a partition beyond it is a mistake."""
 
 APP, DATA = 0, 1
 OTA_CHOICE, PHY, NVS, FACTORY, FIRST_OTA = 0x00, 0x01, 0x02, 0x00, 0x10
@@ -74,7 +76,7 @@ def _check(rows: list[Partition]) -> None:
     if not rows:
         raise _broken("it has no rows")
     for row in rows:
-        if row.offset % SECTOR or row.offset < OFFSET + SECTOR or not row.size:
+        if row.offset % SECTOR or row.offset < OFFSET + SECTOR or not row.size or row.end > _MOST_FLASH:
             raise _broken(f"partition {row.label} lies at {row.offset:#x}")
     ordered = sorted(rows, key=lambda row: row.offset)
     for before, after in pairwise(ordered):

@@ -17,7 +17,7 @@ _CONNECT_S = 0.5
 
 @dataclass(slots=True)
 class Plugged:
-    """Where boards are plugged in: always the port `named`, or else any USB serial port that is not to be left alone.
+    """Where boards are plugged in: always the port `named`, or else any USB serial port.
 
     `wait` sleeps; `settle_s` is how long a port may take from its appearing to its being usable.
     """
@@ -25,8 +25,11 @@ class Plugged:
     named: str | None = None
     wait: Callable[[float], None] = time.sleep
     settle_s: float = _SETTLE_S
-    left_alone: frozenset[str] = frozenset()
     _used: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def leave_alone(self) -> None:
+        """Take none of the ports that are there now, before it is plugged in anew."""
+        self._used = self._here()
 
     def next_port(self) -> str:
         """Wait for a board and return its port. A board that was done is only next once it was unplugged."""
@@ -45,7 +48,7 @@ class Plugged:
     def _here(self) -> dict[str, tuple[int, ...]]:
         """Every port that is there, with a mark that is another one when it was plugged in anew."""
         names = [port.name for port in usb_ports()] if self.named is None else [self.named]
-        return {name: _mark(name) for name in names if name not in self.left_alone and _answers(name)}
+        return {name: _mark(name) for name in names if _answers(name)}
 
 
 def _mark(port: str) -> tuple[int, ...]:

@@ -27,8 +27,9 @@ class FlashResult:
     """One try on one board.
 
     `problem` is why it failed, None where the node works. `mac` is empty where the chip did not answer. `is_written`
-    tells that writing began, so that the board may carry this identity. `at` is the time in UTC as
-    2026-11-28T13:05:00Z, `seconds` how long it took; `report` is what the node said of itself; `kit` the id of the kit.
+    tells that writing began, or that it was asked and has it, so that the board may carry this identity. `at` is the
+    time in UTC as 2026-11-28T13:05:00Z, `seconds` how long it took; `report` is what the node said of itself; `kit` the
+    id of the kit.
     """
 
     terminal: str
@@ -152,8 +153,8 @@ class Past:
         return carried[-1] if carried else None
 
     def is_done(self, mac: str) -> bool:
-        """Whether the last try on a board found the node right."""
-        tries = [one for one in self._records if one.mac == mac]
+        """Whether a board was found right after it was last written; a try that ended before writing takes nothing."""
+        tries = [one for one in self._records if one.mac == mac and _is_written(one)]
         return bool(tries) and tries[-1].is_done
 
 

@@ -98,12 +98,18 @@ def flash_node(job: Job, settings: Settings, watcher: Watcher) -> FlashResult:
 
 
 def check_node(job: Job, settings: Settings, watcher: Watcher, mac: str) -> FlashResult:
-    """Ask a node that runs already, and judge it as after flashing; `mac` is the board's if it is known, else ""."""
+    """Ask a node that runs already, and judge it as after flashing; `mac` is the board's if it is known, else "".
+
+    The result is about the board that answered. One that answers for this terminal carries its identity, so that what
+    was found counts, as after writing.
+    """
     standing = _Standing(job, Chip("", "", mac, None))
 
     def go(standing: _Standing) -> None:
         watcher.step("ask")
         _ask(settings, watcher, standing)
+        standing.chip = Chip("", "", standing.report.get("mac", mac), None)
+        standing.is_written = standing.report.get("terminal") == job.order.terminal
 
     return _try(standing, settings, go)
 
@@ -118,6 +124,12 @@ def _try(standing: _Standing, settings: Settings, go: Callable[[_Standing], None
         problem = met
     except KeyboardInterrupt:
         problem = FlashProblem(Kind.STOPPED, "it was stopped with Ctrl-C", "run the same command again")
+    except OSError as error:
+        problem = FlashProblem(
+            Kind.FILES,
+            f"this computer could not go on ({error})",
+            "make room on its disk, and run the same command again",
+        )
     job = standing.job
     return FlashResult(
         terminal=job.order.terminal,

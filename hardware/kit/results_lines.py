@@ -21,6 +21,7 @@ ENDING = ".gpresults"
 DONE, FAILED = "done", "failed"
 _CHECK_DIGITS = 16
 _CHECK = "check"
+_BEGINNING = b'{"format": '
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +118,17 @@ def read_results(path: Path) -> ResultsFile:
     if newer:
         what = f"{path} has lines of format {newer}; this Gatepost reads up to {FORMAT}"
         raise SealedFileError(what, "install a newer Gatepost")
-    if not records and (damage or is_torn):
+    if not records and (damage or (is_torn and not _is_begun(data))):
         raise SealedFileError(f"{path} has no whole line of a results file", "name the file that gatepost flash wrote")
     return ResultsFile(path, records, tuple(damage), is_torn)
 
 
 _NAMES = ("terminal", "result", "kit", "mac", "board", "kind", "what", "mend", "at", "by")
+
+
+def _is_begun(data: bytes) -> bool:
+    """Whether these bytes may be the beginning of a first line, or the zeros that a power cut leaves of one."""
+    return data.startswith(_BEGINNING[: len(data)]) or not data.strip(b"\0")
 
 
 def _told(line: bytes) -> dict[str, Any] | None:

@@ -66,6 +66,12 @@ def test_a_board_that_is_done_is_turned_away() -> None:
     assert told.value.kind is Kind.TWICE
 
 
+def test_a_try_that_ended_before_writing_does_not_make_a_done_board_another_node() -> None:
+    dealer = Dealer(book("1", "2"), Past([done("1", A), failed("1", A, written=False)]))
+    with pytest.raises(FlashProblem, match="is 1 already"):
+        given(dealer, A)
+
+
 def test_the_last_order_on_a_failed_board_goes_to_another_only_when_told() -> None:
     records = [done("1", A), failed("2", B, written=True)]
     with pytest.raises(FlashProblem, match="stands on another board"):

@@ -58,6 +58,17 @@ def test_power_that_fails_while_a_line_is_written_takes_that_line_alone(tmp_path
         assert [one.terminal for one in read_results(path).records.values()] == ["A-1", "A-3"]
 
 
+def test_power_that_fails_while_the_first_line_is_written_leaves_a_file_that_is_gone_on_with(tmp_path):
+    whole = write(tmp_path / "whole", done("A-1", "m1", "08:00")).read_bytes()
+    path = tmp_path / "it"
+    for left in (*(whole[:length] for length in range(len(whole))), bytes(100)):
+        path.write_bytes(left)
+        read = read_results(path)
+        assert (dict(read.records), read.is_torn, read.damage) == ({}, bool(left), ())
+        append_record(path, done("A-3", "m3", "08:20"))
+        assert [one.terminal for one in read_results(path).records.values()] == ["A-3"]
+
+
 def test_any_bit_that_turns_over_is_told_with_its_line_and_the_other_lines_count(tmp_path):
     path = write(tmp_path / "it", done("A-1", "m1", "08:00"), done("A-2", "m2", "08:10"), done("A-3", "m3", "08:20"))
     whole = path.read_bytes()
