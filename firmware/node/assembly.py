@@ -3,20 +3,11 @@
 They are loaded one after the other with a collection between them, so that what is needed only while one is loaded does
 not pile up. In safe mode nothing but the core is loaded. What only the start needs (reading and checking the table,
 choosing the parts) does not stay in the heap.
-
-For each module `import` asks the file system for a folder, a `.py` and a `.mpy` of its name, and on littlefs each
-answer is some fifty reads of the flash: seconds of a start on a board, minutes under an emulator whose flash is slow.
-So the names in the slot are read once, and the slot is mounted a second time, through `_Names`, until all is loaded.
 """
 
 import asyncio
-import binascii
-import errno
 import gc
-import os
-import sys
 
-import vfs
 from micropython import const
 
 from node import board, modules
@@ -35,67 +26,10 @@ _READS_TABLE = ("node.settings", "protocols.node_settings", "protocols.node_tabl
 _CHOOSES_PARTS = ("node.factory", "protocols.factory_record", "node.sensors", "node.full_node", "node.core")
 
 
-_PACKAGES = ("node", "protocols")
-_PLACE = "/of_"
-_SMALL = const(0x3FFFFFFF)
-_FOLDER = const(0x4000)
-_FILE = const(0x8000)
-
-
-class _Names:
-    """As much of a file system as `import` needs; a name is kept as a number, made by CRC-32, that takes no heap."""
-
-    def __init__(self, slot: str) -> None:
-        self._slot = slot
-        self._numbers = set()
-        for package in _PACKAGES:
-            for entry in os.ilistdir(slot + "/" + package):
-                self._numbers.add(_number("/" + package + "/" + entry[0]))
-
-    def mount(self, _readonly: bool, _mkfs: bool) -> None:
-        """Nothing has to be done."""
-
-    def umount(self) -> None:
-        """Nothing has to be done."""
-
-    def stat(self, path: str) -> "tuple[int, ...]":
-        """Raises OSError(ENOENT) for all but the packages and their files."""
-        is_file = _number(path) in self._numbers
-        if not is_file and path[1:] not in _PACKAGES:
-            raise OSError(errno.ENOENT)
-        return (_FILE if is_file else _FOLDER, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-
-    def open(self, path: str, mode: str):  # type: ignore[no-untyped-def]
-        """The slot's own file."""
-        return open(self._slot + path, mode)
-
-
-def _number(name: str) -> int:
-    return int(binascii.crc32(name.encode()) & _SMALL)
-
-
-def _look_into(place: str) -> None:
-    """Let `import` find the packages of the slot in this folder."""
-    for package in _PACKAGES:
-        __import__(package).__path__ = place + "/" + package  # type: ignore[assignment]
-    sys.path[0] = place
-
-
 async def assemble() -> list:  # type: ignore[type-arg]
     """The coroutines of this node, its supervisor's among them, to be run for ever; none: reset the board."""
     board.start_watchdog()
     gc.threshold(_COLLECT_EVERY_BYTES)
-    slot = sys.path[0]
-    vfs.mount(_Names(slot), _PLACE + slot)
-    _look_into(_PLACE + slot)
-    try:
-        return await _assemble()
-    finally:
-        _look_into(slot)
-        vfs.umount(_PLACE + slot)
-
-
-async def _assemble() -> list:  # type: ignore[type-arg]
     await _load(_FIRST)
     from node import clock, start
 

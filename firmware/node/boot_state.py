@@ -134,4 +134,4 @@ def load() -> BootState:
 
 def running_slot() -> int:
     """The slot whose code runs; 0 where there are no slots, as under a MicroPython without a flash of ours."""
-    return 1 if sys.path and sys.path[0].endswith(FOLDERS[1]) else 0
+    return 1 if sys.path and sys.path[0] == FOLDERS[1] else 0

@@ -333,6 +333,46 @@ def test_ctrl_c_at_the_beginning_of_a_line_leads_to_the_prompt_and_is_no_crash(t
     on_bench(tmp_path, TABLE, body)
 
 
+LISTENS = """
+import gc
+import sys
+
+sys.path.insert(0, "slot_a")
+
+from node import app, console
+
+inner = console.Console._listen
+taken = []
+
+
+def listen(self):
+    gc.disable()
+    before = gc.mem_alloc()
+    found = inner(self)
+    taken.append(gc.mem_alloc() - before)
+    gc.enable()
+    if len(taken) == 200:
+        print("heap", max(taken[100:]))
+    return found
+
+
+console.Console._listen = listen
+app.main()
+"""
+
+
+def test_a_silent_console_takes_no_heap(tmp_path: Path) -> None:
+    async def body(bench: Workbench) -> None:
+        (tmp_path / "main.py").write_text(LISTENS)
+        await bench.power_on()
+        await asyncio.sleep(60)
+        printed = [line.split() for line in bench.machine.printed]
+        bench.machine.printed.clear()
+        assert [words[:2] for words in printed] == [["heap", "0"]]
+
+    on_bench(tmp_path, TABLE, body, programs=[LISTENS])
+
+
 def test_answers_leave_no_heap_behind(tmp_path: Path) -> None:
     async def body(desk: Desk) -> None:
         await asyncio.sleep(10)

@@ -58,7 +58,10 @@ def capture(
     except (TimeoutError, subprocess.TimeoutExpired) as error:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        raise CaptureError(f"{' '.join(command)} did not end within {timeout_s:g} s") from error
+        last = "\n".join(terminal.text().split("\n")[-20:])
+        raise CaptureError(
+            f"{' '.join(command)} did not end within {timeout_s:g} s; it showed last:\n{last}"
+        ) from error
     finally:
         os.close(ours)
 

@@ -16,6 +16,8 @@ _COLOURS = {
     "cyan": "#5fc3c9",
     "white": "#d8dee6",
 }
+_GROUNDS = {"green": "#2f7d46", "red": "#b03a44", "yellow": "#8a6a16", "blue": "#2f5f9e"}
+"""Darker than the letters, which are white on them."""
 _WIDE, _HIGH, _SIZE = 8.4, 18.0, 14
 _MARGIN, _BAR = 14.0, 30.0
 
@@ -62,7 +64,7 @@ def _row(row: list[Cell], top: float) -> list[str]:
 
 def _colours(style: Style) -> tuple[str, str | None]:
     colour = _hue(style.colour) or _INK
-    ground = _hue(style.ground)
+    ground = _GROUNDS.get((style.ground or "").removeprefix("bright "), _hue(style.ground))
     return (ground or _PAPER, colour) if style.reverse else (colour, ground)
 
 
