@@ -46,9 +46,9 @@ def run_one(job: Job, settings: Settings, past: Past, file: Path, show: Show) ->
     """
     with show.watcher() as watcher:
         result = flash_node(job, settings, watcher)
-    if result.is_written or result.problem is None or result.problem.kind not in _OF_NO_BOARD:
-        keep(result, file)
-        past.add(result.record())
+        if result.is_written or result.problem is None or result.problem.kind not in _OF_NO_BOARD:
+            keep(result, file)
+            past.add(result.record())
     show.result(result)
     return result
 

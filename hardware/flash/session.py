@@ -221,7 +221,7 @@ def _ask(settings: Settings, watcher: Watcher, standing: _Standing) -> None:
             time.sleep(_BETWEEN_S)
             report = ask_node(port, timeout_s=_ASK_S)
     except ConsoleError as error:
-        raise _not_started(error, heard) from error
+        raise _not_started(heard, standing.is_written) from error
     except OSError as error:
         raise FlashProblem(
             Kind.CABLE,
@@ -248,13 +248,13 @@ def _first_report(port: Port, settings: Settings, heard: list[str]) -> NodeRepor
             patience_s = min(2 * patience_s, _ASK_S)
 
 
-def _not_started(error: ConsoleError, heard: list[str]) -> FlashProblem:
+def _not_started(heard: list[str], is_written: bool) -> FlashProblem:
     lines = [line.strip() for line in "".join(heard)[-_BOOT_TEXT_KEPT:].splitlines() if line.strip()]
     said = f"; the last that came was: {lines[-1][:120]}" if lines else "; nothing came from it at all"
     return FlashProblem(
         Kind.NOT_STARTED,
-        f"the node was written and verified, but does not answer{said}",
-        "press EN once and run this again; if it stays, take another board",
+        f"the node {'was written and verified, but ' if is_written else ''}does not answer{said}",
+        f"press EN once and run this again; if it stays, {'take another board' if is_written else 'flash it again'}",
     )
 
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,8 +16,8 @@ from hardware.flash.layout import make_plan, read_back
 from hardware.flash.node_file import NodeOrder
 from hardware.flash.orders import Job
 from hardware.flash.problem import FlashProblem, Kind
-from hardware.flash.results import FlashResult, keep, past_of
-from hardware.flash.session import PRESS_EN, Settings, flash_node
+from hardware.flash.results import FlashResult, Past, keep, past_of
+from hardware.flash.session import PRESS_EN, Settings, check_node, flash_node
 from hardware.rig.esp32.chip import SimulatedChip
 from hardware.rig.esp32.efuses import Efuses
 from hardware.rig.esp32.faults import ChipFaults
@@ -109,6 +110,28 @@ def test_a_cable_that_is_pulled_is_told_and_a_second_run_mends_it(tmp_path: Path
     assert result.problem.kind is Kind.CABLE
     assert result.is_written
     assert flash(tmp_path, job, chip)[0].problem is None
+
+
+def test_a_check_that_fails_is_the_last_word_about_a_node_that_was_done_but_not_about_another(
+    tmp_path: Path, job: Job
+) -> None:
+    chip = SimulatedChip(mac=MAC)
+    chip.memory.content[:] = job.plan.whole_image()
+    keyless = replace(job, order=replace(job.order, node_key=None))
+    stranger = replace(job, order=replace(job.order, terminal="T-2"))
+    with board_at(tmp_path, chip) as board:
+        board.do(board.board.press_reset)
+        settings, hands = Settings(board.port, start_wait_s=5, with_bus=False), Hands(board)
+        right, wrong, other = (
+            check_node(one, settings, hands, mac) for one, mac in ((job, ""), (keyless, ""), (stranger, "other"))
+        )
+    assert (right.problem, right.mac, right.is_written) == (None, MAC.hex(":"), True)
+    assert (wrong.problem is not None, other.problem is not None) == (True, True)
+    assert (wrong.is_written, other.is_written, other.mac) == (True, False, MAC.hex(":"))
+    past = Past([right.record(), other.record()])
+    assert past.done_on("T-1") == MAC.hex(":")
+    past.add(wrong.record())
+    assert (past.done_on("T-1"), past.written_on("T-1")) == (None, (MAC.hex(":"),))
 
 
 def test_a_locked_chip_is_not_written(tmp_path: Path, job: Job) -> None:
