@@ -21,9 +21,8 @@ class Board:
 
     `told` is what may be said of it; empty where it has to pass. `is_mended_by_again`: a second try has to pass.
     `comes_twice`: it is plugged in once more after it has passed. `spoil` is called just before its application starts
-    for the first time. `dead_device`: one device of its bus gives no answer, `has_bus`: there is a
-    bus, for an order without a table has none; `other_mac`: another board answers in its
-    place; `is_dumb`: its application says nothing.
+    for the first time. `dead_device`: one device of its bus gives no answer (`has_bus`: an order without a table has no
+    bus); `other_mac`: another board answers in its place; `is_dumb`: its application says nothing.
     """
 
     chip: SimulatedChip
