@@ -21,8 +21,8 @@ class Board:
 
     `told` is what may be said of it; empty where it has to pass. `is_mended_by_again`: a second try has to pass.
     `comes_twice`: it is plugged in once more after it has passed. `spoil` is called just before its application starts
-    for the first time. `dead_device`: one device of its bus gives no answer; `other_mac`: another board answers in its
-    place; `is_dumb`: its application says nothing.
+    for the first time. `dead_device`: one device of its bus gives no answer (`has_bus`: an order without a table has no
+    bus); `other_mac`: another board answers in its place; `is_dumb`: its application says nothing.
     """
 
     chip: SimulatedChip
@@ -33,14 +33,20 @@ class Board:
     comes_twice: bool = False
     spoil: Callable[[SimulatedChip], None] | None = None
     dead_device: bool = False
+    has_bus: bool = True
     other_mac: bool = False
     is_dumb: bool = False
     starts: int = field(default=0)
 
     @property
+    def has_to_fail(self) -> bool:
+        """Whether its first try has to fail."""
+        return bool(self.told) and not (self.dead_device and not self.has_bus)
+
+    @property
     def is_good(self) -> bool:
         """Whether it has to pass in the end."""
-        return not self.told or self.is_mended_by_again
+        return not self.has_to_fail or self.is_mended_by_again
 
 
 def draw_board(random: Random, number: int, image: bytes, share: float = SHARE) -> Board:

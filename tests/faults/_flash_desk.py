@@ -216,7 +216,7 @@ class Desk:
             holders[passed[-1].terminal] = holders.get(passed[-1].terminal, 0) + 1
         if board.is_good and not passed:
             count.wrongly_failed += 1
-        if board.told:
+        if board.has_to_fail:
             first = tries[0].problem if tries else None
             if first is None:
                 count.failures_missed += 1

@@ -41,6 +41,7 @@ class NodeOnBoard:
     def _wire(self, machine: NodeMachine) -> None:
         found = self._application.found
         name = None if found is None else self._nodes.get(found.files.get(NODE_TABLE, b""))
+        self._board.has_bus = name is not None
         if name is None:
             return
         node = self._pole.node(name)
