@@ -100,7 +100,7 @@ def command(
         _look_only(job, replace(settings, port=port or find_port()), show, console, as_json)
     if image_only is None and not dry_run:
         past = past_of(file)
-        settings = replace(settings, port=port or find_port(), choose=admission(past, _confirm(yes)))
+        settings = replace(settings, port=port or find_port(), choose=admission(past, _confirm(yes, show.ask)))
         result = (run_check if check else run_one)(job, settings, past, file, show)
         raise typer.Exit(0 if result.is_passed else 1)
 
@@ -200,7 +200,7 @@ def _is_asked() -> bool:
     return sys.stdin.isatty()
 
 
-def _confirm(yes: bool) -> Callable[[str], bool]:
+def _confirm(yes: bool, ask: Callable[[str], bool]) -> Callable[[str], bool]:
     if yes:
         return lambda sentence: True
-    return (lambda sentence: typer.confirm(sentence, err=True)) if _is_asked() else (lambda sentence: False)
+    return ask if _is_asked() else (lambda sentence: False)
