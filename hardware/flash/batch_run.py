@@ -43,12 +43,13 @@ def run_one(job: Job, settings: Settings, past: Past, file: Path, show: Show) ->
     """Flash one board, keep and show what came of it. What says nothing of a board is shown, but not kept.
 
     A board on which writing began is always kept, were its port taken or gone afterwards: it may carry the identity.
+    That it begins is kept before: whatever happens to this computer, nobody else gets the order.
     """
     with show.watcher() as watcher:
-        result = flash_node(job, settings, watcher)
-    if result.is_written or result.problem is None or result.problem.kind not in _OF_NO_BOARD:
-        keep(result, file)
-        past.add(result.record())
+        result = flash_node(job, replace(settings, begins=lambda begun: keep(begun, file)), watcher)
+        if result.is_written or result.problem is None or result.problem.kind not in _OF_NO_BOARD:
+            keep(result, file)
+            past.add(result.record())
     show.result(result)
     return result
 

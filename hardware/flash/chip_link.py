@@ -64,6 +64,19 @@ class ChipLink:
             self._steady(command, "no-reset", "hard-reset" if is_last else "no-reset-stub", _SHORT_S)
             return efuses.security_of(block.read_bytes())
 
+    def let_go(self, advice: str) -> None:
+        """Start again a chip that is not to be written; where the port cannot, `advice` tells a person to.
+
+        It may be a working node, whose lamp is dark while it waits in its loader.
+        """
+        if self.has_lines:
+            try:
+                self.tool.run(["flash-id"], chip="auto", before="no-reset", after="hard-reset", timeout_s=_SHORT_S)
+                return
+            except FlashProblem:
+                self.tell("it could not be started again")
+        self.advise(advice)
+
     def write(self, pieces: tuple[Piece, ...], first_baud: int, on_progress: Callable[[float], None]) -> int:
         """Write all pieces in one pass, each checked by its MD5, and return the rate at which it went.
 

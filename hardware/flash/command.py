@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +22,7 @@ from hardware.flash.orders import Job, OrderBook, orders_of_files, orders_of_kit
 from hardware.flash.plugged import Plugged
 from hardware.flash.ports import find_port, usb_ports
 from hardware.flash.problem import FlashProblem, Kind
-from hardware.flash.results import DEFAULT_FILE, make_ready, past_of
+from hardware.flash.results import DEFAULT_FILE, held, past_of
 from hardware.flash.screen import JsonShow, TerminalShow
 from hardware.flash.session import Settings, look
 from hardware.kit.kit_file import open_kit
@@ -31,6 +33,7 @@ _LEAST_BAUD, _MOST_BAUD = 9600, 2_000_000
 
 
 def command(
+    context: typer.Context,
     port: Annotated[
         str | None, typer.Option("--port", help="Serial port or URL of pyserial; else the one that is plugged in.")
     ] = None,
@@ -83,7 +86,8 @@ def command(
     file = results or (results_beside(kit) if kit else DEFAULT_FILE)
     show = JsonShow(console) if as_json else TerminalShow(console, with_tool_text=verbose)
     if not dry_run and image_only is None:
-        make_ready(file)
+        context.with_resource(held(file))
+        context.with_resource(_ended_in_order())
     if batch:
         tally = run_batch(book, settings, _boards(port, console), file, show, first=terminal, may_repeat=yes)
         raise typer.Exit(0 if tally.is_well else 1)
@@ -96,7 +100,7 @@ def command(
         _look_only(job, replace(settings, port=port or find_port()), show, console, as_json)
     if image_only is None and not dry_run:
         past = past_of(file)
-        settings = replace(settings, port=port or find_port(), choose=admission(past, _confirm(yes)))
+        settings = replace(settings, port=port or find_port(), choose=admission(past, _confirm(yes, show.ask)))
         result = (run_check if check else run_one)(job, settings, past, file, show)
         raise typer.Exit(0 if result.is_passed else 1)
 
@@ -178,12 +182,25 @@ def _plain_name(terminal: str) -> str:
     return "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in terminal)
 
 
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """A window that is closed and a `kill` end like Ctrl-C: no keys are left in a folder, and the result is kept."""
+    ends = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is signal.SIG_DFL]
+    for one in ends:
+        signal.signal(one, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for one in ends:
+            signal.signal(one, signal.SIG_DFL)
+
+
 def _is_asked() -> bool:
     """Whether somebody sits there."""
     return sys.stdin.isatty()
 
 
-def _confirm(yes: bool) -> Callable[[str], bool]:
+def _confirm(yes: bool, ask: Callable[[str], bool]) -> Callable[[str], bool]:
     if yes:
         return lambda sentence: True
-    return (lambda sentence: typer.confirm(sentence, err=True)) if _is_asked() else (lambda sentence: False)
+    return ask if _is_asked() else (lambda sentence: False)

@@ -66,9 +66,15 @@ def parse_image(content: bytes, what: str) -> EspImage:
 
 
 def micropython_version(content: bytes) -> str | None:
-    """The version that a build of MicroPython names in itself, such as "1.24.0"; None where it names none."""
+    """The version that a build of MicroPython names in itself, such as "1.24.0"; None where it names none.
+
+    Builds before 1.20 name two numbers where they say three when they run.
+    """
     found = _BUILD.search(content)
-    return None if found is None else found[1].decode("ascii")
+    if found is None:
+        return None
+    version = found[1].decode("ascii")
+    return version if version.count(".") > 1 else f"{version}.0"
 
 
 def _xor(data: bytes) -> int:

@@ -1,6 +1,8 @@
 """What came of each board: a try, its line in the results file (hardware/kit/results_lines.py), and what is past."""
 
-from collections.abc import Iterable
+import fcntl
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -108,14 +110,28 @@ def keep(result: FlashResult, path: Path) -> None:
         ) from error
 
 
-def make_ready(path: Path) -> None:
-    """See that results can be kept, before a board is touched. Raises FlashProblem(FILES)."""
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """A results file that this process alone keeps results in; that it can be is seen before a board is touched.
+
+    Two that flash from one file would give one order to two boards. Raises FlashProblem(FILES).
+    """
     try:
-        path.open("ab").close()
+        file = path.open("ab")
     except OSError as error:
         raise FlashProblem(
             Kind.FILES, f"{path} cannot be written ({error.strerror})", "name a file for the results with --results"
         ) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise FlashProblem(
+                Kind.FILES,
+                f"another gatepost flash keeps its results in {path}, and both would give out the same orders",
+                "let it end first; to work at two ports at once, make a kit for each",
+            ) from error
+        yield
 
 
 def past_of(path: Path) -> "Past":

@@ -2,9 +2,11 @@
 
 import json
 import time
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -49,6 +51,15 @@ class TerminalWatcher:
 
     def __exit__(self, *problem: object) -> None:
         self._bar.stop()
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """The bar makes room for a question: it would be drawn over what is typed."""
+        self._bar.stop()
+        try:
+            yield
+        finally:
+            self._bar.start()
 
     def step(self, name: str) -> None:
         """Show that a step begins."""
@@ -141,10 +152,17 @@ class TerminalShow:
     def __init__(self, console: Console, *, with_tool_text: bool = False) -> None:
         self._console = console
         self._with_tool_text = with_tool_text
+        self._watcher = self.watcher()
 
     def watcher(self) -> TerminalWatcher:
         """Who shows the way of one board."""
-        return TerminalWatcher(self._console, with_tool_text=self._with_tool_text)
+        self._watcher = TerminalWatcher(self._console, with_tool_text=self._with_tool_text)
+        return self._watcher
+
+    def ask(self, sentence: str) -> bool:
+        """Ask yes or no while a board is under way. Ctrl-C raises KeyboardInterrupt."""
+        with self._watcher.aside():
+            return _ask(sentence)
 
     def next_board(self, job: Job, still_open: int) -> None:
         """Say that the next board is waited for."""
@@ -211,6 +229,10 @@ class JsonShow:
         """Who shows the way of one board."""
         return nullcontext(QuietWatcher(self._console))
 
+    def ask(self, sentence: str) -> bool:
+        """Ask yes or no on stderr. Ctrl-C raises KeyboardInterrupt."""
+        return _ask(sentence)
+
     def next_board(self, job: Job, still_open: int) -> None:
         """Say that the next board is waited for."""
         self._console.print(f"plug in the next board, for {escape(job.order.terminal)}", soft_wrap=True)
@@ -226,3 +248,10 @@ class JsonShow:
         """Print the tally."""
         told = {"passed": tally.passed, "failed": tally.failed, "twice": tally.again, "open": list(still_open)}
         print(json.dumps({**told, "results": str(file)}), flush=True)
+
+
+def _ask(sentence: str) -> bool:
+    try:
+        return typer.confirm(sentence, err=True)
+    except typer.Abort as error:
+        raise KeyboardInterrupt from error

@@ -25,6 +25,9 @@ from hardware.flash.results import Check, FlashResult
 PRESS_EN = "press EN (RST) once: this port cannot restart the node"
 _FIRST_ASK_S, _ASK_S, _BETWEEN_S = 0.7, 8.0, 0.5
 _BOOT_TEXT_KEPT = 4000
+_CUT_OFF = FlashProblem(
+    Kind.STOPPED, "writing had begun when this computer stopped", "flash this board once more: it may carry the code"
+)
 
 
 class Watcher(Protocol):
@@ -58,7 +61,8 @@ class Settings:
     `with_bus` tells whether devices hang on the node's bus already. `start_wait_s` is how long a node may take from its
     start to its first answer, `bus_wait_s` until all its devices were asked; `boot_wait_s` how long a hand may take for
     the button BOOT, 0 where nobody is there to press it. `choose` hears the MAC before anything is written and says
-    which order the board gets; it raises FlashProblem(TWICE) for a board that must not get it.
+    which order the board gets; it raises FlashProblem(TWICE) for a board that must not get it. `begins` gets the result
+    that holds if nothing more is ever heard of this try, when the first byte is about to be written.
     """
 
     port: str
@@ -69,6 +73,7 @@ class Settings:
     bus_wait_s: float = 30.0
     boot_wait_s: float = 60.0
     choose: Callable[[str, Job], Job] = field(default=lambda mac, job: job)
+    begins: Callable[[FlashResult], None] = field(default=lambda result: None)
 
 
 @dataclass(slots=True)
@@ -77,6 +82,8 @@ class _Standing:
 
     job: Job
     chip: Chip = field(default_factory=lambda: Chip("", "", "", None))
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    began_s: float = field(default_factory=time.monotonic)
     security: Security | None = None
     baud: int = 0
     is_written: bool = False
@@ -115,7 +122,6 @@ def check_node(job: Job, settings: Settings, watcher: Watcher, mac: str) -> Flas
 
 
 def _try(standing: _Standing, settings: Settings, go: Callable[[_Standing], None]) -> FlashResult:
-    at, began_s = datetime.now(UTC), time.monotonic()
     problem: FlashProblem | None = None
     try:
         go(standing)
@@ -130,6 +136,10 @@ def _try(standing: _Standing, settings: Settings, go: Callable[[_Standing], None
             f"this computer could not go on ({error})",
             "make room on its disk, and run the same command again",
         )
+    return _result(standing, settings, problem)
+
+
+def _result(standing: _Standing, settings: Settings, problem: FlashProblem | None) -> FlashResult:
     job = standing.job
     return FlashResult(
         terminal=job.order.terminal,
@@ -142,8 +152,8 @@ def _try(standing: _Standing, settings: Settings, go: Callable[[_Standing], None
         port=settings.port,
         baud=standing.baud,
         is_written=standing.is_written,
-        at=at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        seconds=round(time.monotonic() - began_s, 1),
+        at=standing.at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        seconds=round(time.monotonic() - standing.began_s, 1),
         image=job.image.name,
         image_sha256=job.image.sha256,
         application=job.application.version_text,
@@ -165,11 +175,17 @@ def look(job: Job, settings: Settings, watcher: Watcher) -> tuple[Chip, Security
 
 def _flash(settings: Settings, watcher: Watcher, standing: _Standing) -> ChipLink:
     link = _link(settings, watcher)
-    _look(link, watcher, standing)
-    standing.job = settings.choose(standing.chip.mac, standing.job)
+    try:
+        _look(link, watcher, standing)
+        standing.job = settings.choose(standing.chip.mac, standing.job)
+    except FlashProblem:
+        if standing.chip.mac:
+            link.let_go(PRESS_EN)
+        raise
     pieces = standing.job.plan.pieces
     watcher.step("write")
     standing.is_written = True
+    settings.begins(_result(standing, settings, _CUT_OFF))
     standing.baud = link.write(pieces, settings.first_baud, watcher.progress)
     watcher.step("verify")
     link.verify(pieces)
@@ -221,7 +237,7 @@ def _ask(settings: Settings, watcher: Watcher, standing: _Standing) -> None:
             time.sleep(_BETWEEN_S)
             report = ask_node(port, timeout_s=_ASK_S)
     except ConsoleError as error:
-        raise _not_started(error, heard) from error
+        raise _not_started(heard, standing.is_written) from error
     except OSError as error:
         raise FlashProblem(
             Kind.CABLE,
@@ -248,13 +264,13 @@ def _first_report(port: Port, settings: Settings, heard: list[str]) -> NodeRepor
             patience_s = min(2 * patience_s, _ASK_S)
 
 
-def _not_started(error: ConsoleError, heard: list[str]) -> FlashProblem:
+def _not_started(heard: list[str], is_written: bool) -> FlashProblem:
     lines = [line.strip() for line in "".join(heard)[-_BOOT_TEXT_KEPT:].splitlines() if line.strip()]
     said = f"; the last that came was: {lines[-1][:120]}" if lines else "; nothing came from it at all"
     return FlashProblem(
         Kind.NOT_STARTED,
-        f"the node was written and verified, but does not answer{said}",
-        "press EN once and run this again; if it stays, take another board",
+        f"the node {'was written and verified, but ' if is_written else ''}does not answer{said}",
+        f"press EN once and run this again; if it stays, {'take another board' if is_written else 'flash it again'}",
     )
 
 

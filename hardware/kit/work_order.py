@@ -110,7 +110,7 @@ def _text(path: Path, content: bytes) -> str:
 
 def _rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
     """Each row with the line on which it begins; empty lines and those that begin with `#` are passed over."""
-    lines = text.splitlines()
+    lines = re.split(r"\r\n|\r|\n", text)  # and at nothing else: a note may hold other separators
     first = next((line for line in lines if line.strip() and not line.startswith("#")), "")
     delimiter = max(_DELIMITERS, key=first.count)
     kept = "\n".join("" if line.startswith("#") else line for line in lines)

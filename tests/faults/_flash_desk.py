@@ -119,9 +119,14 @@ class Desk:
     def end(self, tally: Tally, still_open: tuple[str, ...], file: Path) -> None:
         """Nobody reads it."""
 
-    def advise(self, text: str) -> None:
-        """Press the buttons that are named."""
-        if self._thread is None:
+    @property
+    def number(self) -> int:
+        """Which board lies there."""
+        return self._number
+
+    def advise(self, text: str, number: int) -> None:
+        """Press the buttons that are named on board `number`."""
+        if self._thread is None or number != self._number:
             return  # the board was put away meanwhile
         board = self._tried[-1].board
         if text.startswith(HOLD_BOOT[:20]):
@@ -258,7 +263,7 @@ class _Hands:
 
     def advise(self, text: str) -> None:
         """Do it, a moment later, as hands do."""
-        timer = threading.Timer(0.05, self._desk.advise, (text,))
+        timer = threading.Timer(0.05, self._desk.advise, (text, self._desk.number))
         timer.daemon = True
         timer.start()
 

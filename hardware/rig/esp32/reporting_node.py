@@ -18,7 +18,7 @@ from protocols.crc import crc16
 _PROMPT = b"\r\nMicroPython; no file system\r\n>>> "
 _MANIFEST, _TABLE, _UPDATE_KEY = "slot_a/manifest.bin", "node.tab", "update.key"
 _VERSION_AT, _BOARD_AT = 8, 16
-_KEY_BYTES = 256
+_KEY_BYTES = 384
 
 
 class ReportingNode:
@@ -73,7 +73,7 @@ def _report(found: Found, flash: bytes, mac: bytes, devices_answer: bool) -> Ite
     yield "board", str(int.from_bytes(manifest[_BOARD_AT : _BOARD_AT + 2], "big")) if is_manifest else "0"
     yield "firmware", _version(manifest) if is_manifest else "none"
     yield "micropython", micropython_version(flash) or "unknown"
-    yield "mode", "full 0" if table is not None else "safe without table 2"
+    yield "mode", "full 0" if table is not None else "safe 2"
     yield "table", "none" if table is None else f"{digest(table):08x}"
     yield "identity", "none" if blob is None else "whole" if factory_record.is_whole(blob) else "broken"
     for key, kind in (("node_key", factory_record.NODE_KEY), ("broadcast_key", factory_record.BROADCAST_KEY)):

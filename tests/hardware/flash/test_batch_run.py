@@ -9,7 +9,7 @@ from hardware.flash import batch_run
 from hardware.flash.batch import Tally
 from hardware.flash.orders import Job
 from hardware.flash.problem import FlashProblem, Kind
-from hardware.flash.results import FlashResult, past_of
+from hardware.flash.results import FlashResult, held, past_of
 from hardware.flash.session import Settings, Watcher
 from tests.hardware.flash.test_batch import A, book
 
@@ -48,3 +48,11 @@ def test_a_board_whose_port_is_lost_after_writing_began_keeps_its_order(
     file = tmp_path / "r.gpresults"
     batch_run.run_one(book("1").job("1"), Settings("p"), past_of(file), file, Unseen())
     assert past_of(file).written_on("1") == ((A,) if written else ())
+
+
+def test_two_that_flash_from_one_results_file_are_not_let_in(tmp_path: Path) -> None:
+    file = tmp_path / "r.gpresults"
+    with held(file), pytest.raises(FlashProblem, match="the same orders"), held(file):
+        pass
+    with held(file):
+        pass

@@ -1,8 +1,9 @@
 """One board from its port to its result: the real esptool, a simulated chip, and a node that answers from its flash."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,8 +16,8 @@ from hardware.flash.layout import make_plan, read_back
 from hardware.flash.node_file import NodeOrder
 from hardware.flash.orders import Job
 from hardware.flash.problem import FlashProblem, Kind
-from hardware.flash.results import FlashResult, keep, past_of
-from hardware.flash.session import PRESS_EN, Settings, flash_node
+from hardware.flash.results import FlashResult, Past, keep, past_of
+from hardware.flash.session import PRESS_EN, Settings, check_node, flash_node
 from hardware.rig.esp32.chip import SimulatedChip
 from hardware.rig.esp32.efuses import Efuses
 from hardware.rig.esp32.faults import ChipFaults
@@ -36,6 +37,12 @@ class Hands:
         self.told: list[str] = []
         self.steps: list[str] = []
         self.shares: list[float] = []
+        self._hands: list[threading.Timer] = []
+
+    def rest(self) -> None:
+        """Wait until all that was told is done."""
+        for hand in self._hands:
+            hand.join()
 
     def step(self, name: str) -> None:
         self.steps.append(name)
@@ -50,7 +57,8 @@ class Hands:
         self.told.append(text)
         on_board = self.board.board
         hand = on_board.press_reset if text == PRESS_EN else on_board.enter_loader_by_hand
-        threading.Timer(0.05, self.board.do, (hand,)).start()
+        self._hands.append(threading.Timer(0.05, self.board.do, (hand,)))
+        self._hands[-1].start()
 
     def tool_text(self, line: str) -> None:
         pass
@@ -81,15 +89,28 @@ def board_at(folder: Path, chip: SimulatedChip) -> Iterator[BoardThread]:
         yield board
 
 
-def flash(folder: Path, job: Job, chip: SimulatedChip) -> tuple[FlashResult, Hands]:
+def flash(
+    folder: Path, job: Job, chip: SimulatedChip, begins: Callable[[FlashResult], None] = lambda result: None
+) -> tuple[FlashResult, Hands]:
     with board_at(folder, chip) as board:
         hands = Hands(board)
-        return flash_node(job, Settings(board.port, boot_wait_s=20, start_wait_s=20, with_bus=False), hands), hands
+        settings = Settings(board.port, boot_wait_s=20, start_wait_s=20, with_bus=False, begins=begins)
+        result = flash_node(job, settings, hands)
+        hands.rest()
+        return result, hands
 
 
 def test_a_good_board_passes_and_holds_what_was_ordered(tmp_path: Path, job: Job) -> None:
     chip = SimulatedChip(mac=MAC)
-    result, hands = flash(tmp_path, job, chip)
+    file = tmp_path / "r.gpresults"
+
+    def begins(result: FlashResult) -> None:
+        assert chip.memory.programmed_bytes == 0
+        keep(result, file)
+        past = past_of(file)  # as it stands if this computer dies now: the board may be T-1, and nobody else gets it
+        assert (past.written_on("T-1"), past.done_on("T-1")) == ((MAC.hex(":"),), None)
+
+    result, hands = flash(tmp_path, job, chip, begins)
     assert result.problem is None
     assert hands.steps == ["chip", "write", "verify", "start", "ask"]
     assert hands.shares == sorted(hands.shares)
@@ -98,8 +119,8 @@ def test_a_good_board_passes_and_holds_what_was_ordered(tmp_path: Path, job: Job
     assert all(check.is_right for check in result.checks)
     assert bytes(chip.memory.content) == job.plan.whole_image()
     assert read_back(bytes(chip.memory.content)).files == dict(job.application.files)
-    keep(result, tmp_path / "r.gpresults")
-    assert past_of(tmp_path / "r.gpresults").done_on("T-1") == MAC.hex(":")
+    keep(result, file)
+    assert past_of(file).done_on("T-1") == MAC.hex(":")
 
 
 def test_a_cable_that_is_pulled_is_told_and_a_second_run_mends_it(tmp_path: Path, job: Job) -> None:
@@ -111,11 +132,34 @@ def test_a_cable_that_is_pulled_is_told_and_a_second_run_mends_it(tmp_path: Path
     assert flash(tmp_path, job, chip)[0].problem is None
 
 
+def test_a_check_that_fails_is_the_last_word_about_a_node_that_was_done_but_not_about_another(
+    tmp_path: Path, job: Job
+) -> None:
+    chip = SimulatedChip(mac=MAC)
+    chip.memory.content[:] = job.plan.whole_image()
+    keyless = replace(job, order=replace(job.order, node_key=None))
+    stranger = replace(job, order=replace(job.order, terminal="T-2"))
+    with board_at(tmp_path, chip) as board:
+        board.do(board.board.press_reset)
+        settings, hands = Settings(board.port, start_wait_s=5, with_bus=False), Hands(board)
+        right, wrong, other = (
+            check_node(one, settings, hands, mac) for one, mac in ((job, ""), (keyless, ""), (stranger, "other"))
+        )
+    assert (right.problem, right.mac, right.is_written) == (None, MAC.hex(":"), True)
+    assert (wrong.problem is not None, other.problem is not None) == (True, True)
+    assert (wrong.is_written, other.is_written, other.mac) == (True, False, MAC.hex(":"))
+    past = Past([right.record(), other.record()])
+    assert past.done_on("T-1") == MAC.hex(":")
+    past.add(wrong.record())
+    assert (past.done_on("T-1"), past.written_on("T-1")) == (None, (MAC.hex(":"),))
+
+
 def test_a_locked_chip_is_not_written(tmp_path: Path, job: Job) -> None:
     chip = SimulatedChip(mac=MAC, efuses=Efuses(MAC, flash_crypt_cnt=1))
-    result, _ = flash(tmp_path, job, chip)
+    result, hands = flash(tmp_path, job, chip)
     assert result.problem is not None
     assert (result.problem.kind, result.is_written) == (Kind.LOCKED_CHIP, False)
+    assert hands.told[-1] == PRESS_EN  # it may be a working node, and its lamp is dark until then
     assert result.security == "flash encryption on, secure boot off"
     assert chip.memory.programmed_bytes == 0
 

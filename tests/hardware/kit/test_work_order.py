@@ -46,6 +46,11 @@ def test_delimiter_mark_and_line_ends_are_those_of_any_table_program(path, delim
     ]
 
 
+def test_a_separator_inside_a_note_ends_no_line(path):
+    path.write_text("terminal,pole,note\nA-1,p.toml,above\u2028below\x85\x0c\nA-2,p.toml,\n", encoding="utf-8")
+    assert [(one.line, one.terminal) for one in read_work_order(path).lines] == [(2, "A-1"), (3, "A-2")]
+
+
 def test_every_bad_line_is_told_at_once_with_its_number_and_the_mend(path):
     text = (
         HEAD
