@@ -40,8 +40,9 @@ class Board:
 
     @property
     def has_to_fail(self) -> bool:
-        """Whether its first try has to fail."""
-        return bool(self.told) and not (self.dead_device and not self.has_bus)
+        """Whether its first try has to fail: not without a bus for the dead device, nor if the cable never came out."""
+        has_struck = (self.has_bus or not self.dead_device) and self.chip.faults.unplug_after_bytes is None
+        return bool(self.told) and has_struck
 
     @property
     def is_good(self) -> bool:
