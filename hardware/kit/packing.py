@@ -5,15 +5,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 from gateway_agent.whole_file import write_whole
-from hardware.bundle.keys import KEY_BITS
 from hardware.flash.application import Application, build_application
 from hardware.flash.images import FirmwareImage
+from hardware.flash.node_file import UPDATE_KEY_BYTES
 from hardware.kit.kit_file import Kit, KitContents, kit_bytes, read_kit
 from hardware.kit.kit_order import Keys
 from hardware.kit.planning import Plan
 from hardware.kit.sealed_file import SealedFileError
-
-_UPDATE_KEY_BYTES = KEY_BITS // 8
 
 
 def build_applications(plan: Plan, show: Callable[[int, int], None]) -> dict[str, Application]:
@@ -69,7 +67,7 @@ def read_update_key(path: Path) -> bytes:
     except OSError as error:
         what = f"the update key {path} cannot be read ({error.strerror})"
         raise SealedFileError(what, "check its path, or make one: make bundle ARGS=key") from error
-    if len(content) not in (_UPDATE_KEY_BYTES, 2 * _UPDATE_KEY_BYTES):
-        mend = f"name the public file that make bundle ARGS=key wrote, {_UPDATE_KEY_BYTES} bytes a key"
+    if len(content) not in (UPDATE_KEY_BYTES, 2 * UPDATE_KEY_BYTES):
+        mend = f"name the public file that make bundle ARGS=key wrote, {UPDATE_KEY_BYTES} bytes a key"
         raise SealedFileError(f"{path} holds no public keys of updates", mend)
     return content

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from gateway_agent.provision import digest
 from hardware.flash.esp_image import micropython_version
 from hardware.flash.layout import Found, read_back
+from hardware.flash.node_file import UPDATE_KEY_BYTES
 from hardware.flash.problem import FlashProblem
 from protocols import bundle, factory_record, node_table_layout
 from protocols.crc import crc16
@@ -18,7 +19,6 @@ from protocols.crc import crc16
 _PROMPT = b"\r\nMicroPython; no file system\r\n>>> "
 _MANIFEST, _TABLE, _UPDATE_KEY = "slot_a/manifest.bin", "node.tab", "update.key"
 _VERSION_AT, _BOARD_AT = 8, 16
-_KEY_BYTES = 384
 
 
 class ReportingNode:
@@ -79,7 +79,7 @@ def _report(found: Found, flash: bytes, mac: bytes, devices_answer: bool) -> Ite
     for key, kind in (("node_key", factory_record.NODE_KEY), ("broadcast_key", factory_record.BROADCAST_KEY)):
         is_there = blob is not None and factory_record.field(blob, kind) is not None
         yield key, "yes" if is_there else "no"
-    yield "update_keys", str(len(found.files.get(_UPDATE_KEY, b"")) // _KEY_BYTES)
+    yield "update_keys", str(len(found.files.get(_UPDATE_KEY, b"")) // UPDATE_KEY_BYTES)
     for number in range(table[node_table_layout.DEVICE_COUNT_AT] if table is not None else 0):
         yield f"device {number}", _device(table or b"", number, devices_answer)
     yield "test table", "ok"
